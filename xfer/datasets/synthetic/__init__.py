@@ -1,0 +1,11 @@
+"""Drawn faces whose Action Units are known: the embedded data set `synthetic`.
+
+Faces and masks share an author: what a network does on them tests the software, not FACS.
+"""
+
+from xfer.datasets.synthetic.cues import CUES, plant, remove
+from xfer.datasets.synthetic.drawing import draw, intervene
+from xfer.datasets.synthetic.face import Face, Light, with_action_unit
+from xfer.datasets.synthetic.projection import landmarks
+
+__all__ = ["CUES", "Face", "Light", "draw", "intervene", "landmarks", "plant", "remove", "with_action_unit"]
