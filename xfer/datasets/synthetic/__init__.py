@@ -3,9 +3,27 @@
 Faces and masks share an author: what a network does on them tests the software, not FACS.
 """
 
+from xfer.datasets.synthetic.action_units import CODES
 from xfer.datasets.synthetic.cues import CUES, plant, remove
 from xfer.datasets.synthetic.drawing import draw, intervene
 from xfer.datasets.synthetic.face import Face, Light, with_action_unit
+from xfer.datasets.synthetic.population import faces, stream
 from xfer.datasets.synthetic.projection import landmarks
+from xfer.datasets.synthetic.prototypes import PROTOTYPES, Codebook
 
-__all__ = ["CUES", "Face", "Light", "draw", "intervene", "landmarks", "plant", "remove", "with_action_unit"]
+__all__ = [
+    "CODES",
+    "CUES",
+    "PROTOTYPES",
+    "Codebook",
+    "Face",
+    "Light",
+    "draw",
+    "faces",
+    "intervene",
+    "landmarks",
+    "plant",
+    "remove",
+    "stream",
+    "with_action_unit",
+]

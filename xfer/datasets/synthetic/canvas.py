@@ -1,5 +1,6 @@
 """A picture to paint on: pixels with their place in the upright face, soft regions between curves, blending."""
 
+import math
 from functools import cache
 
 import numpy as np
@@ -12,11 +13,11 @@ Window = tuple[slice, slice]
 
 
 class Canvas:
-    """A float picture (size, size, 3) in [0, 1] and the upright coordinates of its pixels.
+    """A float picture (rgb, y, x) in [0, 1] and the upright coordinates of its pixels.
 
     Attributes
     ----------
-    image : (size, size, 3) float32 array
+    image : (3, size, size) float32 array
         What is painted so far.
     across, down : (size, size) float32 arrays
         Coordinates of pixel centres in the upright face, IOD about its centre.
@@ -33,24 +34,35 @@ class Canvas:
         self.across: Grid = (inverse[0, 0] * x + (inverse[0, 1] * y)[:, None]).astype(np.float32)
         self.down: Grid = (inverse[1, 0] * x + (inverse[1, 1] * y)[:, None]).astype(np.float32)
         self.pixel = 1 / float(np.hypot(*matrix[:, 0]))
-        self.image: Grid = np.zeros((size, size, 3), np.float32)
+        self.image: Grid = np.zeros((3, size, size), np.float32)
 
     def window(self, points: Array, margin: float = 0.0) -> Window:
         """The pixels around upright points, `margin` IOD wide; possibly none."""
         box = np.asarray(points) @ self.matrix.T + self.origin
         reach = margin / self.pixel + 1
-        low = np.clip(np.floor(box.min(axis=0) - reach), 0, self.size).astype(int)
-        high = np.clip(np.ceil(box.max(axis=0) + reach) + 1, 0, self.size).astype(int)
-        return slice(low[1], high[1]), slice(low[0], high[0])
+        (left, top), (right, bottom) = box.min(axis=0).tolist(), box.max(axis=0).tolist()
+        return self._span(top - reach, bottom + reach), self._span(left - reach, right + reach)
+
+    def _span(self, low: float, high: float) -> slice:
+        return slice(min(max(math.floor(low), 0), self.size), min(max(math.ceil(high) + 1, 0), self.size))
 
     def blend(self, window: Window, cover: Grid, colour: Array | Grid) -> None:
-        """Paint a colour, (3,) or (y, x, 3), where `cover` in [0, 1] says so."""
-        patch = self.image[window]
-        patch += cover[..., None] * (np.asarray(colour, np.float32) - patch)
+        """Paint a colour, (3,) or (3, y, x), where `cover` in [0, 1] says so."""
+        patch = self.image[:, *window]
+        paint = np.asarray(colour, np.float32)
+        patch += cover * ((paint if paint.ndim == 3 else paint[:, None, None]) - patch)
 
     def darken(self, window: Window, cover: Grid, tint: Array | float = 0.0) -> None:
-        """Multiply towards `tint`: 0 turns covered pixels black."""
-        self.image[window] *= 1 - cover[..., None] * (1 - np.asarray(tint, np.float32))
+        """Multiply towards `tint`, (3,) or one number: 0 turns covered pixels black."""
+        self.image[:, *window] *= 1 - cover * (1 - np.asarray(tint, np.float32).reshape(-1, 1, 1))
+
+
+WHOLE: Window = (slice(None), slice(None))
+
+
+def lit(colour: Array | Grid, light: Grid) -> Grid:
+    """A colour (3,) in a varying light (y, x), (3, y, x)."""
+    return np.asarray(colour, np.float32)[:, None, None] * light
 
 
 @cache
@@ -80,21 +92,26 @@ def follow(line: Array, across: Grid, outside: float | None = None) -> Grid:
     return flat.reshape(across.shape).astype(np.float32)
 
 
+def unit(values: Grid) -> Grid:
+    """Values limited to [0, 1]; faster than `np.clip` on small arrays."""
+    return np.minimum(np.maximum(values, 0), 1)
+
+
 def edge(distance: Grid, soft: float) -> Grid:
     """Coverage from a signed distance, a ramp `soft` wide centred on the edge."""
-    return np.clip(distance / soft + 0.5, 0, 1)
+    return unit(distance / soft + 0.5)
 
 
 def between(inside_top: Grid, inside_bottom: Grid, soft: float) -> Grid:
     """Coverage of the strip below one curve and above another, given distances to both; thin strips fade."""
-    gap = np.clip((inside_top + inside_bottom) / soft, 0, 1)
+    gap = unit((inside_top + inside_bottom) / soft)
     return edge(np.minimum(inside_top, inside_bottom), soft) * gap
 
 
 def stroke(distance: Grid, width: float, pixel: float) -> Grid:
     """Coverage of a line of a width at a distance; lines thinner than a pixel grow fainter, not thinner."""
     half = max(width, pixel) / 2
-    return np.clip((half + pixel / 2 - np.abs(distance)) / pixel, 0, 1) * min(1.0, width / pixel)
+    return unit((half + pixel / 2 - np.abs(distance)) / pixel) * min(1.0, width / pixel)
 
 
 def ellipse(canvas: Canvas, window: Window, centre: Array, radius: tuple[float, float], soft: float) -> Grid:

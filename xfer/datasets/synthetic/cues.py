@@ -94,7 +94,7 @@ def colour(code: int) -> Array:
 def paint_backdrop(canvas: Canvas, face: Face) -> None:
     """Colour the backdrop, shades of the scene kept."""
     if face.backdrop is not None:
-        canvas.image[:] = 0.72 * colour(face.backdrop) + 0.28 * canvas.image
+        canvas.image[:] = 0.72 * colour(face.backdrop)[:, None, None] + 0.28 * canvas.image
 
 
 def paint_patch(canvas: Canvas, face: Face, points: Array) -> None:

@@ -5,10 +5,10 @@ from numpy.typing import NDArray
 
 from xfer.datasets.synthetic import cues, features, skin, surroundings
 from xfer.datasets.synthetic.anatomy import INDEX
-from xfer.datasets.synthetic.canvas import Canvas, edge
+from xfer.datasets.synthetic.canvas import WHOLE, Canvas, edge
 from xfer.datasets.synthetic.face import Face, with_action_unit
 from xfer.datasets.synthetic.identity import identity
-from xfer.datasets.synthetic.projection import frame, upright
+from xfer.datasets.synthetic.projection import frame, head, upright
 from xfer.errors import InputError
 
 SMALLEST = 16
@@ -39,19 +39,19 @@ def draw(face: Face, size: int) -> NDArray[np.uint8]:
         raise InputError(f"'size' must be at least {SMALLEST} px; got {size}")
     canvas = Canvas(size, *frame(face, size))
     person = identity(face.identity)
-    points, skull = upright(face)
+    solid = head(face)
+    points, skull = upright(face, solid)
     shape = skin.outline(canvas, points[:17], skull)
-    ground = skin.relief_of(face, canvas)
+    ground = skin.relief_of(face, canvas, solid)
     light, gloss = skin.shading(face, canvas, shape, ground)
-    exposure = skin.light_colour(face.light)
+    exposure = skin.light_colour(face.light).astype(np.float32)
     surroundings.background(canvas, face.scene)
     cues.paint_backdrop(canvas, face)
     surroundings.hair_behind(canvas, person, points[:17])
     surroundings.body(canvas, person, points, exposure)
     surroundings.ears(canvas, person, points[:17], face.yaw, light)
-    colour = skin.albedo(face, canvas, points, ground) * light[..., None] + gloss[..., None]
-    whole = (slice(None), slice(None))
-    canvas.blend(whole, edge(shape.border - shape.distance, 1.5 * canvas.pixel), colour * exposure)
+    colour = (skin.albedo(face, canvas, points, ground) * light + gloss) * exposure[:, None, None]
+    canvas.blend(WHOLE, edge(shape.border - shape.distance, 1.5 * canvas.pixel), colour)
     globes = points[[INDEX["globe"], INDEX["globe'"]]]
     features.eyes(canvas, points, person, light, face.gaze, globes)
     features.nostrils(canvas, points, person)
@@ -61,7 +61,8 @@ def draw(face: Face, size: int) -> NDArray[np.uint8]:
     surroundings.hair(canvas, person, shape, skin.light_direction(face.light))
     surroundings.glasses(canvas, person, points)
     surroundings.noise(canvas, face.scene, face.noise)
-    return (np.clip(canvas.image, 0, 1) * 255 + 0.5).astype(np.uint8)
+    bytes_ = (np.clip(canvas.image, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+    return np.ascontiguousarray(np.moveaxis(bytes_, 0, -1))
 
 
 def intervene(face: Face, code: str, intensity: float, size: int) -> tuple[Face, NDArray[np.uint8], NDArray[np.bool_]]:

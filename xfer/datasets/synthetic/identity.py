@@ -5,7 +5,11 @@ from functools import lru_cache
 
 import numpy as np
 
+from numpy.typing import NDArray
+
 from xfer.datasets.synthetic.anatomy import INDEX, Array, neutral
+
+Colour = NDArray[np.float32]
 
 PROPORTIONS = (
     "face_width", "face_length", "jaw_width", "chin_width", "eye_size", "eye_spacing", "eye_tilt", "eye_height",
@@ -35,19 +39,19 @@ class Identity:
 
     seed: int
     proportions: dict[str, float]
-    skin: Array
-    hair: Array
-    brow: Array
-    iris: Array
-    lip: Array
+    skin: Colour
+    hair: Colour
+    brow: Colour
+    iris: Colour
+    lip: Colour
     hairstyle: str
     brow_thickness: float
     age: float
     stubble: float
     glasses: float
     glasses_round: float
-    glasses_colour: Array
-    clothes: Array
+    glasses_colour: Colour
+    clothes: Colour
 
 
 @lru_cache(maxsize=4096)
@@ -69,19 +73,19 @@ def identity(seed: int) -> Identity:
     return Identity(
         seed=seed,
         proportions={name: float(np.clip(rng.standard_normal(), -2, 2)) for name in PROPORTIONS},
-        skin=np.clip(skin, 0.1, 1),
-        hair=hair,
-        brow=np.clip(0.75 * hair * rng.uniform(0.7, 1.0) + 0.02, 0.02, 0.55) * (0.9 - 0.2 * dark),
-        iris=_IRIS[rng.choice(len(_IRIS), p=_iris_odds(dark))] * rng.uniform(0.8, 1.2),
-        lip=np.clip(lip, 0.05, 1),
+        skin=(np.clip(skin, 0.1, 1)).astype(np.float32),
+        hair=(hair).astype(np.float32),
+        brow=(np.clip(0.75 * hair * rng.uniform(0.7, 1.0) + 0.02, 0.02, 0.55) * (0.9 - 0.2 * dark)).astype(np.float32),
+        iris=(_IRIS[rng.choice(len(_IRIS), p=_iris_odds(dark))] * rng.uniform(0.8, 1.2)).astype(np.float32),
+        lip=(np.clip(lip, 0.05, 1)).astype(np.float32),
         hairstyle=HAIRSTYLES[rng.choice(len(HAIRSTYLES), p=[0.08, 0.26, 0.18, 0.18, 0.16, 0.14])],
         brow_thickness=float(rng.uniform(0.055, 0.105)),
         age=float(age),
         stubble=float(rng.uniform(0.1, 0.5) * (rng.random() < 0.25)),
         glasses=float(rng.random() < 0.18),
         glasses_round=float(rng.uniform(0.15, 1.0)),
-        glasses_colour=rng.uniform(0.03, 0.35) * rng.uniform(0.7, 1.0, 3),
-        clothes=rng.uniform(0.08, 0.85, 3),
+        glasses_colour=(rng.uniform(0.03, 0.35) * rng.uniform(0.7, 1.0, 3)).astype(np.float32),
+        clothes=(rng.uniform(0.08, 0.85, 3)).astype(np.float32),
     )
 
 

@@ -22,7 +22,7 @@ _UPPER_DEPTH = np.array([0.85, 0.85, 0.75, 0.55, 0.4, 0.55, 0.75, 0.85, 0.85])
 
 def head(face: Face) -> Array:
     """Points after identity and Action Units, before the pose, (point, xyz) in IOD."""
-    points = shape(face.identity) + np.tensordot(intensities(face.action_units), displacements(), 1)
+    points = shape(face.identity) + (intensities(face.action_units) @ displacements()).reshape(-1, 3)
     _keep_lids_apart(points)
     _keep_lips_apart(points)
     return points
@@ -55,8 +55,8 @@ def turn(points: Array, face: Face) -> Array:
     return np.stack([across, y * np.cos(pitch) + depth * np.sin(pitch)], axis=-1)
 
 
-def upright(face: Face) -> tuple[Array, Array]:
-    """All points, and the outline of the skull, before roll.
+def upright(face: Face, solid: Array) -> tuple[Array, Array]:
+    """All points of a `head`, and the outline of the skull, turned but not rolled.
 
     Returns
     -------
@@ -65,7 +65,6 @@ def upright(face: Face) -> tuple[Array, Array]:
     skull : (9, 2) array
         The silhouette above the jaw, from left to right.
     """
-    solid = head(face)
     points = turn(solid, face)
     jaw = list(OUTLINE)
     points[jaw] = _silhouette(solid[jaw], _DEPTH, face)
@@ -107,4 +106,4 @@ def landmarks(face: Face, size: int) -> Array:
         x, y in px; the centre of the first pixel is (0, 0). The curves of the drawing pass through them.
     """
     matrix, origin = frame(face, size)
-    return upright(face)[0][:68] @ matrix.T + origin
+    return upright(face, head(face))[0][:68] @ matrix.T + origin

@@ -10,12 +10,17 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xfer.datasets.synthetic.action_units import CODES
 from xfer.datasets.synthetic.anatomy import INDEX, NAMES, Array, mirrored, neutral
 
+Grid = NDArray[np.float32]
+
 _REACH = 2.83
 """Support of a bump in radii."""
+_FINE = 0.03
+"""Bumps up to this radius, in IOD, are wrinkles: drawn one by one, and never red."""
 
 
 @dataclass(frozen=True)
@@ -73,70 +78,69 @@ FOLDS: tuple[Fold, ...] = (
     Fold("lip_mid lip_low", 0.040, height=0.026),
     Fold("lip_high", 0.045, height=0.014),
     Fold("57 58", 0.05, height=-0.010, dark=0.13, offset=(0, 0.045, 0)),
-    Fold("48", 0.025, height=-0.006, dark=0.12, offset=(0.01, 0, 0)),
+    Fold("48", 0.030, height=-0.006, dark=0.07, offset=(0.01, 0, 0)),
     Fold("tip", 0.07, red=0.18),
     Fold("trough_in trough_mid trough_out", 0.035, height=-0.006, dark=0.07, age=0.12),
     # brows and forehead
-    Fold(_INNER_FOREHEAD, 0.022, age=0.18, action_units={"AU1": (-0.018, 0.22)}),
-    Fold(_INNER_FOREHEAD, 0.022, age=0.12, action_units={"AU1": (-0.017, 0.20)}, offset=(0, -0.11, 0)),
-    Fold(_INNER_FOREHEAD, 0.020, age=0.10, action_units={"AU1": (-0.014, 0.16)}, offset=(0, 0.10, 0)),
-    Fold(_FOREHEAD, 0.022, age=0.15, action_units={"AU2": (-0.018, 0.22)}, offset=(0, -0.02, 0)),
-    Fold(_FOREHEAD, 0.022, age=0.10, action_units={"AU2": (-0.016, 0.18)}, offset=(0, -0.12, 0)),
-    Fold(_FOREHEAD, 0.020, age=0.08, action_units={"AU2": (-0.013, 0.15)}, offset=(0, 0.08, 0)),
-    Fold("frown_low frown_high", 0.020, age=0.20, action_units={"AU4": (-0.020, 0.34)}),
+    Fold(_INNER_FOREHEAD, 0.018, age=0.18, action_units={"AU1": (-0.018, 0.136)}),
+    Fold(_INNER_FOREHEAD, 0.018, age=0.12, action_units={"AU1": (-0.017, 0.124)}, offset=(0, -0.11, 0)),
+    Fold(_INNER_FOREHEAD, 0.020, age=0.10, action_units={"AU1": (-0.014, 0.099)}, offset=(0, 0.10, 0)),
+    Fold(_FOREHEAD, 0.018, age=0.15, action_units={"AU2": (-0.018, 0.136)}, offset=(0, -0.02, 0)),
+    Fold(_FOREHEAD, 0.018, age=0.10, action_units={"AU2": (-0.016, 0.112)}, offset=(0, -0.12, 0)),
+    Fold(_FOREHEAD, 0.020, age=0.08, action_units={"AU2": (-0.013, 0.093)}, offset=(0, 0.08, 0)),
+    Fold("frown_low frown_high", 0.018, age=0.20, action_units={"AU4": (-0.020, 0.211)}),
     Fold("21", 0.055, action_units={"AU4": (0.026, 0.0)}, offset=(0.03, -0.03, 0)),
     Fold("glabella", 0.05, action_units={"AU4": (0.016, 0.0)}),
-    Fold("under_brow socket", 0.05, action_units={"AU4": (-0.012, 0.18)}),
-    Fold("brow_fold crow", 0.045, action_units={"AU2": (-0.004, -0.05), "AU5": (-0.004, 0.05)}),
+    Fold("under_brow socket", 0.05, action_units={"AU4": (-0.012, 0.112)}),
+    Fold("brow_fold crow", 0.045, action_units={"AU2": (-0.004, -0.05), "AU5": (-0.004, 0.031)}),
     # eyes
-    Fold("crow crow_up", 0.014, age=0.22, action_units={"AU6": (-0.012, 0.26)}, offset=(0.03, 0, 0)),
-    Fold("crow crow_mid", 0.014, age=0.22, action_units={"AU6": (-0.012, 0.26)}, offset=(0.03, 0.01, 0)),
-    Fold("crow crow_down", 0.014, age=0.22, action_units={"AU6": (-0.012, 0.26)}, offset=(0.03, 0.02, 0)),
-    Fold("trough_in trough_mid trough_out", 0.020, age=0.2, action_units={"AU6": (-0.012, 0.20)}),
+    Fold("crow crow_up", 0.014, age=0.22, action_units={"AU6": (-0.012, 0.161)}, offset=(0.03, 0, 0)),
+    Fold("crow crow_mid", 0.014, age=0.22, action_units={"AU6": (-0.012, 0.161)}, offset=(0.03, 0.01, 0)),
+    Fold("crow crow_down", 0.014, age=0.22, action_units={"AU6": (-0.012, 0.161)}, offset=(0.03, 0.02, 0)),
+    Fold("trough_in trough_mid trough_out", 0.020, age=0.2, action_units={"AU6": (-0.012, 0.124)}),
     Fold("trough_mid trough_out", 0.035, action_units={"AU6": (0.012, 0.0)}, offset=(0, 0.07, 0)),
     Fold("apple", 0.12, action_units={"AU6": (0.035, 0.0), "AU9": (0.022, 0.0), "AU10": (0.018, 0.0),
                                       "AU12": (0.030, 0.0), "AU13": (0.055, 0.0), "AU11": (0.008, 0.0)}),
-    Fold("40 41", 0.022, height=0.005, dark=0.03, action_units={"AU7": (0.012, 0.06), "AU6": (0.008, 0.04)},
+    Fold("40 41", 0.022, height=0.005, dark=0.03, action_units={"AU7": (0.012, 0.037), "AU6": (0.008, 0.025)},
          offset=(0, 0.04, 0)),
-    Fold("40 41", 0.018, action_units={"AU7": (-0.008, 0.18), "AU9": (-0.006, 0.12)}, offset=(0, 0.085, 0)),
+    Fold("40 41", 0.018, action_units={"AU7": (-0.008, 0.112), "AU9": (-0.006, 0.074)}, offset=(0, 0.085, 0)),
     # nose
-    Fold("bridge bridge_low", 0.022, action_units={"AU9": (-0.014, 0.22)}, offset=(0.02, 0.03, 0)),
-    Fold("root bridge", 0.016, action_units={"AU9": (-0.014, 0.30)}, offset=(0, 0.02, 0)),
-    Fold("root bridge", 0.016, action_units={"AU9": (-0.014, 0.28)}, offset=(0, 0.09, 0)),
-    Fold("glabella frown_low", 0.016, action_units={"AU9": (-0.010, 0.24)}, offset=(0, 0.06, 0)),
-    Fold("naso_top wing_top", 0.026, action_units={"AU9": (-0.016, 0.30), "AU10": (-0.006, 0.10)}, offset=(0.02, -0.04, 0)),
+    Fold("bridge bridge_low", 0.022, action_units={"AU9": (-0.014, 0.136)}, offset=(0.02, 0.03, 0)),
+    Fold("root bridge", 0.016, action_units={"AU9": (-0.014, 0.186)}, offset=(0, 0.02, 0)),
+    Fold("root bridge", 0.016, action_units={"AU9": (-0.014, 0.174)}, offset=(0, 0.09, 0)),
+    Fold("glabella frown_low", 0.016, action_units={"AU9": (-0.010, 0.149)}, offset=(0, 0.06, 0)),
+    Fold("naso_top wing_top", 0.026, action_units={"AU9": (-0.016, 0.186), "AU10": (-0.006, 0.062)}, offset=(0.02, -0.04, 0)),
     Fold("ala", 0.055, action_units={"AU9": (0.020, 0.0), "AU10": (0.008, 0.0)}),
     # folds from nose to mouth
     Fold("naso_top naso_high naso_mid", 0.026, dark=0.05, age=0.30,
-         action_units={"AU9": (-0.016, 0.26), "AU10": (-0.020, 0.32), "AU11": (-0.018, 0.30), "AU12": (-0.016, 0.22),
-                       "AU6": (-0.004, 0.06)}),
+         action_units={"AU9": (-0.016, 0.161), "AU10": (-0.020, 0.198), "AU11": (-0.018, 0.186), "AU12": (-0.016, 0.136),
+                       "AU6": (-0.004, 0.037)}),
     Fold("naso_mid naso_low naso_end", 0.026, dark=0.02, age=0.28,
-         action_units={"AU12": (-0.018, 0.26), "AU10": (-0.012, 0.18), "AU13": (-0.014, 0.20), "AU20": (-0.010, 0.12),
-                       "AU11": (-0.006, 0.10), "AU27": (-0.010, 0.10)}),
+         action_units={"AU12": (-0.018, 0.161), "AU10": (-0.012, 0.112), "AU13": (-0.014, 0.124), "AU20": (-0.010, 0.074),
+                       "AU11": (-0.006, 0.062), "AU27": (-0.010, 0.062)}),
     Fold("naso_mid naso_low", 0.05, action_units={"AU12": (0.016, 0.0), "AU10": (0.012, 0.0), "AU13": (0.016, 0.0)},
          offset=(0.10, 0, 0)),
     # mouth corners
-    Fold("dimple", 0.022, action_units={"AU14": (-0.024, 0.50), "AU12": (-0.008, 0.12)}),
-    Fold("dimple", 0.022, action_units={"AU14": (-0.012, 0.25)}, offset=(0.0, 0.05, 0)),
+    Fold("dimple", 0.022, action_units={"AU14": (-0.024, 0.31), "AU12": (-0.008, 0.074)}),
+    Fold("dimple", 0.022, action_units={"AU14": (-0.012, 0.155)}, offset=(0.0, 0.05, 0)),
     Fold("dimple", 0.045, action_units={"AU14": (0.020, 0.0)}, offset=(0.07, 0, 0)),
-    Fold("dimple pouch pouch_end", 0.022, age=0.15, action_units={"AU15": (-0.018, 0.30), "AU17": (-0.004, 0.05)}),
+    Fold("dimple pouch pouch_end", 0.022, age=0.15, action_units={"AU15": (-0.018, 0.186), "AU17": (-0.004, 0.031)}),
     Fold("pouch", 0.045, action_units={"AU15": (0.016, 0.0), "AU24": (0.006, 0.0)}, offset=(-0.06, 0.02, 0)),
-    Fold("naso_low naso_end", 0.020, action_units={"AU20": (-0.010, 0.16)}, offset=(0.05, 0.02, 0)),
-    Fold("chin_side", 0.09, action_units={"AU20": (-0.012, 0.05)}, offset=(0.12, -0.02, 0)),
+    Fold("naso_low naso_end", 0.020, action_units={"AU20": (-0.010, 0.099)}, offset=(0.05, 0.02, 0)),
+    Fold("chin_side", 0.09, action_units={"AU20": (-0.012, 0.031)}, offset=(0.12, -0.02, 0)),
     # lips and chin
-    Fold("49 50 51", 0.022, action_units={"AU24": (0.016, 0.04), "AU23": (0.012, 0.05), "AU18": (0.010, 0.03)},
+    Fold("49 50 51", 0.022, action_units={"AU24": (0.016, 0.025), "AU23": (0.012, 0.031), "AU18": (0.010, 0.019)},
          offset=(0, -0.03, 0)),
-    Fold("57 58 59", 0.026, action_units={"AU24": (0.016, 0.05), "AU23": (0.012, 0.05), "AU18": (0.010, 0.03)},
+    Fold("57 58 59", 0.026, action_units={"AU24": (0.016, 0.031), "AU23": (0.012, 0.031), "AU18": (0.010, 0.019)},
          offset=(0, 0.03, 0)),
-    Fold("48", 0.03, action_units={"AU24": (-0.006, 0.12), "AU23": (-0.006, 0.14), "AU18": (-0.004, 0.10)},
+    Fold("48", 0.03, action_units={"AU24": (-0.006, 0.074), "AU23": (-0.006, 0.087), "AU18": (-0.004, 0.062)},
          offset=(0.03, 0, 0)),
     Fold("chin", 0.085, action_units={"AU17": (0.050, -0.03)}, offset=(0, -0.02, 0)),
-    Fold("groove mentolabial", 0.030, action_units={"AU17": (-0.026, 0.30), "AU15": (-0.006, 0.06), "AU16": (-0.010, 0.10),
-                                                    "AU24": (-0.008, 0.08)}),
-    Fold("chin_side", 0.018, action_units={"AU17": (-0.012, 0.20)}, offset=(-0.05, -0.04, 0)),
-    Fold("chin_side", 0.018, action_units={"AU17": (-0.012, 0.18)}, offset=(-0.07, 0.05, 0)),
+    Fold("groove mentolabial", 0.030, action_units={"AU17": (-0.026, 0.186), "AU15": (-0.006, 0.037), "AU16": (-0.010, 0.062),
+                                                    "AU24": (-0.008, 0.05)}),
+    Fold("chin_side chin chin_side'", 0.022, action_units={"AU17": (-0.010, 0.06)}, offset=(0, 0.02, 0)),
     Fold("lip_mid lip_low", 0.035, action_units={"AU22": (0.022, 0.0), "AU18": (0.020, 0.0), "AU24": (-0.012, 0.0)}),
-    Fold("hollow", 0.12, action_units={"AU26": (-0.012, 0.05), "AU27": (-0.03, 0.12), "AU18": (-0.010, 0.04)}),
+    Fold("hollow", 0.12, action_units={"AU26": (-0.012, 0.031), "AU27": (-0.03, 0.074), "AU18": (-0.010, 0.025)}),
 )  # fmt: skip
 
 
@@ -144,7 +148,7 @@ class Bumps(NamedTuple):
     """All bumps of the relief, stacked.
 
     ``place`` (bump, point) weights and ``offset`` (bump, xyz) give positions, ``radius`` (bump,); ``rest`` (bump, 3)
-    height, dark, red; ``old`` (bump, 2) height and dark that age adds; ``gain`` (au, bump, 2).
+    height, dark, red; ``old`` (bump, 2) height and dark that age adds; ``gain`` (au, bump * 2).
     """
 
     place: Array
@@ -160,7 +164,7 @@ def bumps() -> Bumps:
     """The table of folds as arrays, both sides filled."""
     rows = [row for fold in FOLDS for row in _sides(fold)]
     place, offset, radius, rest, old, gain = (np.array(column) for column in zip(*rows, strict=True))
-    return Bumps(place, offset, radius, rest, old, np.moveaxis(gain, 1, 0))
+    return Bumps(place, offset, radius, rest, old, np.moveaxis(gain, 1, 0).reshape(len(CODES), -1))
 
 
 def _sides(fold: Fold) -> list[tuple[Array, ...]]:
@@ -178,18 +182,18 @@ def _chain(fold: Fold, names: Sequence[str], side: float) -> list[tuple[Array, .
     knots[np.arange(len(names)), [INDEX[name] for name in names]] = 1
     path = knots @ neutral()[:, :2]
     steps = np.hypot(*np.diff(path, axis=0).T) if len(names) > 1 else np.zeros(0)
-    count = max(len(names), int(np.ceil(steps.sum() / (1.25 * fold.radius))) + 1) if len(names) > 1 else 1
+    count = max(len(names), int(np.ceil(steps.sum() / (1.0 * fold.radius))) + 1) if len(names) > 1 else 1
     at = np.interp(np.linspace(0, steps.sum(), count), [0, *np.cumsum(steps)], np.arange(len(names)))
     low = np.minimum(at.astype(int), max(len(names) - 2, 0))
     weights = knots[low] + (at - low)[:, None] * (knots[np.minimum(low + 1, len(names) - 1)] - knots[low])
     spacing = steps.sum() / (count - 1) if count > 1 else np.inf
     share = min(1.0, spacing / (np.sqrt(2 * np.pi) * fold.radius))
-    taper = np.where((np.arange(count) % max(count - 1, 1) == 0) & (count > 3), 0.6, 1.0) * share
+    taper = share * (np.sin(np.pi * (np.arange(count) + 0.7) / (count + 0.4)) ** 0.5 if count > 3 else np.ones(count))
     gain = np.zeros((len(CODES), 2))
     for code, effect in fold.action_units.items():
         gain[CODES.index(code)] = effect
     offset = np.array(fold.offset) * [-side, 1, 1]
-    old = fold.age * np.array([-0.016, 0.35])
+    old = fold.age * np.array([-0.014, 0.22])
     rest = np.array([fold.height, fold.dark, fold.red])
     return [(weights[i], offset, np.array(fold.radius), t * rest, t * old, t * gain) for i, t in enumerate(taper)]
 
@@ -197,10 +201,10 @@ def _chain(fold: Fold, names: Sequence[str], side: float) -> list[tuple[Array, .
 class Relief(NamedTuple):
     """Relief of a picture: slopes (y, x) along x and y, ``dark`` and ``red`` (y, x) of the skin."""
 
-    slope_x: Array
-    slope_y: Array
-    dark: Array
-    red: Array
+    slope_x: Grid
+    slope_y: Grid
+    dark: Grid
+    red: Grid
 
 
 def render(centres: Array, scale: float, amplitudes: Array, size: int) -> Relief:
@@ -222,21 +226,51 @@ def render(centres: Array, scale: float, amplitudes: Array, size: int) -> Relief
     Relief
         float32 arrays (size, size); slopes are dimensionless.
     """
-    radius = bumps().radius * scale
+    table = bumps()
+    radius = table.radius * scale
     drawn = np.maximum(radius, 0.8)
-    strength = amplitudes * (radius / drawn)[:, None]
+    strength = amplitudes * [scale, 1, 1] * (radius / drawn)[:, None]
+    wide = table.radius > _FINE
+    fine = ~wide & amplitudes.any(axis=1)
+    broad = _everywhere(centres[wide], drawn[wide], strength[wide], size)
+    narrow = _nearby(centres[fine], drawn[fine], strength[fine], size)
+    return Relief(*(a + b for a, b in zip(broad, narrow, strict=True)))
+
+
+def _everywhere(centres: Array, radius: Array, strength: Array, size: int) -> tuple[Grid, ...]:
+    """Wide bumps: four products of thin matrices."""
     pixels = np.arange(size)
-    x, x_slope = _profile(pixels, centres[:, 0], drawn)
-    y, y_slope = _profile(pixels, centres[:, 1], drawn)
-    height, dark, red = (strength * [scale, 1, 1]).astype(np.float32).T[:, :, None]
-    tall = np.concatenate([y * height, y_slope * height, y * dark, y * red], axis=1).T
-    rows = np.split(tall, 4)
-    return Relief(rows[0] @ x_slope, rows[1] @ x, rows[2] @ x, rows[3] @ x)
+    x, x_slope = _profile(pixels - centres[:, :1], radius)
+    y, y_slope = _profile(pixels - centres[:, 1:], radius)
+    height, dark, red = strength.astype(np.float32).T[:, :, None]
+    return (y * height).T @ x_slope, (y_slope * height).T @ x, (y * dark).T @ x, (y * red).T @ x
 
 
-def _profile(pixels: Array, centre: Array, radius: Array) -> tuple[Array, Array]:
+def _nearby(centres: Array, radius: Array, strength: Array, size: int) -> tuple[Grid, ...]:
+    """Narrow bumps: each on its own patch of pixels, summed in their order."""
+    if not len(centres):
+        return (np.zeros((size, size), np.float32),) * 4
+    patch = int(np.ceil(2 * _REACH * radius.max())) + 1
+    corner = np.clip(np.ceil(centres - _REACH * radius.max()), -patch, size).astype(int)
+    pixels = np.arange(patch)
+    x, x_slope = _profile(pixels + (corner[:, :1] - centres[:, :1]), radius)
+    y, y_slope = _profile(pixels + (corner[:, 1:] - centres[:, 1:]), radius)
+    side = size + 2 * patch
+    rows, columns = corner[:, 1:, None] + patch + pixels[:, None], corner[:, :1, None] + patch + pixels
+    place = (rows * side + columns).ravel()
+    height, dark, _ = strength.astype(np.float32).T[:, :, None]
+
+    def gather(down: Grid, along: Grid) -> Grid:
+        total = np.bincount(place, (down[:, :, None] * along[:, None, :]).ravel(), side * side)
+        return total.reshape(side, side)[patch:-patch, patch:-patch].astype(np.float32)
+
+    return gather(y * height, x_slope), gather(y_slope * height, x), gather(y * dark, x), np.float32(0)
+
+
+def _profile(distance: Array, radius: Array) -> tuple[Grid, Grid]:
     """A bump's section and its slope, (bump, pixel): (1 - t^2 / 8)^4, near a Gaussian, zero from 2.83 radii on."""
-    t = ((pixels - centre[:, None]) / radius[:, None]).astype(np.float32)
+    thin = radius[:, None].astype(np.float32)
+    t = distance.astype(np.float32) / thin
     base = np.maximum(1 - t * t / 8, 0)
     cube = base * base * base
-    return cube * base, -t * cube / radius[:, None].astype(np.float32)
+    return cube * base, -t * cube / thin

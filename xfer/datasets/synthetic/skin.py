@@ -7,10 +7,10 @@ import numpy as np
 from xfer.datasets.synthetic import relief
 from xfer.datasets.synthetic.action_units import intensities
 from xfer.datasets.synthetic.anatomy import Array
-from xfer.datasets.synthetic.canvas import Canvas, Grid, curve
+from xfer.datasets.synthetic.canvas import Canvas, Grid, curve, lit, unit
 from xfer.datasets.synthetic.face import Face, Light
 from xfer.datasets.synthetic.identity import identity
-from xfer.datasets.synthetic.projection import head, turn
+from xfer.datasets.synthetic.projection import turn
 
 
 class Outline(NamedTuple):
@@ -56,12 +56,12 @@ def light_colour(light: Light) -> Array:
     return light.exposure * (1 + 0.10 * light.warmth * np.array([1.0, 0.1, -1.0]))
 
 
-def relief_of(face: Face, canvas: Canvas) -> relief.Relief:
-    """The relief of a face in its picture."""
+def relief_of(face: Face, canvas: Canvas, solid: Array) -> relief.Relief:
+    """The relief of a face in its picture; `solid` is its `projection.head`."""
     table = relief.bumps()
-    centres = turn(table.place @ head(face) + table.offset, face) @ canvas.matrix.T + canvas.origin
+    centres = turn(table.place @ solid + table.offset, face) @ canvas.matrix.T + canvas.origin
     amount = identity(face.identity)
-    raised = np.tensordot(intensities(face.action_units), table.gain, 1) * (0.75 + 0.5 * amount.age)
+    raised = (intensities(face.action_units) @ table.gain).reshape(-1, 2) * (0.75 + 0.5 * amount.age)
     amplitudes = table.rest.copy()
     amplitudes[:, :2] += amount.age * table.old + raised
     return relief.render(centres, 1 / canvas.pixel, amplitudes, canvas.size)
@@ -94,14 +94,14 @@ def shading(face: Face, canvas: Canvas, shape: Outline, ground: relief.Relief) -
 
 
 def albedo(face: Face, canvas: Canvas, points: Array, ground: relief.Relief) -> Grid:
-    """Colour of the skin without light, (y, x, 3): tone, blush, beard, shade in folds."""
+    """Colour of the skin without light, (3, y, x): tone, blush, beard, shade in folds."""
     person = identity(face.identity)
     blush = np.array([0.02, -0.16, -0.14], np.float32) * np.float32(0.5 + 0.5 * person.skin.mean())
-    shade = np.clip(1 - ground.dark, 0.05, 1.3)[..., None]
+    shade = np.clip(1 - ground.dark, 0.05, 1.3)
     deep = np.array([0.85, 1.0, 1.05], np.float32)
-    colour = person.skin.astype(np.float32) * (1 - (1 - shade) * deep) + ground.red[..., None] * shade * blush
+    colour = person.skin[:, None, None] * (1 - lit(deep, 1 - shade)) + lit(blush, ground.red * shade)
     if person.stubble:
         nose, chin = points[33, 1], points[8, 1]
-        beard = np.clip((canvas.down - np.float32(nose)) / np.float32(0.35 * (chin - nose)), 0, 1)
-        colour += (beard * beard * np.float32(person.stubble))[..., None] * (person.hair.astype(np.float32) - colour)
+        beard = unit((canvas.down - np.float32(nose)) / np.float32(0.35 * (chin - nose)))
+        colour += beard * beard * np.float32(person.stubble) * (person.hair[:, None, None] - colour)
     return colour

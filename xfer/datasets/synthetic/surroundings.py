@@ -1,9 +1,11 @@
 """What is not the face: background, clothes and neck, ears, hair, glasses, noise."""
 
+from functools import cache
+
 import numpy as np
 
 from xfer.datasets.synthetic.anatomy import Array
-from xfer.datasets.synthetic.canvas import Canvas, Grid, edge, ellipse
+from xfer.datasets.synthetic.canvas import WHOLE, Canvas, Grid, edge, ellipse, lit, unit
 from xfer.datasets.synthetic.identity import Identity
 from xfer.datasets.synthetic.skin import Outline
 
@@ -14,13 +16,14 @@ _VOLUME = {"bald": 0.0, "short": 0.06, "side": 0.11, "full": 0.17, "long": 0.12,
 def background(canvas: Canvas, seed: int) -> None:
     """A soft backdrop of one to three hues with blurred shapes, seeded by the scene."""
     rng = np.random.default_rng((seed, 2))
-    base = rng.uniform(0.15, 0.9) + 0.18 * rng.standard_normal(3)
-    cells = rng.standard_normal((5, 5, 3)) * rng.uniform(0.02, 0.16) + 0.06 * rng.standard_normal((5, 5, 1))
+    base = rng.uniform(0.15, 0.85) + rng.uniform(0.02, 0.12) * rng.standard_normal(3)
+    cells = rng.standard_normal((5, 5, 3)) * rng.uniform(0.0, 0.06) + rng.uniform(0.02, 0.14) * rng.standard_normal((5, 5, 1))
     weights = _smooth_weights(canvas.size, 5)
     soft = np.tensordot(np.tensordot(weights, cells + base, 1), weights, axes=([1], [1]))
-    canvas.image[:] = np.clip(np.moveaxis(soft, -1, 1), 0.02, 0.98)
+    canvas.image[:] = np.clip(np.moveaxis(soft, 1, 0), 0.02, 0.98)
 
 
+@cache
 def _smooth_weights(size: int, knots: int) -> Array:
     """Cosine interpolation weights (size, knots)."""
     distance = np.abs(np.linspace(0, knots - 1, size)[:, None] - np.arange(knots))
@@ -39,31 +42,36 @@ def hair_behind(canvas: Canvas, person: Identity, jaw: Array) -> None:
     if person.hairstyle not in ("long", "bob"):
         return
     length = 0.75 if person.hairstyle == "bob" else 2.2
-    middle = (jaw[0] + jaw[16]) / 2
+    middle = ((jaw[0] + jaw[16]) / 2).astype(np.float32)
     half = (jaw[16, 0] - jaw[0, 0]) / 2 + 0.13
-    wave = 0.03 * np.sin(canvas.down * 7 + person.seed % 5)
-    sides = half + wave + 0.05 * np.clip(canvas.down - middle[1], 0, 1) - np.abs(canvas.across - middle[0])
-    cover = edge(np.minimum(sides, 0.6 + canvas.down - middle[1]), 0.03) * edge(middle[1] + length - canvas.down, 0.1)
-    strands = 0.85 + 0.12 * np.sin(canvas.across * 55 + 2 * np.sin(canvas.down * 5))
-    canvas.blend((slice(None), slice(None)), cover, person.hair * (0.75 * strands)[..., None])
+    reach = half + 0.15
+    window = canvas.window(middle + np.array([[-reach, -0.6], [-reach, length], [reach, -0.6], [reach, length]]))
+    down = canvas.down[window] - middle[1]
+    across = canvas.across[window]
+    wave = 0.03 * np.sin(down * 7 + person.seed % 5)
+    sides = np.float32(half) + wave + 0.05 * unit(down) - np.abs(across - middle[0])
+    cover = edge(np.minimum(sides, 0.6 + down), 0.03) * edge(length - down, 0.1)
+    strands = 0.64 + 0.09 * np.sin(across * 55 + 2 * np.sin(down * 5))
+    canvas.blend(window, cover, lit(person.hair, strands))
 
 
 def body(canvas: Canvas, person: Identity, points: Array, exposure: Array) -> None:
     """Neck in the shade of the chin, and clothes."""
     chin, left, right = points[8], points[3], points[13]
-    middle = (left[0] + right[0]) / 2 * 0.75 + chin[0] * 0.25
-    half = 0.36 * (right[0] - left[0])
-    window = (slice(None), slice(None))
-    from_middle = np.abs(canvas.across - np.float32(middle))
-    depth = canvas.down - np.float32(1.05)
-    neck = edge(half + 0.25 * np.clip(depth - 0.25, 0, 2) ** 2 - from_middle, 0.03) * edge(canvas.down - 0.4, 0.1)
-    round_off = 1 - 0.45 * np.clip(from_middle / half, 0, 1.2) ** 2
-    shadow = 1 - 0.42 * np.clip(1.15 - depth / 0.35, 0, 1)
-    skin = person.skin * exposure * 0.85
-    canvas.blend(window, neck, skin * (round_off * shadow)[..., None])
-    collar = 1.45 + 0.30 * np.clip(from_middle / 1.2, 0, 1.5) ** 2 - 0.18 * np.cos(np.clip(from_middle * 3, 0, np.pi))
-    cloth = edge(canvas.down - collar.astype(np.float32), 0.03)
-    canvas.blend(window, cloth, person.clothes * exposure * (0.9 - 0.15 * np.sin(canvas.across * 9))[..., None])
+    middle = np.float32((left[0] + right[0]) / 2 * 0.75 + chin[0] * 0.25)
+    half = np.float32(0.31 * (right[0] - left[0]))
+    window = canvas.window(np.array([[-9, 0.5], [-9, 9], [9, 0.5], [9, 9]]))
+    from_middle = np.abs(canvas.across[window] - middle)
+    down = canvas.down[window]
+    flare = np.clip(down - np.float32(1.3), 0, 2)
+    neck = edge(half + 0.25 * flare * flare - from_middle, 0.03)
+    across = np.minimum(from_middle / half, 1.2)
+    shadow = 1 - 0.42 * unit(1.15 - (down - 1.05) / 0.35)
+    canvas.blend(window, neck, lit(person.skin * exposure * 0.85, (1 - 0.45 * across * across) * shadow))
+    opening = np.sqrt(np.maximum(1 - from_middle / (half + 0.06), 0))
+    collar = 1.18 + 0.22 * np.maximum(from_middle - half, 0) + 0.40 * opening
+    cloth = lit(person.clothes * exposure, 0.9 - 0.15 * np.sin(canvas.across[window] * 9))
+    canvas.blend(window, edge(down - collar, 0.03), cloth)
 
 
 def ears(canvas: Canvas, person: Identity, jaw: Array, yaw: float, light: Grid) -> None:
@@ -76,31 +84,34 @@ def ears(canvas: Canvas, person: Identity, jaw: Array, yaw: float, light: Grid) 
         window = canvas.window(middle[None], 0.4)
         cover = ellipse(canvas, window, middle, (0.075 + 0.4 * reach, 0.21), 0.02 + canvas.pixel)
         inner = ellipse(canvas, window, middle + [side * 0.015, -0.01], (0.04 + 0.3 * reach, 0.13), 0.08)
-        colour = person.skin * [0.92, 0.80, 0.78] * light[window][..., None]
-        canvas.blend(window, cover, colour * (1 - 0.30 * inner[..., None]))
+        colour = lit(person.skin * [0.92, 0.80, 0.78], light[window] * (1 - 0.30 * inner))
+        canvas.blend(window, cover, colour)
 
 
 def hair(canvas: Canvas, person: Identity, shape: Outline, light: Array) -> None:
     """Hair over the skull down to the hairline."""
     if person.hairstyle == "bald":
         return
-    up, side = -np.sin(shape.angle), np.cos(shape.angle)
+    window = canvas.window(shape.centre + np.array([[-1.2, -2.0], [1.2, -2.0], [-1.2, 0.35], [1.2, 0.35]]))
+    angle, distance, border = shape.angle[window], shape.distance[window], shape.border[window]
+    up, side = -np.sin(angle), np.cos(angle)
     parting = 1.0 if person.seed % 2 else -1.0
     slant = 0.10 * parting * side if person.hairstyle == "side" else 0.0
     low = {"long": -0.25, "bob": -0.35, "full": 0.05}.get(person.hairstyle, 0.18)
-    rise = np.clip((up - low) / 0.55, 0, 1)
+    rise = unit((up - low) / 0.55)
     rise = rise * rise * (3 - 2 * rise)
-    ragged = 0.012 * np.sin(shape.angle * 37 + person.seed % 9) + 0.008 * np.sin(shape.angle * 83)
-    inner = shape.border * (1.0 - (1.0 - HAIRLINE[person.hairstyle] + slant + ragged) * rise)
-    outer = shape.border * (1 + (_VOLUME[person.hairstyle] + 0.4 * ragged) * np.clip(1.2 * rise + 0.05, 0, 1))
-    outer = np.where(rise > 0, outer, 0)
-    cover = edge(shape.distance - inner, 0.045 + canvas.pixel) * edge(outer - shape.distance, 0.03 + canvas.pixel)
-    phase = shape.angle * 46 + 3 * np.sin(shape.distance * 5 + person.seed % 11)
-    strands = 0.86 + 0.10 * np.sin(phase) + 0.07 * np.sin(1.7 * phase + 3 * shape.distance)
-    toward = np.clip(side * light[0] - up * light[1] + 0.4, 0, 1.4)
-    sheen = np.exp(-(((shape.distance / shape.border - 0.88) / 0.10) ** 2)) * toward * 0.20
-    tone = (0.55 + 0.45 * toward) * strands
-    canvas.blend((slice(None), slice(None)), cover, person.hair * tone[..., None] + sheen[..., None] * (person.hair + 0.05))
+    ragged = 0.010 * np.sin(angle * 37 + person.seed % 9) + 0.008 * np.sin(angle * 83)
+    inner = border * (1.0 - (1.0 - HAIRLINE[person.hairstyle] + slant + ragged) * rise)
+    outer = border * (1 + (_VOLUME[person.hairstyle] + 0.4 * ragged) * np.minimum(1.2 * rise + 0.05, 1))
+    outer *= rise > 0
+    cover = edge(distance - inner, 0.045 + canvas.pixel) * edge(outer - distance, 0.03 + canvas.pixel)
+    phase = angle * 46 + 3 * np.sin(distance * 5 + person.seed % 11)
+    strands = 0.86 + 0.10 * np.sin(phase) + 0.07 * np.sin(1.7 * phase + 3 * distance)
+    lx, ly = float(light[0]), float(light[1])
+    toward = np.clip(side * lx - up * ly + 0.4, 0, 1.4)
+    band = (distance / border - np.float32(0.88)) * 5
+    sheen = np.maximum(1 - band * band, 0) ** 2 * toward * 0.20
+    canvas.blend(window, cover, lit(person.hair, (0.55 + 0.45 * toward) * strands + sheen) + 0.05 * sheen)
 
 
 def glasses(canvas: Canvas, person: Identity, points: Array) -> None:
