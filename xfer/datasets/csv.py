@@ -1,0 +1,119 @@
+"""A table of faces: columns file and expression; subject, split and time if they are known; any others are kept."""
+
+import csv
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from xfer.datasets import DATASETS
+from xfer.datasets.files import OUTSIDE, inside, require_file, shown, split_name
+from xfer.datasets.listing import Listing, title
+from xfer.datasets.samples import Dataset
+from xfer.errors import InputError
+
+LAYOUT = (
+    "a csv file with the columns file, expression and, if known, subject, split (train, test, validation), time (s)"
+)
+
+_REQUIRED = ("file", "expression")
+_KNOWN = (*_REQUIRED, "subject", "split", "time")
+
+Row = dict[str, str]
+
+
+@DATASETS.register("csv", layout=LAYOUT, reference="none", licence="yours")
+def table(path: Path, *, allow_outside: bool = False) -> Dataset:
+    """Read a csv file, one face a row; cells are text and nothing in them is evaluated.
+
+    Parameters
+    ----------
+    path : Path
+        UTF-8; ``,``, ``;`` or tabulators between cells. Files are relative to its folder.
+    allow_outside : bool
+        Read files that lie outside the csv's folder.
+
+    Raises
+    ------
+    InputError
+        If the file or a column is missing, it is no csv, or no row can be used.
+    """
+    path = require_file(path, LAYOUT)
+    listing = Listing()
+    for number, row in read_rows(path, _REQUIRED):
+        file = row["file"].strip()
+        place = path.parent / file
+        name = Path(os.path.relpath(place, path.parent)).as_posix() if file else ""
+        if reason := _refusal(path.parent, place, row, allow_outside):
+            listing.drop(name or f"row {number}", reason)
+            continue
+        listing.keep(
+            name, place, row["expression"].strip() or None, what="label",
+            subject=row.get("subject", "").strip(), split=split_name(row.get("split", "")),
+            time=float(row["time"]) if row.get("time", "").strip() else None,
+            extra={column: cell for column, cell in row.items() if column not in _KNOWN},
+        )  # fmt: skip
+    return listing.dataset(title("csv", path.parent) + f"/{shown(path.name)}")
+
+
+def _refusal(folder: Path, place: Path, row: Row, allow_outside: bool) -> str:
+    """Why a row cannot be used, or nothing."""
+    if not row["file"].strip():
+        return "names no file"
+    if "\0" in row["file"]:
+        return "no such file"
+    if not allow_outside and not inside(folder, place):
+        return OUTSIDE
+    if not place.is_file():
+        return "no such file"
+    if split_name(row.get("split", "")) is None:
+        return f"split {shown(row['split'])!r} is none of train, test, validation"
+    try:
+        float(row.get("time", "").strip() or 0)
+    except ValueError:
+        return f"time {shown(row['time'])!r} is not a number of seconds"
+    return ""
+
+
+def read_rows(path: Path, required: tuple[str, ...], headless: tuple[str, ...] = ()) -> Iterator[tuple[int, Row]]:
+    """The rows of a csv file as text, with the lines they end on; missing cells are empty.
+
+    Parameters
+    ----------
+    path : Path
+    required : tuple of str
+        Columns that must be there.
+    headless : tuple of str
+        The columns of a file without a header, that is one whose first line holds none of them.
+
+    Raises
+    ------
+    InputError
+        If a required column is missing, a column has no or a double name, or a row is too long.
+    """
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
+        first = stream.readline()
+        stream.seek(0)
+        reader = csv.DictReader(stream, delimiter=max(",;\t", key=first.count), restval="", strict=True)
+        try:
+            columns = [c.strip() for c in reader.fieldnames or ()]
+            if headless and not set(columns) & set(headless):
+                columns = list(headless)
+                stream.seek(0)
+            _check_columns(path, columns, required)
+            reader.fieldnames = columns
+            for row in reader:
+                if None in row:
+                    raise InputError(f"{shown(path)}: row {reader.line_num} has more cells than the header")
+                yield reader.line_num, row
+        except csv.Error as error:
+            raise InputError(f"{shown(path)}: row {reader.line_num} is not csv ({error})") from None
+
+
+def _check_columns(path: Path, columns: list[str], required: tuple[str, ...]) -> None:
+    for name in required:
+        if name not in columns:
+            there = ", ".join(shown(c) for c in columns) or "nothing"
+            raise InputError(f"{shown(path)}: has no column {name!r}; there is {there}")
+    twice = sorted({c for c in columns if columns.count(c) > 1})
+    if twice:
+        raise InputError(f"{shown(path)}: has two columns {shown(twice[0])!r}")

@@ -1,0 +1,224 @@
+"""A face of a data set, and a data set: what is in it, what was left out and why."""
+
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xfer import labels
+from xfer.datasets.images import ImageError, decode
+from xfer.errors import InputError
+
+Image = NDArray[np.uint8]
+
+_AHEAD = 4
+"""Pictures decoded ahead of the reader, per thread."""
+
+
+class Dropped(NamedTuple):
+    """A face that was left out, and why."""
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FaceSample:
+    """One face; its picture is decoded on demand.
+
+    Attributes
+    ----------
+    id : str
+        Stable within the data set: the relative posix path, or an index of the data set's own.
+    source : Path or callable
+        The picture's file, or a function (picklable) that returns it as uint8 (y, x, 3).
+    expression : str or None
+        Canonical; None where nobody labelled it.
+    subject : str
+        Who it is; the id where nobody tells.
+    split : {"train", "test", "validation", ""}
+        As published with the data.
+    time : float or None
+        Seconds from the start of its clip.
+    landmarks : array (68, 2) or None
+        (x, y) in px of the upright picture, as published with the data.
+    extra : mapping
+        What else the data tell, as text.
+    """
+
+    id: str
+    source: Path | Callable[[], Image] = field(compare=False)
+    expression: str | None = None
+    subject: str = ""
+    split: str = ""
+    time: float | None = None
+    landmarks: NDArray[np.floating] | None = field(default=None, compare=False)
+    extra: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    def load(self) -> Image:
+        """The picture, upright: uint8 (y, x, 3), RGB.
+
+        Raises
+        ------
+        ImageError
+            If the file cannot be used; `ImageError.reason` says why.
+        """
+        return decode(self.source) if isinstance(self.source, Path) else self.source()
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Faces, those left out, and remarks a reader of the results should know.
+
+    Attributes
+    ----------
+    name : str
+    samples : sequence of FaceSample
+    dropped : tuple of Dropped
+        Faces that were left out when the data were opened or selected, each with its reason.
+    notes : tuple of str
+        Remarks about the whole ("no subjects are told ...").
+    """
+
+    name: str
+    samples: Sequence[FaceSample]
+    dropped: tuple[Dropped, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        """How many faces are left."""
+        return len(self.samples)
+
+    @property
+    def expressions(self) -> tuple[str, ...]:
+        """The expressions that occur, in canonical order."""
+        return tuple(self.counts())
+
+    def counts(self) -> dict[str, int]:
+        """Faces per expression, in canonical order; the unlabelled are not counted."""
+        found = Counter(s.expression for s in self.samples)
+        return {e: found[e] for e in labels.EXPRESSIONS if e in found}
+
+    def take(self, indices: Iterable[int]) -> "Dataset":
+        """The same data set with some of its faces."""
+        return replace(self, samples=tuple(self.samples[i] for i in indices))
+
+    def select(
+        self, expressions: Iterable[str] | None = None, min_faces: int = 1, unlabelled: bool = False
+    ) -> "Dataset":
+        """Keep some expressions, and of them those with enough faces; the rest goes to `dropped`.
+
+        Parameters
+        ----------
+        expressions : iterable of str, optional
+            Names or aliases; all if None.
+        min_faces : int
+            An expression with fewer faces is left out.
+        unlabelled : bool
+            Keep faces without an expression.
+
+        Raises
+        ------
+        InputError
+            If a name is unknown, an expression asked for does not occur, or no face is left.
+        """
+        counts = self.counts()
+        wanted = set(counts) if expressions is None else {labels.expression(e) for e in expressions}
+        self._require(wanted, counts)
+        kept, dropped = [], list(self.dropped)
+        for sample in self.samples:
+            if reason := _unwanted(sample.expression, wanted, counts, min_faces, unlabelled):
+                dropped.append(Dropped(sample.id, reason))
+            else:
+                kept.append(sample)
+        selected = replace(self, samples=tuple(kept), dropped=tuple(dropped))
+        selected.require_faces()
+        return selected
+
+    def _require(self, wanted: set[str], counts: Mapping[str, int]) -> None:
+        missing = [e for e in labels.EXPRESSIONS if e in wanted - set(counts)]
+        if missing:
+            there = ", ".join(f"{e} {n}" for e, n in counts.items()) or "no labelled face"
+            raise InputError(f"{self.name}: no face shows {', '.join(missing)}; there is {there}")
+
+    def require_faces(self) -> None:
+        """Raise an `InputError` that lists the reasons if no face is left."""
+        if not self.samples:
+            raise InputError(f"{self.name}: no face is left: {'; '.join(self._losses()[:5]) or 'nothing was found'}")
+
+    def faces(self, workers: int | None = None) -> Iterator[tuple[FaceSample, Image | str]]:
+        """Decode in parallel, in order, a bounded number ahead of the reader.
+
+        Parameters
+        ----------
+        workers : int, optional
+            Threads; 1 decodes in the caller's. By default one per core, at most 8.
+
+        Yields
+        ------
+        FaceSample
+        uint8 (y, x, 3), or str
+            The picture, or why there is none.
+        """
+        workers = min(8, os.cpu_count() or 1) if workers is None else workers
+        if workers <= 1:
+            yield from ((sample, _picture(sample)) for sample in self.samples)
+            return
+        waiting = iter(self.samples)
+        ahead: deque[tuple[FaceSample, Future[Image | str]]] = deque()
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+        try:
+            ahead.extend((sample, pool.submit(_picture, sample)) for sample in islice(waiting, _AHEAD * workers))
+            while ahead:
+                sample, picture = ahead.popleft()
+                yield sample, picture.result()
+                ahead.extend((sample, pool.submit(_picture, sample)) for sample in islice(waiting, 1))
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def summary(self) -> list[str]:
+        """What is in it and what is not, one fact a line."""
+        subjects = len({s.subject for s in self.samples})
+        lines = [f"{self.name}: {len(self)} faces of {subjects} subjects"]
+        if counts := self.counts():
+            lines.append(", ".join(f"{e} {n}" for e, n in counts.items()))
+        if len(counts) == 1:
+            lines.append("only one expression: there is nothing to tell apart")
+        splits = Counter(s.split for s in self.samples if s.split)
+        if splits:
+            lines.append("published split: " + ", ".join(f"{s} {n}" for s, n in sorted(splits.items())))
+        return [*lines, *self.notes, *self._losses()]
+
+    def _losses(self) -> list[str]:
+        reasons = Counter(d.reason for d in self.dropped)
+        first = {d.reason: d.id for d in reversed(self.dropped)}
+        return [
+            f"{n} faces left out: {reason}" if n > 1 else f"{first[reason]} left out: {reason}"
+            for reason, n in reasons.most_common()
+        ]
+
+
+def _unwanted(
+    expression: str | None, wanted: set[str], counts: Mapping[str, int], min_faces: int, unlabelled: bool
+) -> str:
+    if expression is None:
+        return "" if unlabelled else "without an expression"
+    if expression not in wanted:
+        return f"{expression}, not asked for"
+    if counts[expression] < min_faces:
+        return f"{expression}, fewer than {min_faces} faces"
+    return ""
+
+
+def _picture(sample: FaceSample) -> Image | str:
+    try:
+        return sample.load()
+    except ImageError as error:
+        return error.reason
