@@ -5,8 +5,9 @@ Faces and masks share an author: what a network does on them tests the software,
 
 from xfer.datasets.synthetic.action_units import CODES
 from xfer.datasets.synthetic.cues import CUES, plant, remove
-from xfer.datasets.synthetic.drawing import draw, intervene
+from xfer.datasets.synthetic.drawing import draw
 from xfer.datasets.synthetic.face import Face, Light, with_action_unit
+from xfer.datasets.synthetic.intervention import cue_region, intervene
 from xfer.datasets.synthetic.population import faces, stream
 from xfer.datasets.synthetic.projection import landmarks
 from xfer.datasets.synthetic.prototypes import PROTOTYPES, Codebook
@@ -18,6 +19,7 @@ __all__ = [
     "Codebook",
     "Face",
     "Light",
+    "cue_region",
     "draw",
     "faces",
     "intervene",

@@ -6,11 +6,12 @@ after the proportions of the drawing canon; they are measured from nobody.
 """
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating[Any]]
 
 _LEFT_IBUG = {
     0: (-0.84, 0.02, 0.10), 1: (-0.83, 0.24, 0.12), 2: (-0.80, 0.46, 0.16), 3: (-0.76, 0.68, 0.24),
@@ -88,7 +89,7 @@ def neutral() -> Array:
     """The neutral mean head, (point, xyz) in IOD; symmetric about x = 0."""
     points = np.zeros((len(NAMES), 3))
     tables = (_LEFT_IBUG, _LEFT_SOFT, _MIDDLE_IBUG, _MIDDLE_SOFT)
-    for name, place in ((str(n), p) for table in tables for n, p in table.items()):  # type: ignore[attr-defined]
+    for name, place in ((str(n), p) for table in tables for n, p in table.items()):
         points[INDEX[name]] = place
         points[INDEX[mirrored(name)]] = (-place[0] if mirrored(name) != name else 0.0, *place[1:])
     points.setflags(write=False)

@@ -2,13 +2,14 @@
 
 import math
 from functools import cache
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from xfer.datasets.synthetic.anatomy import Array
 
-Grid = NDArray[np.float32]
+Grid = NDArray[np.floating[Any]]
 Window = tuple[slice, slice]
 
 
@@ -46,7 +47,7 @@ class Canvas:
     def _span(self, low: float, high: float) -> slice:
         return slice(min(max(math.floor(low), 0), self.size), min(max(math.ceil(high) + 1, 0), self.size))
 
-    def blend(self, window: Window, cover: Grid, colour: Array | Grid) -> None:
+    def blend(self, window: Window, cover: Grid, colour: ArrayLike) -> None:
         """Paint a colour, (3,) or (3, y, x), where `cover` in [0, 1] says so."""
         patch = self.image[:, *window]
         paint = np.asarray(colour, np.float32)
@@ -60,7 +61,7 @@ class Canvas:
 WHOLE: Window = (slice(None), slice(None))
 
 
-def lit(colour: Array | Grid, light: Grid) -> Grid:
+def lit(colour: ArrayLike, light: Grid) -> Grid:
     """A colour (3,) in a varying light (y, x), (3, y, x)."""
     return np.asarray(colour, np.float32)[:, None, None] * light
 

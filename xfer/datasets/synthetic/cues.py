@@ -9,7 +9,6 @@ from colorsys import hsv_to_rgb
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xfer.datasets.synthetic.anatomy import INDEX, Array
 from xfer.datasets.synthetic.canvas import Canvas, ellipse
@@ -19,7 +18,7 @@ from xfer.errors import InputError, unknown
 CUES = ("background", "brows", "mouth", "patch")
 
 MOUTH = ("AU24", "AU10", "AU20+AU25", "AU12", "AU15+AU17", "AU27", "AU18", "AU16+AU25")
-"""The class's Action Units by code where only the mouth tells it: in the order of `labels.BASIC` what the emotions do."""
+"""The class's Action Units by code where only the mouth tells it; the first six as `labels.BASIC` do."""
 BROWS = ("AU4", "AU2", "AU1+AU2+AU4", "", "AU1+AU4", "AU1+AU2")
 """The same for the brows: every combination of AU1, AU2 and AU4 but AU1 alone and AU2 with AU4."""
 
@@ -31,6 +30,8 @@ PARTS = {
 """Action Units that move a part, so that a face with a planted cue shows no other of them (AU9 lowers the brows)."""
 
 _HUES = 8
+PATCH_RADIUS = 0.11
+"""Radius of the patch in IOD."""
 
 
 def plant(face: Face, cue: str, code: int, intensity: float = 0.8) -> Face:
@@ -104,12 +105,3 @@ def paint_patch(canvas: Canvas, face: Face, points: Array) -> None:
         window = canvas.window(middle[None], PATCH_RADIUS)
         cover = ellipse(canvas, window, middle, (PATCH_RADIUS, PATCH_RADIUS), canvas.pixel)
         canvas.blend(window, cover, colour(face.patch))
-
-
-PATCH_RADIUS = 0.11
-"""Radius of the patch in IOD."""
-
-
-def altered(with_cue: NDArray[np.uint8], without: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Pixels where two drawings differ in any channel, (y, x)."""
-    return (with_cue != without).any(axis=-1)

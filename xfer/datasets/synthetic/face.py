@@ -78,6 +78,7 @@ class Face:
     backdrop: int | None = None
 
     def __post_init__(self) -> None:
+        """Check the Action Units."""
         for code, intensity in self.action_units.items():
             if code not in CODES:
                 raise unknown("action unit", code, CODES)
@@ -96,5 +97,4 @@ def with_action_unit(face: Face, code: str, intensity: float) -> Face:
     InputError
         If the code cannot be drawn or the intensity lies outside [0, 1].
     """
-    units = {**face.action_units, code: intensity}
-    return replace(face, action_units={c: v for c, v in units.items() if v or c == code})
+    return replace(face, action_units={**face.action_units, code: intensity})

@@ -5,7 +5,18 @@ from functools import cache
 import numpy as np
 
 from xfer.datasets.synthetic.anatomy import INDEX, Array
-from xfer.datasets.synthetic.canvas import Canvas, Grid, between, curve, edge, ellipse, follow, lit, stroke, unit
+from xfer.datasets.synthetic.canvas import (
+    Canvas,
+    Grid,
+    between,
+    curve,
+    edge,
+    ellipse,
+    follow,
+    lit,
+    stroke,
+    unit,
+)
 from xfer.datasets.synthetic.identity import Identity
 
 _FAR = 9.0
@@ -13,15 +24,15 @@ _EYES = ((36, 37, 38, 39, 40, 41), (45, 44, 43, 42, 47, 46))
 _CLOSED_GAP = 0.02
 
 
-def eyes(canvas: Canvas, points: Array, person: Identity, light: Grid, gaze: tuple[float, float], open_at: Array) -> None:
+def eyes(
+    canvas: Canvas, points: Array, person: Identity, light: Grid, gaze: tuple[float, float], open_at: Array
+) -> None:
     """Both eyes; `open_at` (2, 2) are the middles of the eyeballs."""
     for rows, middle in zip(_EYES, open_at, strict=True):
         _eye(canvas, points[list(rows)], middle, person, light, gaze)
 
 
-def _eye(
-    canvas: Canvas, eye: Array, middle: Array, person: Identity, light: Grid, gaze: tuple[float, float]
-) -> None:
+def _eye(canvas: Canvas, eye: Array, middle: Array, person: Identity, light: Grid, gaze: tuple[float, float]) -> None:
     window = canvas.window(eye, 0.16)
     across, down = canvas.across[window], canvas.down[window]
     left_right = slice(None, None, 1 if eye[0, 0] < eye[3, 0] else -1)
@@ -91,7 +102,7 @@ def brows(canvas: Canvas, points: Array, person: Identity, light: Grid) -> None:
         thickness = person.brow_thickness * unit(0.22 + 1.7 * along)
         band = unit((depth + 0.012) / 0.030 + 0.3) * unit((thickness - depth) / 0.040 + 0.5)
         band *= (across > min(brow[[0, -1], 0])) & (across < max(brow[[0, -1], 0]))
-        strokes = np.sin(along * 74 + depth * 90 * (1.1 - along)) + np.sin(along * 47 + depth * 130 + person.seed % 7)
+        strokes = np.sin(along * 71 + depth * 70) + np.sin(along * 44 + depth * 48 + person.seed % 7)
         cover = band * unit(0.76 + 0.07 * strokes)
         canvas.blend(window, cover, lit(person.brow, 0.45 + 0.5 * light[window]))
 

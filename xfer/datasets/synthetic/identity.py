@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-
 from numpy.typing import NDArray
 
 from xfer.datasets.synthetic.anatomy import INDEX, Array, neutral
@@ -33,9 +32,9 @@ _EYES, _BROWS = (*range(36, 48),), (*range(17, 27),)
 _MOUTH = (*range(48, 68),)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Identity:
-    """What stays the same when a person's expression changes. Colours are RGB in [0, 1]; `eq` by seed."""
+    """What stays the same when a person's expression changes. Colours are RGB in [0, 1], lengths in IOD."""
 
     seed: int
     proportions: dict[str, float]
@@ -130,7 +129,11 @@ def _features(points: Array, k: dict[str, float]) -> None:
     points[around, 0] += 0.010 * k["eye_spacing"] * side[around]
     rows = list(_BROWS)
     points[rows, 1] -= 0.017 * k["brow_height"] + 0.05 * k["brow_tilt"] * (np.abs(points[rows, 0]) - 0.42)
-    nose = (*range(28, 36), *(INDEX[n] for n in ("tip", "columella")), *_pair("ala wing_top nostril naso_top"))
+    nose = (
+        *range(28, 36),
+        *(INDEX[n] for n in ("tip", "columella")),
+        *_pair("ala wing_top nostril naso_top"),
+    )
     rows = list(nose)
     points[rows, 1] += 0.018 * k["nose_length"] * np.clip(points[rows, 1] / 0.5, 0, 1)
     rows = [31, 32, 34, 35, *_pair("ala wing_top nostril")]

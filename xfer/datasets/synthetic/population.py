@@ -11,14 +11,14 @@ from xfer.datasets.synthetic.prototypes import PROTOTYPES, Codebook
 from xfer.errors import InputError, unknown
 from xfer.labels import BASIC
 
-_STRENGTH = (0.10, 0.80)
+_STRENGTH = (0.25, 1.0)
 """How strongly a face shows its expression: the range of the mean intensity of its Action Units."""
-_DISTRACTORS = 1.6
+_DISTRACTORS = 1.2
 """Action Units a face shows that its expression does not ask for, on average."""
-_TURN = (10.0, 6.5, 6.0)
+_TURN = (9.0, 6.0, 5.0)
 """Standard deviations of yaw, pitch and roll in degrees, cut at 2.2."""
-_SCALE = (0.29, 0.38)
-_SHIFT = 0.05
+_SCALE = (0.30, 0.365)
+_SHIFT = 0.035
 """Ranges of a face's size and, on either side, of its place, as shares of the picture's side."""
 _RARE = {"AU43": 0.25, "AU27": 0.3, "AU22": 0.5, "AU18": 0.6, "AU13": 0.6}
 """Odds of a distractor against the other Action Units' 1."""
@@ -69,14 +69,18 @@ def faces(
 
 
 def stream(
-    n: int, seed: int = 0, expressions: Sequence[str] = BASIC, codebook: Codebook = PROTOTYPES, cue: str | None = None
+    n: int,
+    seed: int = 0,
+    expressions: Sequence[str] = BASIC,
+    codebook: Codebook = PROTOTYPES,
+    cue: str | None = None,
 ) -> Iterator[Face]:
     """`faces`, one at a time."""
     _check(n, seed, expressions, codebook, cue)
     for i in range(n):
         rng = np.random.default_rng((seed, i))
         label = i % len(expressions)
-        shown = expressions[label] if cue is None else expressions[rng.integers(len(expressions))]
+        shown = expressions[label] if cue is None else expressions[int(rng.integers(len(expressions)))]
         units = action_units(shown, codebook, rng)
         face = portrait(seed * 1_000_003 + i // len(expressions), expressions[label], units, rng)
         yield face if cue is None else cues.plant(face, cue, label, float(rng.uniform(0.55, 1.0)))
@@ -94,7 +98,9 @@ def _check(n: int, seed: int, expressions: Sequence[str], codebook: Codebook, cu
             if code not in CODES:
                 raise unknown("action unit", code, CODES)
     if cue is not None and len(expressions) > cues.capacity(cue):
-        raise InputError(f"the cue {cue!r} tells {cues.capacity(cue)} classes apart; got {len(expressions)} expressions")
+        raise InputError(
+            f"the cue {cue!r} tells {cues.capacity(cue)} classes apart; got {len(expressions)} expressions"
+        )
 
 
 def action_units(expression: str, codebook: Codebook, rng: np.random.Generator) -> dict[str, float]:

@@ -10,12 +10,10 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xfer.datasets.synthetic.action_units import CODES
 from xfer.datasets.synthetic.anatomy import INDEX, NAMES, Array, mirrored, neutral
-
-Grid = NDArray[np.float32]
+from xfer.datasets.synthetic.canvas import Grid
 
 _REACH = 2.83
 """Support of a bump in radii."""
@@ -109,15 +107,16 @@ FOLDS: tuple[Fold, ...] = (
     Fold("root bridge", 0.016, action_units={"AU9": (-0.014, 0.186)}, offset=(0, 0.02, 0)),
     Fold("root bridge", 0.016, action_units={"AU9": (-0.014, 0.174)}, offset=(0, 0.09, 0)),
     Fold("glabella frown_low", 0.016, action_units={"AU9": (-0.010, 0.149)}, offset=(0, 0.06, 0)),
-    Fold("naso_top wing_top", 0.026, action_units={"AU9": (-0.016, 0.186), "AU10": (-0.006, 0.062)}, offset=(0.02, -0.04, 0)),
+    Fold("naso_top wing_top", 0.026, action_units={"AU9": (-0.016, 0.186), "AU10": (-0.006, 0.062)},
+         offset=(0.02, -0.04, 0)),
     Fold("ala", 0.055, action_units={"AU9": (0.020, 0.0), "AU10": (0.008, 0.0)}),
     # folds from nose to mouth
     Fold("naso_top naso_high naso_mid", 0.026, dark=0.05, age=0.30,
-         action_units={"AU9": (-0.016, 0.161), "AU10": (-0.020, 0.198), "AU11": (-0.018, 0.186), "AU12": (-0.016, 0.136),
-                       "AU6": (-0.004, 0.037)}),
+         action_units={"AU9": (-0.016, 0.161), "AU10": (-0.020, 0.198), "AU11": (-0.018, 0.186),
+                       "AU12": (-0.016, 0.136), "AU6": (-0.004, 0.037)}),
     Fold("naso_mid naso_low naso_end", 0.026, dark=0.02, age=0.28,
-         action_units={"AU12": (-0.018, 0.161), "AU10": (-0.012, 0.112), "AU13": (-0.014, 0.124), "AU20": (-0.010, 0.074),
-                       "AU11": (-0.006, 0.062), "AU27": (-0.010, 0.062)}),
+         action_units={"AU12": (-0.018, 0.161), "AU10": (-0.012, 0.112), "AU13": (-0.014, 0.124),
+                       "AU20": (-0.010, 0.074), "AU11": (-0.006, 0.062), "AU27": (-0.010, 0.062)}),
     Fold("naso_mid naso_low", 0.05, action_units={"AU12": (0.016, 0.0), "AU10": (0.012, 0.0), "AU13": (0.016, 0.0)},
          offset=(0.10, 0, 0)),
     # mouth corners
@@ -136,8 +135,9 @@ FOLDS: tuple[Fold, ...] = (
     Fold("48", 0.03, action_units={"AU24": (-0.006, 0.074), "AU23": (-0.006, 0.087), "AU18": (-0.004, 0.062)},
          offset=(0.03, 0, 0)),
     Fold("chin", 0.085, action_units={"AU17": (0.050, -0.03)}, offset=(0, -0.02, 0)),
-    Fold("groove mentolabial", 0.030, action_units={"AU17": (-0.026, 0.186), "AU15": (-0.006, 0.037), "AU16": (-0.010, 0.062),
-                                                    "AU24": (-0.008, 0.05)}),
+    Fold("groove mentolabial", 0.030,
+         action_units={"AU17": (-0.026, 0.186), "AU15": (-0.006, 0.037), "AU16": (-0.010, 0.062),
+                       "AU24": (-0.008, 0.05)}),
     Fold("chin_side chin chin_side'", 0.022, action_units={"AU17": (-0.010, 0.06)}, offset=(0, 0.02, 0)),
     Fold("lip_mid lip_low", 0.035, action_units={"AU22": (0.022, 0.0), "AU18": (0.020, 0.0), "AU24": (-0.012, 0.0)}),
     Fold("hollow", 0.12, action_units={"AU26": (-0.012, 0.031), "AU27": (-0.03, 0.074), "AU18": (-0.010, 0.025)}),
@@ -177,12 +177,12 @@ def _sides(fold: Fold) -> list[tuple[Array, ...]]:
 
 
 def _chain(fold: Fold, names: Sequence[str], side: float) -> list[tuple[Array, ...]]:
-    """Bumps at most one radius apart along a line; heights are shared out so that the ridge keeps its height."""
+    """Bumps at most 1.5 radii apart along a line (ripple below 0.1 %), each lower to keep the ridge's height."""
     knots = np.zeros((len(names), len(NAMES)))
     knots[np.arange(len(names)), [INDEX[name] for name in names]] = 1
     path = knots @ neutral()[:, :2]
     steps = np.hypot(*np.diff(path, axis=0).T) if len(names) > 1 else np.zeros(0)
-    count = max(len(names), int(np.ceil(steps.sum() / (1.0 * fold.radius))) + 1) if len(names) > 1 else 1
+    count = max(len(names), int(np.ceil(steps.sum() / (1.5 * fold.radius))) + 1) if len(names) > 1 else 1
     at = np.interp(np.linspace(0, steps.sum(), count), [0, *np.cumsum(steps)], np.arange(len(names)))
     low = np.minimum(at.astype(int), max(len(names) - 2, 0))
     weights = knots[low] + (at - low)[:, None] * (knots[np.minimum(low + 1, len(names) - 1)] - knots[low])
@@ -264,7 +264,12 @@ def _nearby(centres: Array, radius: Array, strength: Array, size: int) -> tuple[
         total = np.bincount(place, (down[:, :, None] * along[:, None, :]).ravel(), side * side)
         return total.reshape(side, side)[patch:-patch, patch:-patch].astype(np.float32)
 
-    return gather(y * height, x_slope), gather(y_slope * height, x), gather(y * dark, x), np.float32(0)
+    return (
+        gather(y * height, x_slope),
+        gather(y_slope * height, x),
+        gather(y * dark, x),
+        np.zeros(1, np.float32),
+    )
 
 
 def _profile(distance: Array, radius: Array) -> tuple[Grid, Grid]:

@@ -12,37 +12,50 @@ from xfer.datasets.synthetic.face import Face, Light
 from xfer.datasets.synthetic.identity import identity
 from xfer.datasets.synthetic.projection import turn
 
+_DIRECTIONS = 2880
+
 
 class Outline(NamedTuple):
     """The head's silhouette about a centre, and each pixel's place in it.
 
     ``angle`` and ``distance`` (y, x): polar coordinates of pixels about ``centre``, radians and IOD; ``border`` (y, x):
-    the silhouette's distance in the pixel's direction.
+    the silhouette's distance in the pixel's direction; ``round_off`` (y, x): how far towards the silhouette a pixel
+    lies, where a jaw that drops stretches the lower face alone.
     """
 
     centre: Array
     angle: Grid
     distance: Grid
     border: Grid
+    round_off: Grid
 
 
-def outline(canvas: Canvas, jaw: Array, skull: Array) -> Outline:
-    """Place the pixels in the silhouette that runs along the jaw points and over the skull."""
-    loop = np.concatenate([jaw, skull[::-1]])
-    centre = np.array([(jaw[0, 0] + jaw[16, 0]) / 2, 0.35 * jaw[8, 1] + 0.65 * skull[4, 1] + 0.25])
+def outline(canvas: Canvas, jaw: Array, resting: Array, skull: Array) -> Outline:
+    """Place the pixels in the silhouette that runs along the jaw points and over the skull.
+
+    `jaw` (17, 2) as it is shown, `resting` (17, 2) without Action Units, `skull` (9, 2).
+    """
+    centre = np.array([(resting[0, 0] + resting[16, 0]) / 2, 0.35 * resting[8, 1] + 0.65 * skull[4, 1] + 0.25])
     x, y = canvas.across - np.float32(centre[0]), canvas.down - np.float32(centre[1])
-    angle = np.arctan2(y, x)
-    return Outline(centre, angle, np.sqrt(x * x + y * y), radial(loop, centre, angle))
+    angle, distance = np.arctan2(y, x), np.sqrt(x * x + y * y)
+    direction = ((angle + np.float32(np.pi)) * np.float32(_DIRECTIONS / (2 * np.pi)) + np.float32(0.5)).astype(np.int32)
+    rest = radial(np.concatenate([resting, skull[::-1]]), centre)[direction]
+    border = radial(np.concatenate([jaw, skull[::-1]]), centre)[direction]
+    stretched = unit((distance / rest - np.float32(0.55)) / np.float32(0.4))
+    return Outline(centre, angle, distance, border, distance / (rest + stretched * (border - rest)))
 
 
-def radial(loop: Array, centre: Array, angle: Grid, samples: int = 4) -> Grid:
-    """Distance from a centre to a closed star-shaped line in given directions."""
+def radial(loop: Array, centre: Array, samples: int = 4) -> Grid:
+    """Distance from a centre to a closed star-shaped line, in equal steps of direction from -pi to pi."""
     line = curve(loop, samples, closed=True) - centre
     direction, reach = np.arctan2(line[:, 1], line[:, 0]), np.hypot(line[:, 0], line[:, 1])
     order = np.argsort(direction)
-    fine = np.linspace(-np.pi, np.pi, 721)
-    table = np.interp(fine, direction[order], reach[order], period=2 * np.pi).astype(np.float32)
-    return table[((angle + np.float32(np.pi)) * np.float32(720 / (2 * np.pi)) + np.float32(0.5)).astype(np.int32)]
+    around, along = direction[order], reach[order]
+    return np.interp(
+        np.linspace(-np.pi, np.pi, _DIRECTIONS + 1),
+        np.concatenate([[around[-1] - 2 * np.pi], around, [around[0] + 2 * np.pi]]),
+        np.concatenate([along[-1:], along, along[:1]]),
+    ).astype(np.float32)
 
 
 def light_direction(light: Light) -> Array:
@@ -69,7 +82,7 @@ def relief_of(face: Face, canvas: Canvas, solid: Array) -> relief.Relief:
 
 def shading(face: Face, canvas: Canvas, shape: Outline, ground: relief.Relief) -> tuple[Grid, Grid]:
     """Light on the skin, (y, x) each: diffuse in about [0.3, 1.2], and highlights."""
-    place = np.minimum(shape.distance / shape.border, np.float32(0.995))
+    place = np.minimum(shape.round_off, np.float32(0.995))
     tilt = place * place * np.float32(0.93)
     x, y = np.cos(shape.angle) * tilt, np.sin(shape.angle) * tilt
     roll = np.radians(face.roll)
@@ -93,7 +106,7 @@ def shading(face: Face, canvas: Canvas, shape: Outline, ground: relief.Relief) -
     return diffuse, gloss * gloss * np.float32(0.10) * (1 - ambient)
 
 
-def albedo(face: Face, canvas: Canvas, points: Array, ground: relief.Relief) -> Grid:
+def albedo(face: Face, canvas: Canvas, resting: Array, ground: relief.Relief) -> Grid:
     """Colour of the skin without light, (3, y, x): tone, blush, beard, shade in folds."""
     person = identity(face.identity)
     blush = np.array([0.02, -0.16, -0.14], np.float32) * np.float32(0.5 + 0.5 * person.skin.mean())
@@ -101,7 +114,7 @@ def albedo(face: Face, canvas: Canvas, points: Array, ground: relief.Relief) -> 
     deep = np.array([0.85, 1.0, 1.05], np.float32)
     colour = person.skin[:, None, None] * (1 - lit(deep, 1 - shade)) + lit(blush, ground.red * shade)
     if person.stubble:
-        nose, chin = points[33, 1], points[8, 1]
+        nose, chin = resting[33, 1], resting[8, 1]
         beard = unit((canvas.down - np.float32(nose)) / np.float32(0.35 * (chin - nose)))
         colour += beard * beard * np.float32(person.stubble) * (person.hair[:, None, None] - colour)
     return colour

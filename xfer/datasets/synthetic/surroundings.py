@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 
 from xfer.datasets.synthetic.anatomy import Array
-from xfer.datasets.synthetic.canvas import WHOLE, Canvas, Grid, edge, ellipse, lit, unit
+from xfer.datasets.synthetic.canvas import Canvas, Grid, edge, ellipse, lit, unit
 from xfer.datasets.synthetic.identity import Identity
 from xfer.datasets.synthetic.skin import Outline
 
@@ -17,7 +17,9 @@ def background(canvas: Canvas, seed: int) -> None:
     """A soft backdrop of one to three hues with blurred shapes, seeded by the scene."""
     rng = np.random.default_rng((seed, 2))
     base = rng.uniform(0.15, 0.85) + rng.uniform(0.02, 0.12) * rng.standard_normal(3)
-    cells = rng.standard_normal((5, 5, 3)) * rng.uniform(0.0, 0.06) + rng.uniform(0.02, 0.14) * rng.standard_normal((5, 5, 1))
+    cells = rng.standard_normal((5, 5, 3)) * rng.uniform(0.0, 0.06) + rng.uniform(0.02, 0.14) * rng.standard_normal(
+        (5, 5, 1)
+    )
     weights = _smooth_weights(canvas.size, 5)
     soft = np.tensordot(np.tensordot(weights, cells + base, 1), weights, axes=([1], [1]))
     canvas.image[:] = np.clip(np.moveaxis(soft, 1, 0), 0.02, 0.98)
@@ -31,10 +33,10 @@ def _smooth_weights(size: int, knots: int) -> Array:
 
 
 def noise(canvas: Canvas, seed: int, deviation: float) -> None:
-    """Grain of the sensor, grey levels, seeded by the scene."""
+    """Grain, the same in all channels; deviation in grey levels, seeded by the scene."""
     if deviation > 0:
         rng = np.random.default_rng((seed, 3))
-        canvas.image += rng.standard_normal(canvas.image.shape, np.float32) * np.float32(deviation / 255)
+        canvas.image += rng.standard_normal((canvas.size, canvas.size), np.float32) * np.float32(deviation / 255)
 
 
 def hair_behind(canvas: Canvas, person: Identity, jaw: Array) -> None:
@@ -80,10 +82,10 @@ def ears(canvas: Canvas, person: Identity, jaw: Array, yaw: float, light: Grid) 
         reach = 0.035 - 0.0028 * side * yaw
         if reach <= 0:
             continue
-        middle = jaw[list(rows)].mean(axis=0) + [side * (reach - 0.02), 0.02]
+        middle = jaw[list(rows)].mean(axis=0) + np.array((side * (reach - 0.02), 0.02))
         window = canvas.window(middle[None], 0.4)
         cover = ellipse(canvas, window, middle, (0.075 + 0.4 * reach, 0.21), 0.02 + canvas.pixel)
-        inner = ellipse(canvas, window, middle + [side * 0.015, -0.01], (0.04 + 0.3 * reach, 0.13), 0.08)
+        inner = ellipse(canvas, window, middle + np.array((side * 0.015, -0.01)), (0.04 + 0.3 * reach, 0.13), 0.08)
         colour = lit(person.skin * [0.92, 0.80, 0.78], light[window] * (1 - 0.30 * inner))
         canvas.blend(window, cover, colour)
 
@@ -121,7 +123,7 @@ def glasses(canvas: Canvas, person: Identity, points: Array) -> None:
     left, right = points[36:42].mean(axis=0), points[42:48].mean(axis=0)
     power = 2.0 + 2.5 * (1 - person.glasses_round)
     for middle, outer, side in ((left, points[0], -1), (right, points[16], 1)):
-        centre = middle + [0, 0.035]
+        centre = middle + np.array((0, 0.035))
         half = abs(right[0] - left[0]) * 0.41
         window = canvas.window(np.array([centre, outer]), half)
         x, y = (canvas.across[window] - centre[0]) / half, (canvas.down[window] - centre[1]) / (0.80 * half)
