@@ -16,6 +16,7 @@ def compare(*, heatmaps: Any, **options: Any) -> "Study":
     `heatmaps` is a folder of files or a ``heatmaps.zarr``; the options are those of
     `xfer.study.imported.compare_heatmaps`.
     """
+    from xfer.study.imported import compare_heatmaps
 
     return compare_heatmaps(heatmaps, **options)
 
