@@ -331,9 +331,9 @@ def test_output_that_cannot_be_written(run: Run, maps: Path) -> None:
 
 def test_hostile_labels_are_data_and_nothing_else(run: Run, maps: Path, tmp_path: Path) -> None:
     names = ["=1+1", "<script>alert(1)</script>".replace("/", "∕"), "..", "@SUM(A1)", "+cmd", "-x"]
-    for i, name in enumerate(names):
+    for name in names:
         for path in sorted(maps.glob("netA_*")):
-            (maps / path.name.replace("netA", name)).write_bytes(path.read_bytes()[: None if i else None])
+            (maps / path.name.replace("netA", name)).write_bytes(path.read_bytes())
     before = files(tmp_path)
     assert run("compare", "--heatmaps", maps, "--masks", "gt", "--metrics", "iou", "--out", "s")[0] == 0
     new = files(tmp_path) - before

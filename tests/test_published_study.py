@@ -92,6 +92,32 @@ def test_table_of_fold_means(by_fold: pd.DataFrame) -> None:
     assert iou.mean(axis=0).to_dict() == pytest.approx(their_expressions, abs=5e-4)
 
 
-def test_pooling_order_changes_the_winner(by_network: pd.DataFrame, by_fold: pd.DataFrame) -> None:
-    winners = [scoring.table(scores).mean(axis=1).idxmax() for scores in (by_network, by_fold)]
-    assert winners == ["ResNet50", "InceptionV3"]
+def test_pooling_order_changes_the_winner_and_the_report_says_so(published: Path, tmp_path: Path) -> None:
+    study = xfer.compare(
+        heatmaps=published / "by_fold",
+        pattern="{model}_{fold}_{expression}_heatmap.png",
+        pooled=published / "by_network",
+        masks=published / "masks",
+        metrics="iou",
+        out=tmp_path / "study",
+    )
+    pooling = study.pooling()
+    assert pooling is not None
+    assert pooling["winners"] == ("InceptionV3", "ResNet50")
+    assert pooling["pooled_map"]["ResNet50"] == pytest.approx(0.3269, abs=5e-5)
+    page = (study.folder / "report.html").read_text(encoding="utf-8")
+    assert "changes the winner: ResNet50 is best when" in page
+
+
+def test_two_cluster_cuts(published: Path, tmp_path: Path) -> None:
+    """Pretrained against the rest for four expressions; AlexNet alone for anger; SilNet and WeiNet for fear."""
+    study = xfer.compare(
+        heatmaps=published / "by_network", masks=published / "masks", metrics="iou", out=tmp_path / "study"
+    )
+    scratch = {"AlexNet", "SilNet", "SongNet", "WeiNet"}
+    wanted = dict.fromkeys(BASIC, scratch) | {"anger": {"AlexNet"}, "fear": {"SilNet", "WeiNet"}}
+    for expression, apart in wanted.items():
+        rows = study.clusters[study.clusters["expression"] == expression]
+        groups = [set(group["model"]) for _, group in rows.groupby("cluster")]
+        assert apart in groups
+        assert len(groups) == 2

@@ -39,6 +39,8 @@ MASKS_PATTERN = "{expression}_gt.png"
 def compare(
     heatmaps: Annotated[Path, typer.Option(help="A folder of heatmaps, or a study's heatmaps.zarr.")],
     pattern: Pattern = MAPS_PATTERN,
+    pooled: Annotated[Path | None, typer.Option(help="Maps already averaged over the folds of --heatmaps.")] = None,
+    pooled_pattern: Pattern = MAPS_PATTERN,
     masks: Masks = "ekman",
     mask_pattern: MaskPattern = MASKS_PATTERN,
     frame: Frame = None,
@@ -57,6 +59,8 @@ def compare(
         study = xfer.compare(
             heatmaps=heatmaps,
             pattern=pattern,
+            pooled=pooled,
+            pooled_pattern=pooled_pattern,
             masks=masks,
             mask_pattern=mask_pattern,
             frame=frame,

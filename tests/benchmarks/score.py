@@ -1,7 +1,7 @@
 """Time and memory of scoring and reporting heatmaps; writes ``results/score.md``.
 
-Run: ``python tests/benchmarks/score.py``. Uses the published maps where they lie beside the checkout, else smooth noise of
-the same size. Each line is a process of its own, so that peak memory is its own too.
+Run: ``python tests/benchmarks/score.py``. Uses smooth noise of the published size, and the published maps where they
+lie beside the checkout. Each line is a process of its own, so that peak memory is its own too.
 """
 
 import os
@@ -98,7 +98,7 @@ def main() -> None:
     lines = [
         "# Scoring and reporting",
         "",
-        f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}. Seconds after import; peak memory of the process.",
+        f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}. Seconds after import.",
         "",
     ]
     lines += ["| what | seconds | peak MB |", "|---|---|---|"]

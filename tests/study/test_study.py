@@ -55,7 +55,7 @@ def test_heatmaps_come_back_as_they_were(study: Study, home: Path) -> None:
 
 
 def test_a_key_must_pick_one_map(study: Study) -> None:
-    with pytest.raises(InputError, match=r"2 heatmaps fit \{'model': 'beta', 'expression': 'anger'\}; name exactly one"):
+    with pytest.raises(InputError, match=r"2 heatmaps fit \{'model': 'beta', .*\}; name exactly one"):
         study.heatmap(model="beta", expression="anger")
     with pytest.raises(InputError, match="'modle' is no part of a heatmap's key, which is model, guide"):
         study.heatmap(modle="beta")
@@ -85,8 +85,10 @@ def test_constant_maps_are_left_out_of_trees_only_where_they_are_constant(study:
 
 
 def test_correlations_are_pearson_of_fold_mean_maps(study: Study) -> None:
-    maps = [np.mean([study.heatmap(model=m, fold=f, expression="anger") for f in FOLDS], axis=0) for m in ("alpha", "beta")]
-    expected = np.corrcoef(maps[0].ravel(), maps[1].ravel())[0, 1]
+    one, two = (
+        np.mean([study.heatmap(model=m, fold=f, expression="anger") for f in FOLDS], axis=0) for m in ("alpha", "beta")
+    )
+    expected = np.corrcoef(one.ravel(), two.ravel())[0, 1]
     assert study.model_correlations("anger").loc["alpha", "beta"] == pytest.approx(expected, rel=1e-5)
 
 
@@ -102,7 +104,7 @@ def test_chance_is_the_expected_overlap_at_the_mean_area(study: Study) -> None:
     from skimage.filters import threshold_otsu
 
     maps = [study.heatmap(model=m, fold=f, expression="anger") for m in MODELS for f in FOLDS]
-    areas = [np.mean(m > np.sort(m.ravel())[np.searchsorted(np.sort(m.ravel()), threshold_otsu(m, 4096))]) for m in maps]
+    areas = [np.mean(m > threshold_otsu(m, 4096)) for m in maps]
     p, q = float((study.masks.sel(expression="anger") >= 0.5).mean()), np.mean(areas)
     assert study.chance()["anger"] == pytest.approx(p * q / (p + q - p * q), abs=0.01)
 

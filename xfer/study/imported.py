@@ -12,7 +12,7 @@ import xarray as xr
 from xfer import clustering, heatmaps, mask_sources, scoring
 from xfer.errors import InputError, unknown
 from xfer.study import folder, provenance
-from xfer.study.study import CLUSTERS, HEATMAPS, MASKS, PROVENANCE, SCORES, Study
+from xfer.study.study import CLUSTERS, HEATMAPS, MASKS, POOLED, PROVENANCE, SCORES, Study
 
 Stage = Callable[[str, int], Callable[[], None]]
 """Progress: called with a stage's name and number of steps; returns what is called after every step."""
@@ -27,6 +27,8 @@ def compare_heatmaps(
     source: str | Path,
     *,
     pattern: str = "{model}_{expression}_heatmap.png",
+    pooled: str | Path | None = None,
+    pooled_pattern: str = "{model}_{expression}_heatmap.png",
     masks: str | Path | Sequence[str | Path] = "ekman",
     mask_pattern: str = "{expression}_gt.png",
     frame: str | Path | None = None,
@@ -47,6 +49,11 @@ def compare_heatmaps(
         A folder of maps (png, tif, npy, npz, zarr) or a study's ``heatmaps.zarr``.
     pattern : str
         Where the key stands in a file's path, such as ``{model}_{fold}_{expression}_heatmap.png``.
+    pooled : path, optional
+        Maps that their makers averaged over the folds of `source`, where they differ from the average of its maps
+        (because those were stretched one by one, say). Trees, correlations and the pooling order use them.
+    pooled_pattern : str
+        Where the key stands in the path of a pooled map.
     masks : name, folder or several
         Mask sources by name (drawn on `frame`), or a folder of mask files.
     mask_pattern : str
@@ -86,13 +93,17 @@ def compare_heatmaps(
         raise unknown("linkage", linkage, clustering.METHODS)
     names = scoring.metric_names(metrics)
     maps = heatmaps.read_heatmaps(index, progress=progress("reading heatmaps", len(index)))
-    scoring.check(maps, sources.masks, scoring.read_threshold(threshold))
+    whole = None if pooled is None else _read_pooled(pooled, pooled_pattern, maps)
+    for read in (maps, whole):
+        if read is not None:
+            scoring.check(read, sources.masks, scoring.read_threshold(threshold))
     config = {
         "format": folder.FORMAT,
         "kind": "heatmaps",
         "source": folder.slug(Path(source).resolve().name),
         "pattern": pattern,
         "heatmaps": _digest(maps),
+        "pooled": "" if whole is None else _digest(whole),
         "masks": [str(m.name) for m in sources.masks],
         "mask_digests": [_digest(m) for m in sources.masks],
         "support": sources.support_name,
@@ -104,7 +115,7 @@ def compare_heatmaps(
     }
     home = Path(out) if out else default_folder(config)
     with folder.claim(home, config, fresh=fresh):
-        _write(home, maps, sources, config, progress)
+        _write(home, maps, whole, sources, config, progress)
         study = Study(home)
         step = progress("report", 1)
         study.report()
@@ -125,13 +136,36 @@ def _digest(labelled: xr.DataArray) -> str:
     return provenance.digest_bytes([*(t.encode("utf-8", "surrogateescape") for t in labels), values.tobytes()])
 
 
+def _read_pooled(source: str | Path, pattern: str, maps: xr.DataArray) -> xr.DataArray:
+    """Maps without a fold, of the same models and expressions as the fold maps."""
+    read = heatmaps.read_heatmaps(source, pattern)
+    if len(set(maps.coords["fold"].values)) < 2 or set(read.coords["fold"].values) != {"all"}:
+        raise InputError("--pooled gives maps without {fold} beside --heatmaps with several folds")
+    wanted, given = (
+        {(m, e) for m, e in zip(a.coords["model"].values, a.coords["expression"].values, strict=True)}
+        for a in (maps, read)
+    )
+    if wanted != given:
+        cells = ", ".join("/".join(cell) for cell in sorted(wanted ^ given)[:5])
+        raise InputError(f"{source}: --pooled and --heatmaps differ in {cells}; give both the same cells")
+    return read
+
+
 def _write(
-    home: Path, maps: xr.DataArray, sources: mask_sources.MaskSources, config: dict[str, Any], progress: Stage
+    home: Path,
+    maps: xr.DataArray,
+    pooled: xr.DataArray | None,
+    sources: mask_sources.MaskSources,
+    config: dict[str, Any],
+    progress: Stage,
 ) -> None:
     unit = provenance.digest_bytes([json.dumps(config, sort_keys=True).encode(), provenance.source_digest().encode()])
     if _finished(home, unit):
         return
     folder.write_whole(home / HEATMAPS, lambda p: heatmaps.save(maps, p))
+    if pooled is not None:
+        whole = pooled
+        folder.write_whole(home / POOLED, lambda p: heatmaps.save(whole, p))
     folder.write_whole(home / MASKS, sources.save)
     step = progress("scoring", maps.sizes["cell"])
     scores = scoring.score(

@@ -17,7 +17,7 @@ from xfer.metrics import view
 from xfer.metrics.thresholds import cut
 from xfer.study.folder import CONFIG, read_config, write_whole
 
-HEATMAPS, MASKS = "heatmaps.zarr", "masks.npz"
+HEATMAPS, POOLED, MASKS = "heatmaps.zarr", "pooled.zarr", "masks.npz"
 SCORES, CLUSTERS, PROVENANCE, REPORT = "scores.parquet", "clusters.csv", "provenance.json", "report.html"
 
 
@@ -105,7 +105,9 @@ class Study:
 
     @cached_property
     def pooled(self) -> xr.DataArray:
-        """The heatmaps with folds averaged, one per model and expression."""
+        """One map per model and expression: as given with ``--pooled``, else the average over folds."""
+        if self.config["pooled"]:
+            return heatmaps.open_heatmaps(self._file(POOLED))
         return heatmaps.pool_folds(self.heatmaps)
 
     def heatmap(self, **key: str) -> np.ndarray:
