@@ -5,7 +5,7 @@ import re
 import pytest
 
 from xfer import labels
-from xfer.errors import InputError, UnknownName, unknown
+from xfer.errors import InputError, UnknownNameError, unknown
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_unknown_without_a_neighbour_has_no_hint() -> None:
 
 def test_unknown_name_is_a_key_error_with_a_plain_text() -> None:
     error = unknown("colour", "rad", ["red"])
-    assert isinstance(error, UnknownName)
+    assert isinstance(error, UnknownNameError)
     assert isinstance(error, KeyError)
     assert str(error) == "'colour' must be one of red; got 'rad' (did you mean 'red'?)"
 

@@ -30,7 +30,8 @@ def orchard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry[Fruit]:
     )
     for name, colour in (("plum", "blue"), ("apple", "red")):
         (package / f"{name}_file.py").write_text(
-            f"from orchard import FRUIT\n@FRUIT.register({name!r}, colour={colour!r})\ndef eat():\n    return {name!r}\n"
+            f"from orchard import FRUIT\n@FRUIT.register({name!r}, colour={colour!r})\ndef eat():\n"
+            f"    return {name!r}\n"
         )
     monkeypatch.syspath_prepend(str(tmp_path))
     for module in [m for m in sys.modules if m.split(".")[0] == "orchard"]:

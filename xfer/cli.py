@@ -16,9 +16,8 @@ metrics_app = typer.Typer(no_args_is_help=True, help="Metrics: list.")
 app.add_typer(masks_app, name="masks")
 app.add_typer(metrics_app, name="metrics")
 
-# typer keeps its own copy of click; these are the public way to that copy's exceptions
-_UsageError = typer.BadParameter.__mro__[1]
-_ClickException = typer.BadParameter.__mro__[2]
+# typer keeps its own copy of click; this is the public way to that copy's exception
+_UsageError: Any = typer.BadParameter.__mro__[1]
 
 Pattern = Annotated[str, typer.Option(help="Where the key stands in a file's path.")]
 Masks = Annotated[str, typer.Option(help="Mask sources by name, separated by commas, or a folder of mask files.")]
@@ -40,12 +39,15 @@ MASKS_PATTERN = "{expression}_gt.png"
 def compare(
     heatmaps: Annotated[Path, typer.Option(help="A folder of heatmaps, or a study's heatmaps.zarr.")],
     pattern: Pattern = MAPS_PATTERN,
+    pooled: Annotated[Path | None, typer.Option(help="Maps already averaged over the folds of --heatmaps.")] = None,
+    pooled_pattern: Pattern = MAPS_PATTERN,
     masks: Masks = "ekman",
     mask_pattern: MaskPattern = MASKS_PATTERN,
     frame: Frame = None,
     support: Support = None,
     metrics: Metrics = "all",
     threshold: Threshold = "otsu",
+    linkage: Annotated[str, typer.Option(help="average, complete, single or weighted.")] = "average",
     allow_missing: AllowMissing = False,
     out: Annotated[Path | None, typer.Option(help="The study folder; reports/... by default.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set a study that is there aside.")] = False,
@@ -57,12 +59,15 @@ def compare(
         study = xfer.compare(
             heatmaps=heatmaps,
             pattern=pattern,
+            pooled=pooled,
+            pooled_pattern=pooled_pattern,
             masks=masks,
             mask_pattern=mask_pattern,
             frame=frame,
             support=support,
             metrics=metrics,
             threshold=threshold,
+            linkage=linkage,
             allow_missing=allow_missing,
             out=out,
             fresh=fresh,
@@ -170,7 +175,18 @@ def masks_show(name: Annotated[str, typer.Argument(help="A mask source, such as 
     """The facts behind a mask source: expressions, AUs, weights, evidence."""
     from xfer import masks
 
-    print(masks.show(name))
+    rows = masks.show(name)
+    for expression in dict.fromkeys(row["expression"] for row in rows):
+        mine = [row for row in rows if row["expression"] == expression]
+        print(f"{expression} ({mine[0]['evidence']})")
+        for row in mine:
+            weight = "" if row["weight"] in (1, "") else f", weight {row['weight']:.2f}"
+            print(f"  {row['action_unit']:5} {row['action']}{weight}")
+        for note in dict.fromkeys(row["note"] for row in mine if row["note"]):
+            print(f"  note: {note}")
+    for kind in ("reference", "region_reference"):
+        for text in dict.fromkeys(row[kind] for row in rows if row[kind]):
+            print(f"{kind.replace('_', ' ')}: {text}")
 
 
 @masks_app.command("render")
@@ -238,9 +254,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     code = 2
     try:
         code = app(arguments, standalone_mode=False) or 0
-    except (InputError, _UsageError) as error:
-        text = error.format_message() if isinstance(error, _ClickException) else error
-        print(f"xfer: {_one_line(text)}", file=sys.stderr)
+    except InputError as error:
+        print(f"xfer: {_one_line(error)}", file=sys.stderr)
+    except _UsageError as error:
+        print(f"xfer: {_one_line(error.format_message())}", file=sys.stderr)
     except (KeyboardInterrupt, typer.Abort):
         print("xfer: interrupted; what is finished is kept, the same line continues", file=sys.stderr)
         code = 130

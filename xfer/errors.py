@@ -8,13 +8,13 @@ class InputError(ValueError):
     """Bad input. The command line prints the message on one line and exits with 2."""
 
 
-class UnknownName(InputError, KeyError):
+class UnknownNameError(InputError, KeyError):
     """A name that is not in a vocabulary; a `KeyError` too, so that mappings behave."""
 
     __str__ = ValueError.__str__
 
 
-def unknown(what: str, value: object, allowed: Iterable[str]) -> UnknownName:
+def unknown(what: str, value: object, allowed: Iterable[str]) -> UnknownNameError:
     """The error for a value outside a vocabulary, with the nearest allowed name.
 
     >>> str(unknown("expression", "angr", ["anger", "fear"]))
@@ -23,4 +23,4 @@ def unknown(what: str, value: object, allowed: Iterable[str]) -> UnknownName:
     names = list(allowed)
     near = get_close_matches(str(value), names, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    return UnknownName(f"{what!r} must be one of {', '.join(names)}; got {str(value)!r}{hint}")
+    return UnknownNameError(f"{what!r} must be one of {', '.join(names)}; got {str(value)!r}{hint}")

@@ -1,0 +1,153 @@
+"""The study folder as files: who owns it, one writer at a time, whole files or none."""
+
+import contextlib
+import errno
+import os
+import re
+import shutil
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from filelock import FileLock, Timeout
+
+from xfer.errors import InputError
+
+FORMAT = 1
+CONFIG = "study.toml"
+_LOCK, _HOLDER = ".lock", ".lock-holder"
+
+
+def slug(text: str) -> str:
+    """A file name made of letters, digits, ``.``, ``_`` and ``-`` only.
+
+    >>> slug("../my maps")
+    'my-maps'
+    """
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._") or "study"
+
+
+def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
+    """Let `write` fill a temporary name beside `path`, then rename it: the old file or the new one, never half."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(aside)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        aside.replace(path)
+    finally:
+        if aside.is_dir():
+            shutil.rmtree(aside)
+        else:
+            aside.unlink(missing_ok=True)
+
+
+def read_config(folder: Path) -> dict[str, Any] | None:
+    """The frozen configuration of a study folder; None where there is none.
+
+    Raises
+    ------
+    InputError
+        If ``study.toml`` is there but damaged or from another version.
+    """
+    path = folder / CONFIG
+    if not path.is_file():
+        return None
+    try:
+        config = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a study written by xfer ({error})") from None
+    if config.get("format") != FORMAT:
+        raise InputError(f"{path}: format {config.get('format')!r}; this xfer reads format {FORMAT}")
+    return config
+
+
+@contextlib.contextmanager
+def claim(folder: Path, config: Mapping[str, Any], *, fresh: bool = False) -> Iterator[None]:
+    """Make `folder` the home of `config` and hold it for one run, or say why that cannot be.
+
+    A folder that holds the same configuration is resumed. With `fresh`, a study that is there is renamed to
+    ``NAME.old-N`` first. The lock is the operating system's, so a killed run frees it.
+
+    Raises
+    ------
+    InputError
+        If the folder is a link or not a folder, cannot be written, holds something that xfer did not write or
+        another study, or another run holds it (its process number is told).
+    """
+    there = _inspect(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(_lock(folder))
+            if there is not None and fresh:
+                _set_aside(folder)
+                folder.mkdir()
+                stack.enter_context(_lock(folder))
+            _freeze(folder, config)
+            yield
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR):
+            raise
+        raise InputError(f"{folder}: cannot be written ({error.strerror}); give another --out") from None
+
+
+def _inspect(folder: Path) -> dict[str, Any] | None:
+    if folder.is_symlink():
+        raise InputError(f"{folder}: is a link; give the folder itself with --out")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file; give a folder with --out")
+    there = read_config(folder)
+    if there is None and folder.exists() and any(p.name not in (_LOCK, _HOLDER) for p in folder.iterdir()):
+        raise InputError(f"{folder}: holds files that xfer did not write; give a new folder with --out")
+    return there
+
+
+def _freeze(folder: Path, config: Mapping[str, Any]) -> None:
+    there = read_config(folder)
+    if there is None:
+        write_whole(folder / CONFIG, lambda p: p.write_text(tomli_w.dumps(dict(config)), encoding="utf-8"))
+    elif there != config:
+        raise InputError(
+            f"{folder}: belongs to another study ({'; '.join(differences(there, config))}); "
+            "give another --out, or --fresh to set the old one aside"
+        )
+
+
+def _set_aside(folder: Path) -> None:
+    n = 1
+    while (old := folder.with_name(f"{folder.name}.old-{n}")).exists():
+        n += 1
+    folder.rename(old)
+
+
+def differences(there: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs between two configurations, in words.
+
+    >>> differences({"threshold": "otsu"}, {"threshold": "area"})
+    ["threshold: 'otsu' there, 'area' now"]
+    """
+    return [
+        f"{key}: {there.get(key)!r} there, {now.get(key)!r} now"
+        for key in sorted({*there, *now})
+        if there.get(key) != now.get(key)
+    ]
+
+
+@contextlib.contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    holder = folder / _HOLDER
+    held = FileLock(folder / _LOCK)
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        who = holder.read_text(encoding="utf-8") if holder.is_file() else "another run"
+        raise InputError(f"{folder}: is being written by {who}; wait for it or give another --out") from None
+    try:
+        holder.write_text(f"process {os.getpid()}", encoding="utf-8")
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        held.release()

@@ -1,0 +1,107 @@
+"""What a study was made with: digests, versions, source; no path, host or user name."""
+
+import hashlib
+import os
+import platform
+import subprocess
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import xfer
+from xfer import masks
+from xfer.errors import InputError
+from xfer.geometry import data_folder
+
+PACKAGES = (
+    "numpy", "scipy", "pandas", "xarray", "zarr", "POT", "matplotlib", "torch", "torchvision", "timm",
+)  # fmt: skip
+_SOURCE = Path(xfer.__file__).parent
+
+
+def digest_bytes(parts: Iterable[bytes]) -> str:
+    """The sha256 (hex) of byte strings, each preceded by its length."""
+    sha = hashlib.sha256()
+    for part in parts:
+        sha.update(len(part).to_bytes(8, "little"))
+        sha.update(part)
+    return sha.hexdigest()
+
+
+def digest_files(paths: Iterable[Path]) -> str:
+    """The sha256 (hex) of files' names and contents, in the order given; a folder counts with all it holds."""
+    return digest_bytes(part for path in paths for part in _parts(path))
+
+
+def _parts(path: Path) -> Iterable[bytes]:
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    for file in files:
+        yield str(file.relative_to(path.parent)).encode("utf-8", "surrogateescape")
+        yield file.read_bytes()
+
+
+def source_digest() -> str:
+    """The sha256 (hex) of xfer's own source, so that a changed formula is never served from an old file."""
+    return digest_files(sorted(p for p in _SOURCE.rglob("*.py") if "report" not in p.parts))
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, xfer and the libraries that touch a number."""
+    found = {"python": platform.python_version(), "xfer": xfer.__version__}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def git_commit() -> str:
+    """The commit of the xfer source tree, with ``+changes`` where it has any; "" outside a git checkout."""
+    if not (_SOURCE.parent / ".git").exists():
+        return ""
+    try:
+        commit = _git("rev-parse", "--short=12", "HEAD")
+        return commit + ("+changes" if _git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=_SOURCE, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def collect(**facts: Any) -> dict[str, Any]:
+    """The content of ``provenance.json``."""
+    machine = {"system": platform.system(), "architecture": platform.machine(), "device": "cpu"}
+    return {
+        "format": 1,
+        "versions": versions(),
+        "source": source_digest(),
+        "git": git_commit(),
+        "machine": machine,
+        **facts,
+    }
+
+
+def findings() -> list[tuple[bool, str]]:
+    """What ``xfer doctor`` says: (good, line); a bad line ends with the command that mends it."""
+    rows = [(True, f"{name} {number}") for name, number in versions().items()]
+    folder = data_folder()
+    found = len(list(folder.rglob("*.toml")))
+    mend = "python -m pip install --force-reinstall xfer-kit"
+    rows.append((found > 0, f"masks: {found} files" if found else f"masks: none in {folder.name}; {mend}"))
+    rows += [_checked(path) for path in sorted(folder.glob("*s/*.toml")) if path.parent.name != "frames"]
+    writable = os.access(Path.cwd(), os.W_OK)
+    rows.append((writable, "this folder can be written" if writable else "this folder cannot be written; use --out"))
+    return rows
+
+
+def _checked(path: Path) -> tuple[bool, str]:
+    try:
+        masks.check(path)
+    except InputError as error:
+        return False, str(error)
+    return True, f"{path.parent.name}/{path.name}"

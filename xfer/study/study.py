@@ -1,0 +1,208 @@
+"""A study that is on disk, read lazily: heatmaps, masks, scores, and the tables drawn from them."""
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from xfer import clustering, heatmaps, scoring
+from xfer.errors import InputError
+from xfer.labels import KEY
+from xfer.mask_sources import MaskSources
+from xfer.metrics import view
+from xfer.metrics.thresholds import cut
+from xfer.study.folder import CONFIG, read_config, write_whole
+
+HEATMAPS, POOLED, MASKS = "heatmaps.zarr", "pooled.zarr", "masks.npz"
+SCORES, CLUSTERS, PROVENANCE, REPORT = "scores.parquet", "clusters.csv", "provenance.json", "report.html"
+
+
+class Study:
+    """One study folder (DESIGN section 6).
+
+    Parameters
+    ----------
+    folder : path
+        A folder that `xfer.compare` wrote.
+
+    Attributes
+    ----------
+    heatmaps : DataArray (cell, y, x)
+        Global heatmaps, the key as coordinates of ``cell``.
+    masks : DataArray (expression, y, x)
+        The masks they were scored against, in [0, 1].
+    support : bool array (y, x)
+        The pixels that count.
+    scores : DataFrame
+        Tidy scores, see `xfer.scoring.score`.
+
+    Raises
+    ------
+    InputError
+        If the folder is not a study, is unfinished, or is from another version.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        config = read_config(self.folder)
+        if config is None:
+            raise InputError(f"{self.folder}: is not a study folder (no {CONFIG}); 'xfer compare' makes one")
+        self.config: dict[str, Any] = config
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.resolve().name
+
+    def _file(self, name: str) -> Path:
+        path = self.folder / name
+        if not path.exists():
+            raise InputError(f"{self.folder}: is unfinished ({name} is missing); run its 'xfer compare' line again")
+        return path
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """Versions, digests and seeds."""
+        return json.loads(self._file(PROVENANCE).read_text(encoding="utf-8"))
+
+    @cached_property
+    def heatmaps(self) -> xr.DataArray:
+        """Global heatmaps (cell, y, x)."""
+        return heatmaps.open_heatmaps(self._file(HEATMAPS))
+
+    @cached_property
+    def mask_sources(self) -> MaskSources:
+        """The mask sources with their support; the first one leads the report."""
+        return MaskSources.open(self._file(MASKS))
+
+    @property
+    def masks(self) -> xr.DataArray:
+        """Masks (expression, y, x) of the first source, in [0, 1]."""
+        return self.mask_sources.masks[0]
+
+    @property
+    def support(self) -> np.ndarray:
+        """Pixels that count, bool (y, x)."""
+        return self.mask_sources.support
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """Tidy scores: one row per cell, mask expression and metric."""
+        return pd.read_parquet(self._file(SCORES))
+
+    @property
+    def _leading(self) -> pd.DataFrame:
+        return self.scores[self.scores["mask"] == self.masks.name]
+
+    @cached_property
+    def clusters(self) -> pd.DataFrame:
+        """The two-cluster cut of every expression's dendrogram: expression, model, leaf, cluster."""
+        return pd.read_csv(self._file(CLUSTERS), keep_default_na=False)
+
+    @cached_property
+    def pooled(self) -> xr.DataArray:
+        """One map per model and expression: as given with ``--pooled``, else the average over folds."""
+        if self.config["pooled"]:
+            return heatmaps.open_heatmaps(self._file(POOLED))
+        return heatmaps.pool_folds(self.heatmaps)
+
+    def heatmap(self, **key: str) -> np.ndarray:
+        """The one map (y, x) that a key picks, such as ``model="songnet", expression="fear"``.
+
+        Raises
+        ------
+        InputError
+            If the key fits no map or several.
+        """
+        for name in key:
+            if name not in KEY:
+                raise InputError(f"{name!r} is no part of a heatmap's key, which is {', '.join(KEY)}")
+        found = heatmaps.select(self.heatmaps, **key)
+        if found.sizes["cell"] != 1:
+            raise InputError(f"{found.sizes['cell']} heatmaps fit {key}; name exactly one")
+        return found.values[0]
+
+    def table(self, metric: str = "iou") -> pd.DataFrame:
+        """Models x expressions of own-mask scores, mean over folds."""
+        return scoring.table(self._leading, metric)
+
+    def swap(self, metric: str = "iou") -> pd.DataFrame:
+        """Expressions x expressions whose mask was used, mean over models."""
+        return scoring.swap(self._leading, metric)
+
+    def chance(self) -> pd.Series:
+        """Expected IoU, per expression, of a mask and an independent map at the maps' mean foreground area.
+
+        With mask area p and mean foreground area q (shares of the support) it is pq / (p + q - pq).
+        """
+        rule, share = scoring.read_threshold(self.config["threshold"]), {}
+        if rule == "upper_bound":
+            rule = "area"
+        for expression, mask in zip(self.masks.coords["expression"].values, self.masks.values, strict=True):
+            maps = heatmaps.select(self.heatmaps, expression=str(expression)).values
+            truth = view(mask, self.support)
+            _, areas = cut(view(maps, self.support), truth, rule)
+            p, q = float(truth.area) / truth.n, float(np.mean(areas)) / truth.n
+            share[str(expression)] = p * q / (p + q - p * q)
+        return pd.Series(share, name="chance")
+
+    def tree(self, expression: str) -> clustering.Tree:
+        """The dendrogram of models for one expression, on fold-mean maps; constant maps are left out.
+
+        Raises
+        ------
+        InputError
+            If no map is left.
+        """
+        maps = heatmaps.select(self.pooled, expression=expression)
+        names = [str(m) for m in maps.coords["model"].values]
+        distances = clustering.distances(maps.values, self.support)
+        kept = np.isfinite(np.diagonal(distances))
+        kept_names = [name for name, keep in zip(names, kept, strict=True) if keep]
+        return clustering.tree(distances[np.ix_(kept, kept)], kept_names, self.config["linkage"])
+
+    def model_correlations(self, expression: str) -> pd.DataFrame:
+        """Models x models: Pearson correlation of their maps of one expression."""
+        maps = heatmaps.select(self.pooled, expression=expression)
+        names = [str(m) for m in maps.coords["model"].values]
+        return pd.DataFrame(clustering.correlations(maps.values, self.support), names, names)
+
+    def expression_correlations(self) -> pd.DataFrame:
+        """Expressions x expressions: Pearson correlation of maps, mean over models."""
+        maps = heatmaps.dense(self.pooled, "model", "expression", allow_missing=True)
+        names = [str(e) for e in maps.coords["expression"].values]
+        each = np.stack([clustering.correlations(m, self.support) for m in maps.values])
+        known = np.isfinite(each)
+        total, count = np.where(known, each, 0).sum(axis=0), known.sum(axis=0)
+        return pd.DataFrame(np.where(count > 0, total / np.maximum(count, 1), np.nan), names, names)
+
+    def pooling(self) -> dict[str, Any] | None:
+        """Whether the winner depends on averaging folds before or after scoring; None with a single fold.
+
+        Returns
+        -------
+        dict with ``mean_of_folds`` and ``pooled_map`` (mean IoU per model) and ``winners`` (one of each).
+        """
+        if len(set(self.heatmaps.coords["fold"].values)) < 2:
+            return None
+        rule = scoring.read_threshold(self.config["threshold"])
+        scores = scoring.score(self.pooled, self.masks, metrics=["iou"], threshold=rule, support=self.support)
+        each, pooled = self.table().mean(axis=1), scoring.table(scores).mean(axis=1)
+        return {
+            "mean_of_folds": each.to_dict(),
+            "pooled_map": pooled.to_dict(),
+            "winners": (each.idxmax(), pooled.idxmax()),
+        }
+
+    def report(self) -> Path:
+        """Write ``report.html`` anew from what is in the folder; the path."""
+        from xfer.report import page
+
+        path = self.folder / REPORT
+        html = page.build(self)
+        write_whole(path, lambda aside: aside.write_text(html, encoding="utf-8"))
+        return path
