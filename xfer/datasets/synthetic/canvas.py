@@ -48,10 +48,11 @@ class Canvas:
         return slice(min(max(math.floor(low), 0), self.size), min(max(math.ceil(high) + 1, 0), self.size))
 
     def blend(self, window: Window, cover: Grid, colour: ArrayLike) -> None:
-        """Paint a colour, (3,) or (3, y, x), where `cover` in [0, 1] says so."""
+        """Paint a colour, (3,) or (3, y, x), where `cover` in [0, 1] says so; where it is 1 nothing below shows."""
         patch = self.image[:, *window]
         paint = np.asarray(colour, np.float32)
-        patch += cover * ((paint if paint.ndim == 3 else paint[:, None, None]) - patch)
+        patch *= 1 - cover
+        patch += cover * (paint if paint.ndim == 3 else paint[:, None, None])
 
     def darken(self, window: Window, cover: Grid, tint: Array | float = 0.0) -> None:
         """Multiply towards `tint`, (3,) or one number: 0 turns covered pixels black."""

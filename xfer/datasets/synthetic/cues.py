@@ -17,8 +17,8 @@ from xfer.errors import InputError, unknown
 
 CUES = ("background", "brows", "mouth", "patch")
 
-MOUTH = ("AU24", "AU10", "AU20+AU25", "AU12", "AU15+AU17", "AU27", "AU18", "AU16+AU25")
-"""The class's Action Units by code where only the mouth tells it; the first six as `labels.BASIC` do."""
+MOUTH = ("AU24", "AU16+AU25", "AU20+AU25", "AU14", "AU15", "AU22+AU25", "AU18", "AU15+AU25")
+"""The class's Action Units by code where only the mouth tells it: those that leave cheeks and jaw alone."""
 BROWS = ("AU4", "AU2", "AU1+AU2+AU4", "", "AU1+AU4", "AU1+AU2")
 """The same for the brows: every combination of AU1, AU2 and AU4 but AU1 alone and AU2 with AU4."""
 

@@ -29,7 +29,7 @@ def draw(face: Face, size: int) -> NDArray[np.uint8]:
     Returns
     -------
     (size, size, 3) uint8 array
-        RGB; the same bytes for an equal face.
+        RGB; the same bytes for an equal face on the same type of CPU.
 
     Raises
     ------

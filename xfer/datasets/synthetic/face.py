@@ -31,7 +31,7 @@ class Light:
 
 @dataclass(frozen=True)
 class Face:
-    """Everything that a picture is drawn from; equal faces give equal bytes.
+    """Everything that a picture is drawn from; equal faces give equal pictures.
 
     Attributes
     ----------

@@ -53,7 +53,7 @@ class Identity:
     clothes: Colour
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def identity(seed: int) -> Identity:
     """The identity with this number.
 
@@ -98,7 +98,7 @@ def _iris_odds(dark: float) -> Array:
     return odds / odds.sum()
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def shape(seed: int) -> Array:
     """The neutral head of an identity, (point, xyz) in IOD of the mean head."""
     k = identity(seed).proportions

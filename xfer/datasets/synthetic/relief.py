@@ -140,7 +140,7 @@ FOLDS: tuple[Fold, ...] = (
                        "AU24": (-0.008, 0.05)}),
     Fold("chin_side chin chin_side'", 0.022, action_units={"AU17": (-0.010, 0.06)}, offset=(0, 0.02, 0)),
     Fold("lip_mid lip_low", 0.035, action_units={"AU22": (0.022, 0.0), "AU18": (0.020, 0.0), "AU24": (-0.012, 0.0)}),
-    Fold("hollow", 0.12, action_units={"AU26": (-0.012, 0.031), "AU27": (-0.03, 0.074), "AU18": (-0.010, 0.025)}),
+    Fold("hollow", 0.12, action_units={"AU26": (-0.012, 0.031), "AU27": (-0.03, 0.074)}),
 )  # fmt: skip
 
 

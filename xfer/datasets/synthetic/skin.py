@@ -116,5 +116,10 @@ def albedo(face: Face, canvas: Canvas, resting: Array, ground: relief.Relief) ->
     if person.stubble:
         nose, chin = resting[33, 1], resting[8, 1]
         beard = unit((canvas.down - np.float32(nose)) / np.float32(0.35 * (chin - nose)))
-        colour += beard * beard * np.float32(person.stubble) * (person.hair[:, None, None] - colour)
+        colour += (
+            beard
+            * beard
+            * np.float32(1.3 * person.stubble)
+            * ((0.5 * person.skin + 0.3 * person.hair)[:, None, None] - colour)
+        )
     return colour
