@@ -1,0 +1,257 @@
+"""The table of landmarks: one row a picture, with 68 points or the reason why there are none."""
+
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from xfer import assets, landmarkers
+from xfer.datasets import Dataset, Dropped, FaceSample, ImageError
+from xfer.datasets.files import PICTURES, require_folder, shown, walk
+from xfer.errors import InputError
+from xfer.landmarkers import Finder, Landmarking, Pose
+from xfer.landmarkers.points import COLUMNS as POINTS
+
+FORMAT = 1
+
+MEASURES = ("yaw", "pitch", "roll", "confidence")
+
+COLUMNS = (
+    "file",
+    "sha256",
+    "width",
+    "height",
+    *POINTS,
+    *MEASURES,
+    "n_faces",
+    "landmarker",
+    "digest",
+    "reason",
+)
+"""The table's columns; points are float32 px of the upright picture, angles degrees; "" and NaN where there is none."""
+
+SAVE_EVERY = 2000
+
+Image = NDArray[np.uint8]
+Stage = Callable[[str, int], Callable[[], None]]
+Save = Callable[[pd.DataFrame], object]
+
+_NO_POINTS = np.full((68, 2), np.nan, np.float32)
+_NO_POSE = Pose(np.nan, np.nan, np.nan)
+
+
+class Row(NamedTuple):
+    """A picture and what was found in it; `digest` is "" where the answer must not be used again."""
+
+    file: str
+    sha256: str
+    width: int
+    height: int
+    points: NDArray[np.float32]
+    measures: tuple[float, float, float, float]
+    n_faces: int
+    landmarker: str
+    digest: str
+    reason: str
+
+
+def landmark_folder(
+    folder: Path, landmarker: str = "mediapipe", *, allow_outside: bool = False, **options: Any
+) -> pd.DataFrame:
+    """Landmarks of every picture below a folder, by name; the options are those of `landmark`.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder, it holds no picture, or the landmarker cannot be opened.
+    """
+    root = require_folder(folder, "a folder of pictures")
+    found = [(name, what) for name, what in walk(root, allow_outside) if _counts(name, what)]
+    if not found:
+        raise InputError(f"{shown(folder)}: no picture found; expected files such as *.jpg and *.png")
+    faces = [what if isinstance(what, Dropped) else FaceSample(shown(name), what) for name, what in found]
+    return _landmark(faces, landmarker, **options)
+
+
+def landmark(dataset: Dataset, landmarker: str = "mediapipe", **options: Any) -> pd.DataFrame:
+    """Landmarks of every face of a data set, in its order.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    landmarker : str
+        As `landmarkers.open` takes.
+    workers : int, optional
+        Threads, each with a landmarker of its own. By default one per core, at most 8.
+    done : DataFrame, optional
+        An earlier table; its rows stand for pictures whose bytes and landmarker have not changed.
+    save : callable, optional
+        Given the table so far after every `SAVE_EVERY` rows and when the run ends or is interrupted.
+    progress : callable, optional
+        ``(what, steps) -> advance``; a step is a picture.
+
+    Returns
+    -------
+    DataFrame
+        With `COLUMNS`; the column `file` holds the faces' ids.
+
+    Raises
+    ------
+    InputError
+        If the landmarker cannot be opened.
+    """
+    return _landmark(dataset.samples, landmarker, **options)
+
+
+def _landmark(
+    faces: Sequence[FaceSample | Dropped],
+    landmarker: str,
+    *,
+    workers: int | None = None,
+    done: pd.DataFrame | None = None,
+    save: Save | None = None,
+    progress: Stage | None = None,
+) -> pd.DataFrame:
+    workers = max(1, min(8, os.cpu_count() or 1, len(faces)) if workers is None else workers)
+    advance = progress("landmarks", len(faces)) if progress else lambda: None
+    rows: list[Row] = []
+    try:
+        for row in _rows(faces, landmarker, workers, _known(done)):
+            rows.append(row)
+            advance()
+            if save and len(rows) % SAVE_EVERY == 0:
+                save(_table(rows))
+    finally:
+        if save and rows:
+            save(_table(rows))
+    return _table(rows)
+
+
+def _rows(
+    faces: Sequence[FaceSample | Dropped], landmarker: str, workers: int, known: Mapping[str, Row]
+) -> Iterator[Row]:
+    """The faces' rows in order, a bounded number ahead."""
+    name = landmarker.partition(":")[0]
+    free: SimpleQueue[Finder] = SimpleQueue()
+    with ExitStack() as stack:
+        for _ in range(workers):
+            free.put(stack.enter_context(landmarkers.open(landmarker)))
+
+        def work(face: FaceSample | Dropped) -> Row:
+            finder = free.get()
+            try:
+                return _row(face, finder, name, known)
+            finally:
+                free.put(finder)
+
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="landmarks")
+        stack.callback(pool.shutdown, wait=True, cancel_futures=True)
+        stream = iter(faces)
+        pending: deque[Future[Row]] = deque(pool.submit(work, face) for face in islice(stream, 4 * workers))
+        while pending:
+            yield pending.popleft().result()
+            pending.extend(pool.submit(work, face) for face in islice(stream, 1))
+
+
+def _row(face: FaceSample | Dropped, finder: Finder, name: str, known: Mapping[str, Row]) -> Row:
+    if isinstance(face, Dropped):
+        return _filled(face.id, "", (0, 0), Landmarking(None, face.reason, n_faces=0), name, finder.digest)
+    path = face.source if isinstance(face.source, Path) else None
+    try:
+        sha256 = assets.sha256(path) if path and path.is_file() else ""
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror})"
+        return _filled(face.id, "", (0, 0), Landmarking(None, reason, n_faces=0), name, "")
+    earlier = known.get(face.id)
+    if earlier and finder.digest and (sha256, finder.digest) == (earlier.sha256, earlier.digest):
+        return earlier
+    try:
+        image = face.load()
+    except ImageError as error:
+        return _filled(face.id, sha256, (0, 0), Landmarking(None, error.reason, n_faces=0), name, finder.digest)
+    try:
+        found, digest = finder(image, path), finder.digest
+    except RuntimeError as error:
+        found, digest = (
+            Landmarking(None, f"the landmarker failed ({str(error).splitlines()[0][:100]})", n_faces=0),
+            "",
+        )
+    return _filled(face.id, sha256, image.shape[1::-1], found, name, digest if sha256 else "")
+
+
+def _filled(file: str, sha256: str, size: tuple[int, ...], found: Landmarking, name: str, digest: str) -> Row:
+    points = _NO_POINTS if found.points is None else found.points.astype(np.float32)
+    measures = (*(found.pose or _NO_POSE), found.confidence)
+    return Row(file, sha256, size[0], size[1], points, measures, found.n_faces, name, digest, found.reason)
+
+
+def _table(rows: Sequence[Row]) -> pd.DataFrame:
+    points = np.array([row.points for row in rows], np.float32).reshape(len(rows), len(POINTS))
+    measures = np.array([row.measures for row in rows], np.float32).reshape(len(rows), len(MEASURES))
+    rest = pd.DataFrame(rows, columns=Row._fields).drop(columns=["points", "measures"])
+    parts = [rest, pd.DataFrame(points, columns=list(POINTS)), pd.DataFrame(measures, columns=list(MEASURES))]
+    table = pd.concat(parts, axis=1)[list(COLUMNS)].astype(dict.fromkeys(("width", "height", "n_faces"), "int32"))
+    table.attrs["format"] = FORMAT
+    return table
+
+
+def _known(table: pd.DataFrame | None) -> dict[str, Row]:
+    if table is None:
+        return {}
+    rest = [table[c] for c in ("file", "sha256", "width", "height")]
+    last = [table[c] for c in ("n_faces", "landmarker", "digest", "reason")]
+    measures = map(tuple, table[list(MEASURES)].to_numpy().tolist())
+    return {row[0]: Row(*row) for row in zip(*rest, points(table), measures, *last, strict=True)}
+
+
+def points(table: pd.DataFrame) -> NDArray[np.float32]:
+    """A table's points (n, 68, 2), NaN where there are none."""
+    return table[list(POINTS)].to_numpy(np.float32).reshape(-1, 68, 2)
+
+
+def read(path: Path) -> pd.DataFrame:
+    """A table that was written with ``DataFrame.to_parquet``.
+
+    Raises
+    ------
+    InputError
+        If it is missing, is not parquet, or is not a table of landmarks of this format.
+    """
+    if not path.is_file():
+        raise InputError(f"{shown(path)}: no such file; 'xfer landmarks DIR --out {shown(path)}' writes it")
+    try:
+        table = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{shown(path)}: not a parquet file ({str(error).splitlines()[0][:100]})") from error
+    missing = [c for c in COLUMNS if c not in table]
+    if table.attrs.get("format") != FORMAT or missing:
+        why = f"no column {missing[0]}" if missing else f"format {table.attrs.get('format')} instead of {FORMAT}"
+        raise InputError(f"{shown(path)}: not a table that 'xfer landmarks' wrote ({why}); delete it or name another")
+    return table
+
+
+def summary(table: pd.DataFrame, names: int = 5) -> list[str]:
+    """How many pictures have landmarks, and for each reason how many have none and the first names, a line each."""
+    lost = table[table["reason"] != ""]
+    lines = [f"{len(table)} pictures: {len(table) - len(lost)} with landmarks, {len(lost)} without"]
+    several = int((table["n_faces"] > 1).sum())
+    if several:
+        lines.append(f"{several} pictures show several people: the largest and most central face was taken")
+    for reason, n in Counter(lost["reason"]).most_common():
+        files = lost.loc[lost["reason"] == reason, "file"].head(names)
+        lines.append(f"{reason}: {n} ({', '.join(files)}{', ...' if n > names else ''})")
+    return lines
+
+
+def _counts(name: str, what: Path | Dropped) -> bool:
+    """Whether a file is a picture by its name, or a link to a folder that may hold some."""
+    return isinstance(what, Path) or Path(name).suffix.lower() in PICTURES or "link" in what.reason
