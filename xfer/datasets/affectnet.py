@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from xfer.datasets import DATASETS
 from xfer.datasets.csv import read_rows
-from xfer.datasets.files import OUTSIDE, inside, require_folder, shown, walk
+from xfer.datasets.files import named, require_folder, shown, walk
 from xfer.datasets.listing import Listing
 from xfer.datasets.samples import Dataset, Dropped
 from xfer.errors import InputError
@@ -72,10 +72,7 @@ def _add_tables(listing: Listing, root: Path, allow_outside: bool) -> None:
     for table, split in tables:
         for _, row in read_rows(table, ("subDirectory_filePath", "expression"), headless=_COLUMNS):
             name = row["subDirectory_filePath"].strip()
-            picture = images / name
-            source = picture if picture.is_file() else Dropped(shown(name), "no such file")
-            if not allow_outside and not inside(root, picture):
-                source = Dropped(shown(name), OUTSIDE)
+            source = named(root, images / name, name, allow_outside)
             extra = {column: row[column] for column in _KEPT if column in row}
             points = _points(np.array(row.get("facial_landmarks", "").split(";")))
             _add(listing, name, source, row["expression"].strip(), split, points, extra)
@@ -104,11 +101,7 @@ def _add(
     extra: Mapping[str, str],
 ) -> None:
     if code in REFUSED:
-        listing.drop(name, f"annotated as {REFUSED[code]}")
-        return
-    if isinstance(source, Dropped):
-        listing.drop(name, source.reason)
-        return
+        source = Dropped(shown(name), f"annotated as {REFUSED[code]}")
     listing.code(name, source, code, EXPRESSIONS, split=split, landmarks=landmarks, extra=extra)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from xfer.datasets import DATASETS
-from xfer.datasets.files import OUTSIDE, inside, require_file, shown, split_name
+from xfer.datasets.files import named, require_file, shown, split_name
 from xfer.datasets.listing import Listing, title
 from xfer.datasets.samples import Dataset
 from xfer.errors import InputError
@@ -39,15 +39,15 @@ def table(path: Path, *, allow_outside: bool = False) -> Dataset:
     """
     path = require_file(path, LAYOUT)
     listing = Listing()
-    for number, row in read_rows(path, _REQUIRED):
+    for line, row in read_rows(path, _REQUIRED):
         file = row["file"].strip()
         place = path.parent / file
         name = Path(os.path.relpath(place, path.parent)).as_posix() if file else ""
-        if reason := _refusal(path.parent, place, row, allow_outside):
-            listing.drop(name or f"row {number}", reason)
+        if reason := _refusal(row):
+            listing.drop(name or f"line {line}", reason)
             continue
         listing.keep(
-            name, place, row["expression"].strip() or None, what="label",
+            name, named(path.parent, place, name, allow_outside), row["expression"].strip() or None, what="label",
             subject=row.get("subject", "").strip(), split=split_name(row.get("split", "")),
             time=float(row["time"]) if row.get("time", "").strip() else None,
             extra={column: cell for column, cell in row.items() if column not in _KNOWN},
@@ -55,15 +55,11 @@ def table(path: Path, *, allow_outside: bool = False) -> Dataset:
     return listing.dataset(title("csv", path.parent) + f"/{shown(path.name)}")
 
 
-def _refusal(folder: Path, place: Path, row: Row, allow_outside: bool) -> str:
+def _refusal(row: Row) -> str:
     """Why a row cannot be used, or nothing."""
     if not row["file"].strip():
         return "names no file"
     if "\0" in row["file"]:
-        return "no such file"
-    if not allow_outside and not inside(folder, place):
-        return OUTSIDE
-    if not place.is_file():
         return "no such file"
     if split_name(row.get("split", "")) is None:
         return f"split {shown(row['split'])!r} is none of train, test, validation"
@@ -91,9 +87,9 @@ def read_rows(path: Path, required: tuple[str, ...], headless: tuple[str, ...] =
         If a required column is missing, a column has no or a double name, or a row is too long.
     """
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
-        first = stream.readline()
+        first = stream.readline(2**16)
         stream.seek(0)
-        reader = csv.DictReader(stream, delimiter=max(",;\t", key=first.count), restval="", strict=True)
+        reader = csv.DictReader(stream, delimiter=_delimiter(first, required), restval="", strict=True)
         try:
             columns = [c.strip() for c in reader.fieldnames or ()]
             if headless and not set(columns) & set(headless):
@@ -103,10 +99,15 @@ def read_rows(path: Path, required: tuple[str, ...], headless: tuple[str, ...] =
             reader.fieldnames = columns
             for row in reader:
                 if None in row:
-                    raise InputError(f"{shown(path)}: row {reader.line_num} has more cells than the header")
+                    raise InputError(f"{shown(path)}: line {reader.line_num} has more cells than the header")
                 yield reader.line_num, row
         except csv.Error as error:
-            raise InputError(f"{shown(path)}: row {reader.line_num} is not csv ({error})") from None
+            raise InputError(f"{shown(path)}: near line {reader.line_num + 1}, is not csv ({error})") from None
+
+
+def _delimiter(first: str, required: tuple[str, ...]) -> str:
+    """What stands between the required columns of a header; a comma if in doubt."""
+    return max(",;\t", key=lambda mark: len({c.strip(' "\r\n') for c in first.split(mark)} & set(required)))
 
 
 def _check_columns(path: Path, columns: list[str], required: tuple[str, ...]) -> None:

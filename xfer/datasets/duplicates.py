@@ -1,4 +1,4 @@
-"""What one part of a data set gives away of another: the same picture twice, the same person in two splits."""
+"""The same picture twice: in two splits it leaks, under two labels it contradicts itself."""
 
 from collections import defaultdict
 from hashlib import sha256
@@ -39,11 +39,3 @@ def duplicates(dataset: Dataset, workers: int | None = None) -> list[Duplicate]:
         if not isinstance(picture, str):
             groups[sha256(repr(picture.shape).encode() + picture.tobytes()).digest()].append(face)
     return [Duplicate(tuple(group)) for group in groups.values() if len(group) > 1]
-
-
-def shared_subjects(dataset: Dataset) -> dict[str, tuple[str, ...]]:
-    """The subjects that lie in more than one split, each with its splits."""
-    splits = defaultdict(set)
-    for face in dataset.samples:
-        splits[face.subject].add(face.split)
-    return {subject: tuple(sorted(names)) for subject, names in sorted(splits.items()) if len(names) > 1}

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xfer.datasets import DATASETS
 from xfer.datasets.csv import read_rows
-from xfer.datasets.files import shown
+from xfer.datasets.files import named, shown
 from xfer.datasets.folder import add_tree
 from xfer.datasets.images import ImageError
 from xfer.datasets.listing import Listing
@@ -82,7 +82,7 @@ def fer2013(path: Path, *, allow_outside: bool = False) -> Dataset:
 @DATASETS.register(
     "ferplus", layout=_PLUS_LAYOUT, reference="Barsoum et al. (2016), doi:10.1145/2993148.2993165", licence=_LICENCE
 )
-def ferplus(path: Path) -> Dataset:
+def ferplus(path: Path, *, allow_outside: bool = False) -> Dataset:
     """Read FER2013 with the votes of ten people: the majority is the label, the votes are kept in `extra`.
 
     Raises
@@ -104,7 +104,8 @@ def ferplus(path: Path) -> Dataset:
     for number, row in enumerate(rows):
         split = USAGES.get(row["Usage"].strip().lower(), "")
         name = f"fer{number:07d}"
-        source = pixels[number].source if pixels else _picture(path, split, row["Image name"].strip() or name)
+        file = row["Image name"].strip() or name
+        source = pixels[number].source if pixels else _picture(path, split, file, allow_outside)
         label = majority(row)
         extra = {f"votes_{word}": row[word] for word in VOTES}
         listing.keep(name, source if label in VOTES else Dropped(name, label), label, split=split, extra=extra)
@@ -135,10 +136,10 @@ def _table(path: Path) -> Path | None:
     return next((c for c in choices if c.is_file()), None)
 
 
-def _picture(root: Path, split: str, name: str) -> Path | Dropped:
-    folders = (root / FOLDERS.get(split, ""), root / "images" / FOLDERS.get(split, ""))
-    plain = Path(name).name == name
-    return next((p for f in folders if plain and (p := f / name).is_file()), Dropped(shown(name), "no such file"))
+def _picture(root: Path, split: str, name: str, allow_outside: bool) -> Path | Dropped:
+    folder = FOLDERS.get(split, "")
+    choices = (root / folder / name, root / "images" / folder / name)
+    return named(root, next((c for c in choices if c.is_file()), choices[0]), name, allow_outside)
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,13 @@ def _admit(root: Path, path: Path, name: str, allow_outside: bool) -> Path | Dro
     return path
 
 
+def named(root: Path, path: Path, name: str, allow_outside: bool) -> Path | Dropped:
+    """A file that a list of the data set names, or why it cannot be read."""
+    if not allow_outside and not inside(root, path):
+        return Dropped(shown(name), OUTSIDE)
+    return path if path.is_file() else Dropped(shown(name), "no such file")
+
+
 def inside(root: Path, path: Path) -> bool:
     """Whether a path, all links followed, lies below a folder."""
     real = path.resolve() if path.is_symlink() else _resolved(path.parent) / path.name

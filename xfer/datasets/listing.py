@@ -64,8 +64,8 @@ class Listing:
 
     def code(self, name: str, source: Any, code: str, codes: Mapping[str, str], **facts: Any) -> None:
         """Enter a face whose label is a code of the data set's own; other codes are dropped."""
-        if code in codes:
-            self.keep(name, source, codes[code], **facts)
+        if code in codes or isinstance(source, Dropped):
+            self.keep(name, source, codes.get(code), **facts)
         else:
             self.drop(name, f"label {shown(code)!r} is none of its expressions")
 
@@ -81,7 +81,7 @@ class Listing:
         if self._alone and self._alone == len(self.samples):
             notes.append(NO_SUBJECTS)
         elif self._alone:
-            notes.append(f"{self._alone} faces without a subject count as subjects of their own")
+            notes.append(f"faces without a subject, each a subject of its own: {self._alone}")
         dataset = Dataset(name, tuple(self.samples), tuple(self.dropped), tuple(notes))
         dataset.require_faces()
         return dataset

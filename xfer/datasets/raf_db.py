@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from xfer.datasets import DATASETS
-from xfer.datasets.files import require_folder, shown, split_name, walk
+from xfer.datasets.files import named, require_folder, shown, split_name, walk
 from xfer.datasets.listing import Listing
-from xfer.datasets.samples import Dataset, Dropped
+from xfer.datasets.samples import Dataset
 from xfer.errors import InputError
 
 _REFERENCE = "Li, Deng and Du (2017), doi:10.1109/CVPR.2017.277"
@@ -42,12 +42,12 @@ def raf_db(path: Path, *, allow_outside: bool = False) -> Dataset:
         rows = list(_rows(listed))
         if any(code in COMPOUND and code not in BASIC for _, code in rows):
             raise InputError(f"{shown(listed)}: has labels above 7; is it the compound set, raf_db_compound:DIR?")
-        _add_listed(listing, root, listed, rows, BASIC)
+        _add_listed(listing, root, rows, BASIC, allow_outside)
     return listing.dataset("raf_db")
 
 
 @DATASETS.register("raf_db_compound", layout=_LAYOUT, reference=_REFERENCE, licence=_LICENCE)
-def raf_db_compound(path: Path) -> Dataset:
+def raf_db_compound(path: Path, *, allow_outside: bool = False) -> Dataset:
     """Read the compound set: eleven expressions; raises as `raf_db`."""
     root = require_folder(path, _LAYOUT)
     listed = _label_list(root)
@@ -57,7 +57,7 @@ def raf_db_compound(path: Path) -> Dataset:
     rows = list(_rows(listed))
     if not any(code in COMPOUND and code not in BASIC for _, code in rows):
         listing.notes.append("no label above 7: if this is the basic set, open it as raf_db:DIR")
-    _add_listed(listing, root, listed, rows, COMPOUND)
+    _add_listed(listing, root, rows, COMPOUND, allow_outside)
     return listing.dataset("raf_db_compound")
 
 
@@ -73,16 +73,19 @@ def _rows(listed: Path) -> Iterator[tuple[str, str]]:
 
 
 def _add_listed(
-    listing: Listing, root: Path, listed: Path, rows: list[tuple[str, str]], codes: Mapping[str, str]
+    listing: Listing,
+    root: Path,
+    rows: list[tuple[str, str]],
+    codes: Mapping[str, str],
+    allow_outside: bool,
 ) -> None:
-    images = next((d for d in (root / "Image", root / "image", listed.parent) if d.is_dir()), root)
+    images = next((d for d in (root / "Image", root / "image") if d.is_dir()), root)
     for file, code in rows:
         name = Path(file)
-        choices = (images / "aligned" / f"{name.stem}_aligned{name.suffix}", images / "original" / name)
-        picture = next((p for p in choices if name.name == file and p.is_file()), None)
+        aligned = images / "aligned" / f"{name.stem}_aligned{name.suffix}"
+        picture = aligned if aligned.is_file() else images / "original" / name
         split = split_name(name.stem.partition("_")[0]) or ""
-        source = picture or Dropped(shown(file), "no such file")
-        listing.code(file, source, code, codes, split=split)
+        listing.code(file, named(root, picture, file, allow_outside), code, codes, split=split)
 
 
 def _add_numbered(listing: Listing, root: Path, allow_outside: bool) -> None:

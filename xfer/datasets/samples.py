@@ -106,6 +106,13 @@ class Dataset:
         found = Counter(s.expression for s in self.samples)
         return {e: found[e] for e in labels.EXPRESSIONS if e in found}
 
+    def shared_subjects(self) -> dict[str, tuple[str, ...]]:
+        """The subjects that lie in more than one split, each with its splits: a leak."""
+        splits: dict[str, set[str]] = {}
+        for sample in self.samples:
+            splits.setdefault(sample.subject, set()).add(sample.split)
+        return {subject: tuple(sorted(names)) for subject, names in sorted(splits.items()) if len(names) > 1}
+
     def take(self, indices: Iterable[int]) -> "Dataset":
         """The same data set with some of its faces."""
         return replace(self, samples=tuple(self.samples[i] for i in indices))
@@ -194,6 +201,8 @@ class Dataset:
         splits = Counter(s.split for s in self.samples if s.split)
         if splits:
             lines.append("published split: " + ", ".join(f"{s} {n}" for s, n in sorted(splits.items())))
+        if shared := self.shared_subjects():
+            lines.append(f"subjects in more than one split: {len(shared)}, such as {next(iter(shared))}")
         return [*lines, *self.notes, *self._losses()]
 
     def _losses(self) -> list[str]:

@@ -85,7 +85,8 @@ def split(dataset: Dataset, fractions: Mapping[str, float] = FRACTIONS, seed: in
     if not missing:
         return dataset
     if published and "train" not in published:
-        raise InputError(f"{dataset.name}: publishes no 'train' out of which {missing[0]!r} could be taken")
+        told = ", ".join(sorted(published))
+        raise InputError(f"{dataset.name}: publishes {told} and no train, out of which the others could be taken")
     names = ["train", *missing] if published else missing
     pool = [i for i, s in enumerate(dataset.samples) if s.split in ("", "train")]
     shares = np.array([fractions.get(name, 0.0) for name in names])
