@@ -36,8 +36,9 @@ What this says, and what it does not:
   says where an Action Unit shows, furrows and bulges included, and those need not move far.
 - Motion is counted across the picture only. Lips that come towards the camera (AU18, AU22) or press on each other
   (AU24) hardly count, and what is left is the skin that they pull along.
-- Counting what arrives matters at the eyes: an eyeball behind a closing lid rests. By what leaves alone, the sources that
-  place the eye's opening (all but jaanet) fit AU43 and AU7 worse, and xfer, which gains most, stays first on average.
+- Counting what arrives matters at the eyes: an eyeball behind a closing lid rests. By what leaves alone, regions that
+  cover the eye's opening fit AU7 and AU43 worse; of the three sources on landmarks xfer loses most by it and stays
+  first (3 people, measured apart).
 - The kit's shapes follow ARKit, not FACS. Which shape is which Action Unit is read from its README, but for AU10
   (ARKit's mouthUpperUp), AU26 (a weak jawOpen) and AU43 (its AU45). `noseSneer` lifts cheeks and upper lip too.
 - IoU favours large regions, which chance shows, and AUC small ones. A source with fewer regions, or with the same
