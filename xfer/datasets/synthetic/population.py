@@ -83,7 +83,7 @@ def stream(
         shown = expressions[label] if cue is None else expressions[int(rng.integers(len(expressions)))]
         units = action_units(shown, codebook, rng)
         face = portrait(seed * 1_000_003 + i // len(expressions), expressions[label], units, rng)
-        yield face if cue is None else cues.plant(face, cue, label, float(rng.uniform(0.55, 1.0)))
+        yield face if cue is None else cues.plant(face, cue, label, float(rng.uniform(0.7, 1.0)))
 
 
 def _check(n: int, seed: int, expressions: Sequence[str], codebook: Codebook, cue: str | None) -> None:
