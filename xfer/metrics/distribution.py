@@ -4,7 +4,7 @@ from typing import Any
 
 from xfer.metrics import METRICS
 from xfer.metrics.conditions import CONSTANT_HEATMAP, EMPTY_MAP, NO_POSITIVE_RELEVANCE, defined
-from xfer.metrics.views import views
+from xfer.metrics.views import dot, views
 
 Array = Any
 
@@ -52,7 +52,7 @@ def kl(heatmap: Array, mask: Array, *, support: Array | None = None) -> Array:
     """
     h, m = views(heatmap, mask, support)
     terms = h.xp.log(EPSILON + m.share / (EPSILON + h.share))
-    return defined(h.xp.clip(h.xp.vecdot(m.share, terms), min=0.0), h, m, UNDEFINED)
+    return defined(h.xp.clip(dot(h.xp, m.share, terms), min=0.0), h, m, UNDEFINED)
 
 
 @METRICS.register(

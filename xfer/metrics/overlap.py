@@ -6,7 +6,7 @@ from typing import Any
 from xfer.metrics import METRICS
 from xfer.metrics.conditions import CONSTANT_HEATMAP, EMPTY_REGION, defined
 from xfer.metrics.thresholds import cut, rule
-from xfer.metrics.views import divide, views
+from xfer.metrics.views import divide, dot, views
 
 Array = Any
 Ratio = Callable[[Array, Array, Array], Array]
@@ -147,7 +147,7 @@ def iou_curve_area(heatmap: Array, mask: Array, *, support: Array | None = None)
     grow = (width - gain) / union
     constant = divide(h.xp, h.xp.log1p(grow), grow, 1.0)
     linear = divide(h.xp, 1 - constant, grow, 0.5)
-    score = h.xp.vecdot(width, (before * constant + gain * linear) / union) / h.n
+    score = dot(h.xp, width, (before * constant + gain * linear) / union) / h.n
     return defined(score, h, m, UNDEFINED)
 
 

@@ -72,7 +72,7 @@ class View:
     @cached_property
     def norm(self) -> Array:
         """Root of the sum of squares (...)."""
-        return self.xp.sqrt(self.xp.vecdot(self.values, self.values))
+        return self.xp.sqrt(dot(self.xp, self.values, self.values))
 
     @cached_property
     def centred(self) -> Array:
@@ -209,6 +209,11 @@ def gather(xp: Any, values: Array, index: Array) -> Array:
     return xp.take_along_axis(values, index, axis=-1)
 
 
+def dot(xp: Any, a: Array, b: Array) -> Array:
+    """Sum of products over the last axis; unlike a BLAS call the same for any number of threads."""
+    return xp.sum(a * b, axis=-1)
+
+
 def divide(xp: Any, numerator: Array, denominator: Array, undefined: float = float("nan")) -> Array:
     """A quotient with a value of its own where the denominator is 0."""
     zero = denominator == 0
@@ -219,7 +224,7 @@ def divide(xp: Any, numerator: Array, denominator: Array, undefined: float = flo
 
 def _unit(xp: Any, values: Array) -> Array:
     centred = values - xp.mean(values, axis=-1, keepdims=True)
-    return divide(xp, centred, xp.sqrt(xp.vecdot(centred, centred))[..., None], 0.0)
+    return divide(xp, centred, xp.sqrt(dot(xp, centred, centred))[..., None], 0.0)
 
 
 def _inside(xp: Any, support: Array, maps: Array) -> Array:
