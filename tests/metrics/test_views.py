@@ -111,9 +111,7 @@ def test_gather_broadcasts_both_ways() -> None:
     values = np.arange(6.0).reshape(2, 3)
     np.testing.assert_array_equal(gather(np, values, np.array([2, 0])), [[2, 0], [5, 3]])
     several = np.array([[[0]], [[1]], [[2]]])
-    np.testing.assert_array_equal(
-        gather(view(values[None]).xp, values, several)[..., 0], [[0, 3], [1, 4], [2, 5]]
-    )
+    np.testing.assert_array_equal(gather(view(values[None]).xp, values, several)[..., 0], [[0, 3], [1, 4], [2, 5]])
 
 
 def test_divide_puts_its_own_value_where_the_denominator_is_zero() -> None:
@@ -134,9 +132,7 @@ def test_reasons_come_one_per_pair_and_as_a_string_for_one() -> None:
 
 
 @pytest.mark.parametrize("name", ["pearson", "spearman"])
-@pytest.mark.parametrize(
-    ("weight", "text"), [(0.0, "empty mask"), (0.7, "constant mask"), (1.0, "full mask")]
-)
+@pytest.mark.parametrize(("weight", "text"), [(0.0, "empty mask"), (0.7, "constant mask"), (1.0, "full mask")])
 def test_a_mask_without_variation_is_told_by_its_level(name: str, weight: float, text: str) -> None:
     assert reason(METRICS[name], np.eye(2), np.full((2, 2), weight)) == text
 

@@ -55,9 +55,7 @@ def kl(heatmap: Array, mask: Array, *, support: Array | None = None) -> Array:
     return defined(h.xp.clip(dot(h.xp, m.share, terms), min=0.0), h, m, UNDEFINED)
 
 
-@METRICS.register(
-    "sim", best=1.0, worst=0.0, chance="the overlap of the two histograms of weights", **DECLARED
-)
+@METRICS.register("sim", best=1.0, worst=0.0, chance="the overlap of the two histograms of weights", **DECLARED)
 def sim(heatmap: Array, mask: Array, *, support: Array | None = None) -> Array:
     """Similarity, or histogram intersection: the mass that heatmap and mask share.
 

@@ -60,9 +60,7 @@ def auc_judd(heatmap: Array, mask: Array, *, support: Array | None = None) -> Ar
     contrast=True,
     **DECLARED,
 )
-def shuffled_auc(
-    heatmap: Array, mask: Array, *, others: Array | None = None, support: Array | None = None
-) -> Array:
+def shuffled_auc(heatmap: Array, mask: Array, *, others: Array | None = None, support: Array | None = None) -> Array:
     """Area under the ROC curve, pixels of the mask against those of the other expressions' masks.
 
     What all expressions share, such as the centre of the face, earns nothing here. The negatives are the union of

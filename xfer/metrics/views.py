@@ -178,9 +178,7 @@ def view(maps: Array, support: Array | None = None) -> View:
     if not isinstance(maps, View):
         return View(maps, support)
     if support is not None and support is not maps.support:
-        raise InputError(
-            "'support' differs from the one the view was made with; leave it out, or make a new view"
-        )
+        raise InputError("'support' differs from the one the view was made with; leave it out, or make a new view")
     return maps
 
 
@@ -229,9 +227,7 @@ def _unit(xp: Any, values: Array) -> Array:
 
 def _inside(xp: Any, support: Array, maps: Array) -> Array:
     if tuple(support.shape) != tuple(maps.shape[-2:]):
-        raise InputError(
-            f"'support' must have the maps' {_size(maps.shape[-2:])}; got {_size(support.shape)}"
-        )
+        raise InputError(f"'support' must have the maps' {_size(maps.shape[-2:])}; got {_size(support.shape)}")
     device = {"device": maps.device} if hasattr(maps, "device") else {}
     (index,) = xp.nonzero(xp.reshape(xp.asarray(support, dtype=xp.bool, **device), (-1,)))
     if not index.shape[0]:
