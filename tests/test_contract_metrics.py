@@ -138,9 +138,7 @@ CHANGES = {
 
 
 @every_metric
-def test_it_is_as_invariant_as_it_declares_and_no_more(
-    metric: Metric, heatmap: np.ndarray, masks: np.ndarray
-) -> None:
+def test_it_is_as_invariant_as_it_declares_and_no_more(metric: Metric, heatmap: np.ndarray, masks: np.ndarray) -> None:
     expected = metric(heatmap, masks, **options(metric, masks))
     promised = list(CHANGES).index(metric.invariance)
     for rank, change in enumerate(CHANGES.values()):
@@ -220,9 +218,7 @@ def test_broadcasting_is_a_loop(
 
 
 @every_metric
-def test_support_is_cropping_unless_it_is_spatial(
-    metric: Metric, heatmap: np.ndarray, masks: np.ndarray
-) -> None:
+def test_support_is_cropping_unless_it_is_spatial(metric: Metric, heatmap: np.ndarray, masks: np.ndarray) -> None:
     if metric.spatial:
         pytest.skip("its grid spans the canvas, which cropping changes")
     support = np.zeros(SHAPE, bool)
@@ -249,9 +245,7 @@ def test_independent_maps_score_the_declared_chance(metric: Metric, rng: np.rand
 
 
 @every_metric
-def test_views_score_like_arrays_and_nothing_is_changed(
-    metric: Metric, heatmap: np.ndarray, masks: np.ndarray
-) -> None:
+def test_views_score_like_arrays_and_nothing_is_changed(metric: Metric, heatmap: np.ndarray, masks: np.ndarray) -> None:
     before = heatmap.copy(), masks.copy()
     h, m = view(heatmap[None]), view(masks)
     expected = metric(heatmap[None], masks, **options(metric, masks))
@@ -265,7 +259,4 @@ def test_views_score_like_arrays_and_nothing_is_changed(
 def test_maps_of_different_size_are_told(metric: Metric) -> None:
     with pytest.raises(InputError) as error:
         metric(np.eye(3), np.eye(4), **options(metric, np.eye(4)[None]))
-    assert (
-        str(error.value)
-        == "'mask' must have the heatmap's 3 x 3 (rows x columns); got 4 x 4 (rows x columns)"
-    )
+    assert str(error.value) == "'mask' must have the heatmap's 3 x 3 (rows x columns); got 4 x 4 (rows x columns)"

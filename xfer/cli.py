@@ -1,6 +1,7 @@
 """The command line: parse, call, print. Exit codes: 0 done, 1 failed, 2 bad input, 130 interrupted."""
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -251,6 +252,7 @@ def _one_line(message: object) -> str:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code."""
+    os.environ.setdefault("POT_BACKEND_DISABLE_PYTORCH", "1")  # scoring needs POT's solver, not seconds of torch
     code = 2
     try:
         code = app(arguments, standalone_mode=False) or 0

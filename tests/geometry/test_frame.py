@@ -115,9 +115,7 @@ def test_each_half_is_the_constrained_delaunay_triangulation_that_keeps_the_inne
             (other,) = set(pair[1]) - edge
             assert in_circle(FRAME.points, pair[0], other) < 1e-6, edge
     midline = [76, 27, 28, 29, 30, 33, 51, 62, 66, 57, 8]
-    assert {frozenset(edge) for edge in pairwise(midline)} <= {
-        e for e, pair in sharing.items() if len(pair) == 1
-    }
+    assert {frozenset(edge) for edge in pairwise(midline)} <= {e for e, pair in sharing.items() if len(pair) == 1}
 
 
 def test_outline_of_the_face_is_made_of_edges():

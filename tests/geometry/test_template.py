@@ -20,9 +20,7 @@ def landmarks(shared: Path):
         mediapipe = pytest.importorskip("mediapipe", reason="mediapipe is not installed")
         from mediapipe.tasks.python import BaseOptions, vision
     base = BaseOptions(model_asset_path=str(shared / "models" / "face_landmarker.task"))
-    with vision.FaceLandmarker.create_from_options(
-        vision.FaceLandmarkerOptions(base_options=base)
-    ) as detector:
+    with vision.FaceLandmarker.create_from_options(vision.FaceLandmarkerOptions(base_options=base)) as detector:
 
         def detect(file: Path) -> np.ndarray:
             pixels = np.asarray(Image.open(file).convert("RGB"))

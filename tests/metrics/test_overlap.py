@@ -58,9 +58,7 @@ def test_curve_area_is_the_integral(levels: int, rng: np.random.Generator) -> No
     heatmap, mask = rng.integers(0, levels, (5, 6)), rng.random((5, 6)) > 0.6
     breaks = np.cumsum(np.unique(heatmap, return_counts=True)[1][::-1])
     edges = [0, *breaks.tolist()]
-    parts = [
-        quad(lambda a: curve(heatmap, mask, a), low, high, epsabs=1e-13)[0] for low, high in pairwise(edges)
-    ]
+    parts = [quad(lambda a: curve(heatmap, mask, a), low, high, epsabs=1e-13)[0] for low, high in pairwise(edges)]
     assert float(iou_curve_area(heatmap, mask)) == pytest.approx(sum(parts) / 30, rel=1e-10)
 
 

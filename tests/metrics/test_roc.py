@@ -12,9 +12,7 @@ from xfer.metrics.roc import auc_judd, shuffled_auc
 @pytest.mark.parametrize("levels", [2, 7, 10**9])
 def test_auc_is_scikit_learns(levels: int, rng: np.random.Generator) -> None:
     heatmap, mask = rng.integers(0, levels, (50, 40)), rng.random((50, 40)) > 0.7
-    assert float(auc_judd(heatmap, mask)) == pytest.approx(
-        roc_auc_score(mask.ravel(), heatmap.ravel()), rel=1e-10
-    )
+    assert float(auc_judd(heatmap, mask)) == pytest.approx(roc_auc_score(mask.ravel(), heatmap.ravel()), rel=1e-10)
 
 
 def test_auc_counts_pairs_with_ties_half(rng: np.random.Generator) -> None:
@@ -57,9 +55,7 @@ def test_no_negatives_is_undefined_with_its_reason() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("others", "got"), [(None, "nothing"), (np.ones((2, 2)), "an array of 2 dimensions")]
-)
+@pytest.mark.parametrize(("others", "got"), [(None, "nothing"), (np.ones((2, 2)), "an array of 2 dimensions")])
 def test_missing_others_are_told(others: object, got: str) -> None:
     with pytest.raises(InputError) as error:
         shuffled_auc(np.eye(2), np.eye(2), others=others)

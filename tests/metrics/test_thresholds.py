@@ -50,6 +50,12 @@ def test_otsu_settles_ties_alike_at_every_scale(values: np.ndarray, factor: floa
     np.testing.assert_array_equal(foreground(moved), values > otsu_by_fractions(values))
 
 
+def test_rounding_does_not_settle_a_tie_of_otsu() -> None:
+    values = np.array([[2, 13, 18, 19, 24, 35]])
+    assert otsu_by_fractions(values) == otsu_by_fractions(37 - values) == 13
+    np.testing.assert_array_equal(foreground((values - 1.7) * 0.7), values > 13)
+
+
 def test_otsu_is_scikit_images_on_eight_bits(rng: np.random.Generator) -> None:
     values = np.clip(rng.normal([[80.0], [150.0]], 30, (2, 3000)), 0, 255).astype(np.uint8)
     np.testing.assert_array_equal(foreground(values), values > threshold_otsu(values))

@@ -54,9 +54,7 @@ def test_moving_everything_back_costs_the_same(rng: np.random.Generator) -> None
 
 
 @pytest.mark.parametrize(("pixels", "cells"), [(275, 12), (224, 10), (12, 12), (5, 6), (24, 12)])
-def test_averaging_is_that_of_finely_repeated_pixels(
-    pixels: int, cells: int, rng: np.random.Generator
-) -> None:
+def test_averaging_is_that_of_finely_repeated_pixels(pixels: int, cells: int, rng: np.random.Generator) -> None:
     values = rng.random(pixels)
     expected = np.repeat(values, cells).reshape(cells, pixels).mean(axis=1)
     np.testing.assert_allclose(averaging(pixels, cells) @ values, expected, rtol=1e-12)

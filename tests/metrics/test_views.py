@@ -45,6 +45,12 @@ def test_support_selects_pixels_in_reading_order() -> None:
     np.testing.assert_array_equal(view(np.array([[1, 2], [3, 4]]), support).values, [1.0, 3.0, 4.0])
 
 
+def test_a_region_starts_at_one_half() -> None:
+    seen = view(np.array([[0.0, 0.4999, 0.5, 1.0]]))
+    assert seen.region.tolist() == [False, False, True, True]
+    assert float(seen.area) == 2
+
+
 def test_a_map_that_is_not_finite_is_zeroed_and_remembered() -> None:
     seen = view(np.array([[[1.0, np.nan]], [[1.0, 2.0]], [[-np.inf, 2.0]]]))
     assert seen.finite.tolist() == [False, True, False]
@@ -105,9 +111,7 @@ def test_gather_broadcasts_both_ways() -> None:
     values = np.arange(6.0).reshape(2, 3)
     np.testing.assert_array_equal(gather(np, values, np.array([2, 0])), [[2, 0], [5, 3]])
     several = np.array([[[0]], [[1]], [[2]]])
-    np.testing.assert_array_equal(
-        gather(view(values[None]).xp, values, several)[..., 0], [[0, 3], [1, 4], [2, 5]]
-    )
+    np.testing.assert_array_equal(gather(view(values[None]).xp, values, several)[..., 0], [[0, 3], [1, 4], [2, 5]])
 
 
 def test_divide_puts_its_own_value_where_the_denominator_is_zero() -> None:
@@ -125,6 +129,12 @@ def test_reasons_come_one_per_pair_and_as_a_string_for_one() -> None:
     assert reason(METRICS["shuffled_auc"], heatmaps[1, 0], masks[0], others=masks[:1]) == (
         "other masks leave no pixel outside this one"
     )
+
+
+@pytest.mark.parametrize("name", ["pearson", "spearman"])
+@pytest.mark.parametrize(("weight", "text"), [(0.0, "empty mask"), (0.7, "constant mask"), (1.0, "full mask")])
+def test_a_mask_without_variation_is_told_by_its_level(name: str, weight: float, text: str) -> None:
+    assert reason(METRICS[name], np.eye(2), np.full((2, 2), weight)) == text
 
 
 def test_view_is_public() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from xfer.metrics import METRICS
 from xfer.metrics.conditions import CONSTANT_HEATMAP, CONSTANT_MAP, EMPTY_MAP, FULL_MAP, defined
-from xfer.metrics.views import divide, views
+from xfer.metrics.views import divide, dot, views
 
 Array = Any
 
@@ -43,7 +43,7 @@ def pearson(heatmap: Array, mask: Array, *, support: Array | None = None) -> Arr
     0.9428
     """
     h, m = views(heatmap, mask, support)
-    return defined(h.xp.vecdot(h.centred, m.centred), h, m, UNDEFINED)
+    return defined(dot(h.xp, h.centred, m.centred), h, m, UNDEFINED)
 
 
 @METRICS.register(
@@ -77,8 +77,8 @@ def spearman(heatmap: Array, mask: Array, *, support: Array | None = None) -> Ar
     """
     h, m = views(heatmap, mask, support)
     ranks = h.level_ranks - (h.n + 1) / 2
-    covariance = h.xp.vecdot(ranks, h.steps(h.sums(m.ranks)))
-    spread = h.xp.vecdot(ranks**2, h.steps(h.areas)) * h.xp.vecdot(m.ranks, m.ranks)
+    covariance = dot(h.xp, ranks, h.steps(h.sums(m.ranks)))
+    spread = dot(h.xp, ranks**2, h.steps(h.areas)) * dot(h.xp, m.ranks, m.ranks)
     return defined(divide(h.xp, covariance, h.xp.sqrt(spread)), h, m, UNDEFINED)
 
 
@@ -115,5 +115,5 @@ def cosine(heatmap: Array, mask: Array, *, support: Array | None = None) -> Arra
     0.8
     """
     h, m = views(heatmap, mask, support)
-    score = divide(h.xp, h.xp.vecdot(h.values, m.values), h.norm * m.norm)
+    score = divide(h.xp, dot(h.xp, h.values, m.values), h.norm * m.norm)
     return defined(score, h, m, (CONSTANT_HEATMAP, EMPTY_MAP))

@@ -4,7 +4,7 @@ from typing import Any
 
 from xfer.metrics import METRICS
 from xfer.metrics.conditions import CONSTANT_HEATMAP, EMPTY_MAP, NO_POSITIVE_RELEVANCE, defined
-from xfer.metrics.views import views
+from xfer.metrics.views import dot, views
 
 Array = Any
 
@@ -52,12 +52,10 @@ def kl(heatmap: Array, mask: Array, *, support: Array | None = None) -> Array:
     """
     h, m = views(heatmap, mask, support)
     terms = h.xp.log(EPSILON + m.share / (EPSILON + h.share))
-    return defined(h.xp.clip(h.xp.vecdot(m.share, terms), min=0.0), h, m, UNDEFINED)
+    return defined(h.xp.clip(dot(h.xp, m.share, terms), min=0.0), h, m, UNDEFINED)
 
 
-@METRICS.register(
-    "sim", best=1.0, worst=0.0, chance="the overlap of the two histograms of weights", **DECLARED
-)
+@METRICS.register("sim", best=1.0, worst=0.0, chance="the overlap of the two histograms of weights", **DECLARED)
 def sim(heatmap: Array, mask: Array, *, support: Array | None = None) -> Array:
     """Similarity, or histogram intersection: the mass that heatmap and mask share.
 

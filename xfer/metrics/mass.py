@@ -5,7 +5,7 @@ from typing import Any
 from xfer.metrics import METRICS
 from xfer.metrics.conditions import CONSTANT_HEATMAP, EMPTY_REGION, NO_POSITIVE_RELEVANCE, defined
 from xfer.metrics.thresholds import top
-from xfer.metrics.views import divide, views
+from xfer.metrics.views import divide, dot, views
 
 Array = Any
 
@@ -45,7 +45,7 @@ def energy_inside(heatmap: Array, mask: Array, *, support: Array | None = None) 
     0.75
     """
     h, m = views(heatmap, mask, support)
-    score = h.xp.vecdot(h.share, m.indicator)
+    score = dot(h.xp, h.share, m.indicator)
     return defined(score, h, m, (*UNDEFINED, NO_POSITIVE_RELEVANCE))
 
 
@@ -151,5 +151,5 @@ def nss(heatmap: Array, mask: Array, *, support: Array | None = None) -> Array:
     1.0
     """
     h, m = views(heatmap, mask, support)
-    total = h.xp.vecdot(h.centred, m.indicator) * h.n**0.5
+    total = dot(h.xp, h.centred, m.indicator) * h.n**0.5
     return defined(divide(h.xp, total, m.area), h, m, UNDEFINED)

@@ -6,7 +6,7 @@ from typing import Any
 from xfer.metrics import METRICS
 from xfer.metrics.conditions import CONSTANT_HEATMAP, EMPTY_REGION, defined
 from xfer.metrics.thresholds import cut, rule
-from xfer.metrics.views import divide, views
+from xfer.metrics.views import divide, dot, views
 
 Array = Any
 Ratio = Callable[[Array, Array, Array], Array]
@@ -28,9 +28,7 @@ DECLARED: dict[str, Any] = {
     reference="Jaccard 1912, doi:10.1111/j.1469-8137.1912.tb05611.x",
     **DECLARED,
 )
-def iou(
-    heatmap: Array, mask: Array, *, support: Array | None = None, threshold: str | float = "otsu"
-) -> Array:
+def iou(heatmap: Array, mask: Array, *, support: Array | None = None, threshold: str | float = "otsu") -> Array:
     """Intersection over union.
 
     Parameters
@@ -58,9 +56,7 @@ def iou(
 
 
 @METRICS.register("dice", chance="2*p*q / (p + q)", reference="Dice 1945, doi:10.2307/1932409", **DECLARED)
-def dice(
-    heatmap: Array, mask: Array, *, support: Array | None = None, threshold: str | float = "otsu"
-) -> Array:
+def dice(heatmap: Array, mask: Array, *, support: Array | None = None, threshold: str | float = "otsu") -> Array:
     """Dice coefficient, also F1: the harmonic mean of precision and recall; arguments as for `iou`.
 
     Examples
@@ -73,9 +69,7 @@ def dice(
 
 
 @METRICS.register("precision", chance="p", reference="Powers 2011, doi:10.48550/arXiv.2010.16061", **DECLARED)
-def precision(
-    heatmap: Array, mask: Array, *, support: Array | None = None, threshold: str | float = "otsu"
-) -> Array:
+def precision(heatmap: Array, mask: Array, *, support: Array | None = None, threshold: str | float = "otsu") -> Array:
     """Share of the thresholded heatmap that lies in the mask; arguments as for `iou`.
 
     Examples
@@ -88,9 +82,7 @@ def precision(
 
 
 @METRICS.register("recall", chance="q", reference="Powers 2011, doi:10.48550/arXiv.2010.16061", **DECLARED)
-def recall(
-    heatmap: Array, mask: Array, *, support: Array | None = None, threshold: str | float = "otsu"
-) -> Array:
+def recall(heatmap: Array, mask: Array, *, support: Array | None = None, threshold: str | float = "otsu") -> Array:
     """Share of the mask that the thresholded heatmap covers; arguments as for `iou`.
 
     Its upper bound is 1 for every heatmap: the lowest threshold covers everything.
@@ -147,13 +139,11 @@ def iou_curve_area(heatmap: Array, mask: Array, *, support: Array | None = None)
     grow = (width - gain) / union
     constant = divide(h.xp, h.xp.log1p(grow), grow, 1.0)
     linear = divide(h.xp, 1 - constant, grow, 0.5)
-    score = h.xp.vecdot(width, (before * constant + gain * linear) / union) / h.n
+    score = dot(h.xp, width, (before * constant + gain * linear) / union) / h.n
     return defined(score, h, m, UNDEFINED)
 
 
-def _overlap(
-    heatmap: Array, mask: Array, support: Array | None, threshold: str | float, ratio: Ratio
-) -> Array:
+def _overlap(heatmap: Array, mask: Array, support: Array | None, threshold: str | float, ratio: Ratio) -> Array:
     h, m = views(heatmap, mask, support)
     hits, area = cut(h, m, threshold)
     area, size = (h.xp.clip(pixels, min=1.0) for pixels in (area, m.area))

@@ -5,7 +5,7 @@ from typing import Any
 from xfer.errors import InputError
 from xfer.metrics import METRICS
 from xfer.metrics.conditions import CONSTANT_HEATMAP, EMPTY_REGION, FULL_REGION, NO_NEGATIVES, defined, union
-from xfer.metrics.views import View, divide, view, views
+from xfer.metrics.views import View, divide, dot, view, views
 
 Array = Any
 
@@ -60,9 +60,7 @@ def auc_judd(heatmap: Array, mask: Array, *, support: Array | None = None) -> Ar
     contrast=True,
     **DECLARED,
 )
-def shuffled_auc(
-    heatmap: Array, mask: Array, *, others: Array | None = None, support: Array | None = None
-) -> Array:
+def shuffled_auc(heatmap: Array, mask: Array, *, others: Array | None = None, support: Array | None = None) -> Array:
     """Area under the ROC curve, pixels of the mask against those of the other expressions' masks.
 
     What all expressions share, such as the centre of the face, earns nothing here. The negatives are the union of
@@ -109,5 +107,5 @@ def _others(others: Array | None, support: Array | None) -> View:
 def _area(heatmap: View, positives: Array, negatives: Array) -> Array:
     """The area under the curve of running sums (..., k) of negatives and positives, by trapezia."""
     heights = positives - heatmap.steps(positives) / 2
-    area = heatmap.xp.vecdot(heights, heatmap.steps(negatives))
+    area = dot(heatmap.xp, heights, heatmap.steps(negatives))
     return divide(heatmap.xp, area, positives[..., -1] * negatives[..., -1])

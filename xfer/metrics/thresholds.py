@@ -77,9 +77,7 @@ def top(heatmap: View, mask: View, area: Array) -> Array:
     areas, hits = heatmap.areas, heatmap.hits(mask)
     width = _at(heatmap, heatmap.steps(areas), index)
     missing = _at(heatmap, areas, index) - area
-    return _at(heatmap, hits, index) - divide(xp, missing, width, 0.0) * _at(
-        heatmap, heatmap.steps(hits), index
-    )
+    return _at(heatmap, hits, index) - divide(xp, missing, width, 0.0) * _at(heatmap, heatmap.steps(hits), index)
 
 
 def _relative(heatmap: View, level: float) -> Array:

@@ -100,9 +100,7 @@ def _on_cpu(values: Array) -> np.ndarray:
 
 def _distances(canvas: tuple[int, int], grid: tuple[int, int]) -> np.ndarray:
     """Distances in px between the centres of all cells (cells, cells)."""
-    y, x = np.meshgrid(
-        *(np.arange(n) * (size / n) for n, size in zip(grid, canvas, strict=True)), indexing="ij"
-    )
+    y, x = np.meshgrid(*(np.arange(n) * (size / n) for n, size in zip(grid, canvas, strict=True)), indexing="ij")
     return np.hypot(y.reshape(-1, 1) - y.reshape(1, -1), x.reshape(-1, 1) - x.reshape(1, -1))
 
 

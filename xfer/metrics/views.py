@@ -72,7 +72,7 @@ class View:
     @cached_property
     def norm(self) -> Array:
         """Root of the sum of squares (...)."""
-        return self.xp.sqrt(self.xp.vecdot(self.values, self.values))
+        return self.xp.sqrt(dot(self.xp, self.values, self.values))
 
     @cached_property
     def centred(self) -> Array:
@@ -178,9 +178,7 @@ def view(maps: Array, support: Array | None = None) -> View:
     if not isinstance(maps, View):
         return View(maps, support)
     if support is not None and support is not maps.support:
-        raise InputError(
-            "'support' differs from the one the view was made with; leave it out, or make a new view"
-        )
+        raise InputError("'support' differs from the one the view was made with; leave it out, or make a new view")
     return maps
 
 
@@ -209,6 +207,11 @@ def gather(xp: Any, values: Array, index: Array) -> Array:
     return xp.take_along_axis(values, index, axis=-1)
 
 
+def dot(xp: Any, a: Array, b: Array) -> Array:
+    """Sum of products over the last axis; unlike a BLAS call the same for any number of threads."""
+    return xp.sum(a * b, axis=-1)
+
+
 def divide(xp: Any, numerator: Array, denominator: Array, undefined: float = float("nan")) -> Array:
     """A quotient with a value of its own where the denominator is 0."""
     zero = denominator == 0
@@ -219,14 +222,12 @@ def divide(xp: Any, numerator: Array, denominator: Array, undefined: float = flo
 
 def _unit(xp: Any, values: Array) -> Array:
     centred = values - xp.mean(values, axis=-1, keepdims=True)
-    return divide(xp, centred, xp.sqrt(xp.vecdot(centred, centred))[..., None], 0.0)
+    return divide(xp, centred, xp.sqrt(dot(xp, centred, centred))[..., None], 0.0)
 
 
 def _inside(xp: Any, support: Array, maps: Array) -> Array:
     if tuple(support.shape) != tuple(maps.shape[-2:]):
-        raise InputError(
-            f"'support' must have the maps' {_size(maps.shape[-2:])}; got {_size(support.shape)}"
-        )
+        raise InputError(f"'support' must have the maps' {_size(maps.shape[-2:])}; got {_size(support.shape)}")
     device = {"device": maps.device} if hasattr(maps, "device") else {}
     (index,) = xp.nonzero(xp.reshape(xp.asarray(support, dtype=xp.bool, **device), (-1,)))
     if not index.shape[0]:

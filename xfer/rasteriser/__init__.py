@@ -23,8 +23,8 @@ UNITS = ("inter_ocular", "inner_canthi")
 AXES = ("image", "face")
 """What ellipses and offsets are laid along: the sides of the image, or the line of the eyes."""
 
-SHARP = 40.0
-"""A face whose outer eye corners are closer than this, px, is drawn larger and averaged down."""
+SHARP = 224
+"""A canvas whose longer side is below this, px, is drawn larger and averaged, so that thin shapes keep their weight."""
 
 CHUNK = 64
 """Faces whose polygons are drawn at once on the host; bounds the memory."""
@@ -86,7 +86,7 @@ def draw(
     >>> corner = read_shapes([{"kind": "ellipse", "center": 48, "radius": [0.2, 0.1]}], points=68, where="demo")
     >>> face = np.zeros((68, 2))
     >>> face[45, 0], face[48] = 100.0, (50.0, 50.0)
-    >>> draw(corner, face, height=100, width=100)[50, [20, 30, 50, 69, 71]].tolist()
+    >>> draw(corner, face, height=224, width=224)[50, [20, 30, 50, 69, 71]].tolist()
     [0.0, 0.5, 1.0, 1.0, 0.0]
     """
     if unit not in UNITS:
@@ -94,10 +94,8 @@ def draw(
     if axes not in AXES:
         raise unknown("axes", axes, AXES)
     host, zeros = _canvas(points)
-    faces = Faces(host, unit, axes)
-    factor = _oversampling(faces)
-    if factor > 1:
-        faces = Faces(rescale(host, factor), unit, axes)
+    factor = -(-SHARP // max(height, width))
+    faces = Faces(rescale(host, factor), unit, axes)
     maps = zeros((len(faces.points), height * factor, width * factor))
     for shape in shapes:
         placed = faces.placed(shape, softness)
@@ -119,12 +117,6 @@ def _canvas(points: Any) -> tuple[np.ndarray, Callable[[tuple[int, ...]], Any]]:
     if device.type == "cpu":
         return host, lambda shape: np.zeros(shape, np.float32)
     return host, lambda shape: xp.zeros(shape, dtype=xp.float32, device=device)
-
-
-def _oversampling(faces: Faces) -> int:
-    if not faces.valid.any():
-        return 1
-    return int(np.clip(np.ceil(SHARP / faces.eyes[faces.valid].min()), 1, 8))
 
 
 def _windows(placed: Placed, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
@@ -172,4 +164,5 @@ def _paint_device(placed: Placed, maps: Any) -> None:
     x = xp.arange(left, right, device=maps.device)[None, None, :] - x0
     y = xp.arange(top, bottom, device=maps.device)[None, :, None] - y0
     window = maps[:, top:bottom, left:right]
-    maps[:, top:bottom, left:right] = xp.maximum(window, solid * placed.cover(xp, x, y, *numbers))
+    value = placed.cover(xp, x, y, *numbers)
+    maps[:, top:bottom, left:right] = xp.maximum(window, xp.where(solid > 0, value, xp.zeros_like(value)))

@@ -1,0 +1,155 @@
+"""What a section of the page is made of: text, lists, figures with their words, tables, key figures."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from xfer.report.canvas import STYLE, decimal
+
+_SCREEN = 115
+"""CSS pixels per printed inch: 8 pt type is 13 px on a screen."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph; `tone` is "" or "note" for what a reader must not overlook."""
+
+    kind: ClassVar[str] = "text"
+    text: str
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class Items:
+    """A list: a bold lead and its sentence each; the lead may be empty."""
+
+    kind: ClassVar[str] = "items"
+    items: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class KeyFigures:
+    """Numbers to see first: (value, what it is)."""
+
+    kind: ClassVar[str] = "key_figures"
+    figures: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image as a data URI, its size in CSS px and the text for those who do not see it."""
+
+    uri: str
+    width: int
+    height: int
+    alt: str
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One numbered figure of one or more pictures.
+
+    Attributes
+    ----------
+    title, reading, limit : str
+        What is shown, how to read it, what it cannot say.
+    number : int
+        Set by the page.
+    """
+
+    kind: ClassVar[str] = "plot"
+    pictures: Sequence[Picture]
+    title: str
+    reading: str
+    limit: str
+    number: int = 0
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A table cell that is more than text: `mark` refers to a note under the table, `style` is a class of the page."""
+
+    text: str
+    mark: str = ""
+    style: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A numbered table; the first cell of each row is its head.
+
+    Attributes
+    ----------
+    title : str
+    head : sequence of str
+    rows, foot : sequences of rows of str or Cell
+        `foot` rows are set apart (means, chance).
+    notes : mapping of mark to text
+    folded : bool
+        Shown on request, for what repeats a figure.
+    number : int
+        Set by the page.
+    """
+
+    kind: ClassVar[str] = "table"
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str | Cell]]
+    foot: Sequence[Sequence[str | Cell]] = ()
+    notes: Mapping[str, str] | None = None
+    folded: bool = False
+    number: int = 0
+
+    def column_style(self, column: int) -> str:
+        """The class of a column's head: that of its numbers, or none."""
+        cells = [row[column] for row in self.rows]
+        return "number" if any(isinstance(c, Cell) and c.style == "number" for c in cells) else ""
+
+
+Block = Text | Items | KeyFigures | Plot | Table
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page with its own entry in the table of contents."""
+
+    id: str
+    title: str
+    blocks: Sequence[Block]
+
+
+def number(value: float, digits: int = 3, mark: str = "") -> Cell:
+    """A number for a table; NaN is the word 'undefined'.
+
+    >>> number(0.26891).text, number(float("nan")).text
+    ('0.269', 'undefined')
+    """
+    if not np.isfinite(value):
+        return Cell("undefined", mark, "undefined")
+    return Cell(decimal(value, digits), mark, "number")
+
+
+def vector(fig: Figure, alt: str) -> Picture:
+    """A figure as SVG: for lines and cells."""
+    return _picture(fig, alt, "svg", "image/svg+xml", 72)
+
+
+def raster(fig: Figure, alt: str, dpi: int = 180) -> Picture:
+    """A figure as PNG: for heatmaps."""
+    return _picture(fig, alt, "png", "image/png", dpi)
+
+
+def _picture(fig: Figure, alt: str, form: str, mime: str, dpi: int) -> Picture:
+    held = io.BytesIO()
+    undated: dict[str, None] = {"Date": None} if form == "svg" else {"Software": None}
+    with mpl.rc_context(STYLE):
+        fig.savefig(held, format=form, dpi=dpi, metadata=undated)
+    width, height = fig.get_size_inches() * _SCREEN
+    data = base64.b64encode(held.getvalue()).decode("ascii")
+    return Picture(f"data:{mime};base64,{data}", round(width), round(height), alt)

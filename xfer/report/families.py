@@ -1,0 +1,93 @@
+"""Sections on likeness: which networks have similar heatmaps, and which expressions."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from xfer.errors import InputError
+from xfer.report import figures, words
+from xfer.report.blocks import Block, Cell, Picture, Section, Table, number, vector
+from xfer.report.canvas import finite_mean, spoken
+from xfer.report.reading import figure_names, values_of
+from xfer.study import Study
+
+
+def networks(study: Study) -> Section:
+    """A dendrogram and a correlation matrix per expression, and the two-cluster cut."""
+    heading, names = "Which networks look alike", values_of(study, "model")
+    if len(names) < 2:
+        return Section("families", heading, [words.text("families", "single", tone="note", model=names[0])])
+    pictures, left_out = _pictures(study)
+    blocks: list[Block] = [words.plot("families", pictures)] if pictures else []
+    for expression, why in left_out.items():
+        blocks.append(words.text("families", "absent", tone="note", expression=spoken(expression), why=why))
+    if len(study.clusters):
+        blocks.append(_cut(study.clusters))
+    return Section("families", heading, blocks)
+
+
+def _pictures(study: Study) -> tuple[list[Picture], dict[str, str]]:
+    """A picture per expression with a tree; for the others, why there is none."""
+    found, why = {}, {}
+    for expression in sorted(values_of(study, "expression")):
+        correlations = study.model_correlations(expression)
+        defined = np.isfinite(np.diag(correlations))
+        flat = [str(m) for m in correlations.index[~defined]]
+        if flat:
+            why[expression] = words.say("families", "undefined", models=", ".join(flat))
+        if defined.sum() < 2:
+            why.setdefault(expression, words.say("families", "alone"))
+            continue
+        found[expression] = study.tree(expression), correlations.loc[defined, defined]
+    low = min((float(np.nanmin(r.to_numpy())) for _, r in found.values()), default=0.0)
+    pictures, short = [], figure_names(study)
+    for expression, (tree, correlations) in found.items():
+        name = spoken(expression).capitalize()
+        drawn = replace(tree, names=tuple(short[n] for n in tree.names), leaves=tuple(short[n] for n in tree.leaves))
+        alt = words.say("families", "alt", expression=name, count=len(tree.names), leaves=", ".join(tree.leaves))
+        pictures.append(
+            vector(figures.family(drawn, correlations.rename(index=short, columns=short), name, low=low), alt)
+        )
+    return pictures, why
+
+
+def _cut(clusters: pd.DataFrame) -> Table:
+    """The groups of every expression; the first is the one drawn on top, in blue."""
+    rows = []
+    for expression, here in clusters.groupby("expression", sort=False):
+        groups: dict[int, list[str]] = {}
+        for model, cluster in here.sort_values("leaf")[["model", "cluster"]].itertuples(index=False):
+            groups.setdefault(cluster, []).append(str(model))
+        first, *rest = [", ".join(group) for group in groups.values()]
+        rows.append([spoken(str(expression)), first, "; ".join(rest) or "none"])
+    return Table(words.say("families", "table"), ["expression", "first group (blue)", "second group (orange)"], rows)
+
+
+def expressions(study: Study) -> Section:
+    """How alike the maps of different expressions are."""
+    heading = "Which expressions look alike"
+    if len(values_of(study, "expression")) < 2:
+        return Section("expressions", heading, [words.text("expressions", "single", tone="note")])
+    try:
+        correlations = study.expression_correlations()
+    except InputError as error:
+        return Section("expressions", heading, [words.text("expressions", "undefined", tone="note", why=str(error))])
+    values, names = correlations.to_numpy(dtype=float), [spoken(e) for e in correlations.index]
+    picture = vector(figures.correlation_matrix(correlations), words.say("expressions", "alt", names=", ".join(names)))
+    rows: list[Sequence[str | Cell]] = [
+        [name, *(number(v) for v in line)] for name, line in zip(names, values, strict=True)
+    ]
+    table = Table(words.say("expressions", "title"), ["", *names], rows, folded=True)
+    return Section("expressions", heading, [*_range(values), words.plot("expressions", [picture]), table])
+
+
+def _range(values: np.ndarray) -> list[Block]:
+    """The spread of the correlations between different expressions, where any is defined."""
+    apart = values[np.triu_indices(len(values), 1)]
+    apart = apart[np.isfinite(apart)]
+    if not apart.size:
+        return []
+    low, high, mean = (number(v, 2).text for v in (apart.min(), apart.max(), finite_mean(apart)))
+    return [words.text("expressions", low=low, high=high, mean=mean)]

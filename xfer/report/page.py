@@ -1,0 +1,116 @@
+"""The page: a study's sections -> one offline HTML file as text. Writing it is `xfer.study`'s part."""
+
+import base64
+import dataclasses
+import hashlib
+import re
+from collections.abc import Callable, Iterable
+from functools import cache
+from importlib.resources import files
+from itertools import count
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+import xfer
+from xfer.report import agreement, controls, families, record
+from xfer.report.blocks import Plot, Section, Table
+from xfer.study import Study
+
+SECTIONS: tuple[Callable[[Study], Section | None], ...] = (
+    agreement.headline,
+    agreement.how_to_read,
+    agreement.masks,
+    agreement.heatmaps,
+    agreement.scores,
+    controls.further_metrics,
+    controls.specificity,
+    controls.sources,
+    controls.pooling,
+    families.networks,
+    families.expressions,
+    record.left_out,
+    record.limits,
+    record.provenance,
+)
+"""The page from top to bottom. A new section is one function here; one that returns None is left out."""
+
+_DOI = re.compile(r"\b(?:doi:|https://doi\.org/)(10\.\d{4,9}/[^\s,;]*[^\s,;.)])")
+
+
+def build(study: Study) -> str:
+    """The whole page of a study: figures, style and words in one file that asks nothing of any network.
+
+    Parameters
+    ----------
+    study : Study
+
+    Returns
+    -------
+    str
+        HTML with a Content-Security-Policy that forbids scripts and every load but inlined images.
+    """
+    sections = _numbered(made for section in SECTIONS if (made := section(study)) is not None)
+    style = _style()
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            name=study.name,
+            sections=sections,
+            style=Markup(style),
+            policy=policy(style),
+            version=xfer.__version__,
+        )
+    )
+
+
+def policy(style: str) -> str:
+    """The Content-Security-Policy of a page whose only style is `style`."""
+    digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
+    return f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+
+
+def linked(text: str) -> Markup:
+    """Text, escaped, in which a DOI is a link.
+
+    >>> str(linked("<b> doi:10.1000/x1."))
+    '&lt;b&gt; <a href="https://doi.org/10.1000/x1" rel="noreferrer">doi:10.1000/x1</a>.'
+    """
+    parts, end = [], 0
+    for found in _DOI.finditer(text):
+        link = Markup('<a href="https://doi.org/{0}" rel="noreferrer">doi:{0}</a>').format(found[1])
+        parts += [escape(text[end : found.start()]), link]
+        end = found.end()
+    return Markup("").join([*parts, escape(text[end:])])
+
+
+def _numbered(sections: Iterable[Section]) -> list[Section]:
+    """The sections with their figures and tables counted through the page."""
+    plots, tables = count(1), count(1)
+    made = []
+    for section in sections:
+        blocks = []
+        for block in section.blocks:
+            if isinstance(block, Plot):
+                block = dataclasses.replace(block, number=next(plots))
+            elif isinstance(block, Table):
+                block = dataclasses.replace(block, number=next(tables))
+            blocks.append(block)
+        made.append(dataclasses.replace(section, blocks=blocks))
+    return made
+
+
+@cache
+def _environment() -> Environment:
+    loader = PackageLoader("xfer.report")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["linked"] = linked
+    return environment
+
+
+def _style() -> str:
+    text = files("xfer.report").joinpath("templates/style.css").read_text(encoding="utf-8")
+    return text.replace("\r\n", "\n")
