@@ -17,7 +17,8 @@ import onnxruntime
 from mediapipe.tasks.python import BaseOptions, vision
 from scipy.stats import spearmanr
 
-from xfer.datasets.synthetic import PROTOTYPES, draw, faces, landmarks, with_action_unit
+from xfer.datasets.synthetic import draw, faces, landmarks, with_action_unit
+from xfer.datasets.synthetic.prototypes import default
 from xfer.datasets.synthetic.face import Face
 from xfer.labels import BASIC
 
@@ -144,7 +145,7 @@ def classified(sample: list[Face]) -> list[str]:
 def strong(sample: list[Face]) -> list[Face]:
     """The same people with their expression's first prototype at full strength and nothing else, facing the camera."""
     return [
-        replace(face, action_units=dict.fromkeys(PROTOTYPES[face.expression][0][0], 1.0), yaw=0.0, pitch=0.0)
+        replace(face, action_units=dict.fromkeys(default()[face.expression][0][0], 1.0), yaw=0.0, pitch=0.0)
         for face in sample
     ]
 

@@ -10,15 +10,17 @@ from xfer.datasets.synthetic.face import Face, Light, with_action_unit
 from xfer.datasets.synthetic.intervention import cue_region, intervene
 from xfer.datasets.synthetic.population import faces, stream
 from xfer.datasets.synthetic.projection import landmarks
-from xfer.datasets.synthetic.prototypes import PROTOTYPES, Codebook
+from xfer.datasets.synthetic.prototypes import Codebook, combinations
+from xfer.datasets.synthetic.reader import CAUTION, synthetic, write
 
 __all__ = [
+    "CAUTION",
     "CODES",
     "CUES",
-    "PROTOTYPES",
     "Codebook",
     "Face",
     "Light",
+    "combinations",
     "cue_region",
     "draw",
     "faces",
@@ -27,5 +29,7 @@ __all__ = [
     "plant",
     "remove",
     "stream",
+    "synthetic",
     "with_action_unit",
+    "write",
 ]

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation
 
 from xfer.datasets.synthetic import cues
 from xfer.datasets.synthetic.drawing import draw
@@ -56,8 +57,10 @@ def cue_region(face: Face, cue: str, size: int) -> NDArray[np.bool_]:
     Returns
     -------
     (size, size) bool array
-        The same for every code, so that the region itself does not tell the class.
+        The same for every code, so that the region itself does not tell the class. Where Action Units carry the
+        cue it is a pixel wider than what full intensity alters: weaker ones can round a border pixel otherwise.
     """
     without = draw(cues.remove(face, cue), size)
     planted = (draw(cues.plant(face, cue, code, 1.0), size) for code in range(cues.capacity(cue)))
-    return np.logical_or.reduce([(picture != without).any(axis=-1) for picture in planted])
+    altered = np.logical_or.reduce([(picture != without).any(axis=-1) for picture in planted])
+    return binary_dilation(altered) if cue in cues.PARTS else altered

@@ -7,7 +7,7 @@ import numpy as np
 from xfer.datasets.synthetic import cues
 from xfer.datasets.synthetic.action_units import CODES
 from xfer.datasets.synthetic.face import Face, Light
-from xfer.datasets.synthetic.prototypes import PROTOTYPES, Codebook
+from xfer.datasets.synthetic.prototypes import Codebook, default
 from xfer.errors import InputError, unknown
 from xfer.labels import BASIC
 
@@ -28,7 +28,7 @@ def faces(
     n: int,
     seed: int = 0,
     expressions: Sequence[str] = BASIC,
-    codebook: Codebook = PROTOTYPES,
+    codebook: Codebook | None = None,
     cue: str | None = None,
 ) -> list[Face]:
     """Draw a sample of faces (their descriptions; `draw` makes the pictures).
@@ -44,8 +44,8 @@ def faces(
         Of people and scenes; not negative.
     expressions : sequence of str
         Labels, in turn.
-    codebook : mapping
-        Expression -> (set of FACS codes, weight) pairs.
+    codebook : mapping, optional
+        Expression -> (combination of FACS codes, weight) pairs; `prototypes.default` unless given.
     cue : str, optional
         One of `cues.CUES`: then that cue alone carries the class, and the rest of the face shows an expression
         drawn at random.
@@ -72,10 +72,11 @@ def stream(
     n: int,
     seed: int = 0,
     expressions: Sequence[str] = BASIC,
-    codebook: Codebook = PROTOTYPES,
+    codebook: Codebook | None = None,
     cue: str | None = None,
 ) -> Iterator[Face]:
     """`faces`, one at a time."""
+    codebook = default() if codebook is None else codebook
     _check(n, seed, expressions, codebook, cue)
     for i in range(n):
         rng = np.random.default_rng((seed, i))

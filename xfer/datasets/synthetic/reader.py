@@ -1,0 +1,105 @@
+"""Drawn faces as a data set, and as files for other programs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from xfer.datasets import DATASETS, Dataset, FaceSample
+from xfer.datasets.synthetic.action_units import CODES
+from xfer.datasets.synthetic.drawing import draw
+from xfer.datasets.synthetic.population import stream
+from xfer.datasets.synthetic.projection import landmarks
+from xfer.datasets.synthetic.prototypes import combinations
+from xfer.errors import InputError
+from xfer.labels import BASIC
+
+CAUTION = "faces and masks share an author: this tests the software, not FACS"
+LARGEST = 2048
+"""The largest side of a picture, in px."""
+
+
+@DATASETS.register(
+    "synthetic",
+    layout="",
+    reference="drawn for xfer after Ekman, Friesen and Hager 2002, FACS Investigator's Guide",
+    licence="MIT",
+)
+def synthetic(
+    faces: int = 2400,
+    size: int = 96,
+    seed: int = 0,
+    cue: str | None = None,
+    expressions: Sequence[str] = BASIC,
+    codebook: str | None = None,
+) -> Dataset:
+    """Drawn faces with exact landmarks and known Action Units.
+
+    Parameters
+    ----------
+    faces : int
+        How many.
+    size : int
+        Side of a picture in px.
+    seed : int
+        Of people and scenes.
+    cue : str, optional
+        A planted cue (`cues.CUES`) that alone carries the class.
+    expressions : sequence of str
+        Labels, in turn.
+    codebook : str, optional
+        The source of the Action Units of an expression; see `prototypes.default`.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range, or an expression or cue is unknown.
+    """
+    if faces < 1 or not 16 <= size <= LARGEST:
+        raise InputError(f"drawn faces: at least 1, of 16 to {LARGEST} px; got {faces} of {size} px")
+    book = None if codebook is None else combinations(codebook)
+    samples = [
+        FaceSample(
+            id=f"{i:06d}.png",
+            source=partial(draw, face, size),
+            expression=face.expression,
+            subject=face.subject,
+            landmarks=landmarks(face, size),
+            extra={code: f"{face.action_units.get(code, 0):.4f}" for code in CODES},
+        )
+        for i, face in enumerate(stream(faces, seed, expressions, book, cue))
+    ]
+    return Dataset("synthetic", samples, notes=(CAUTION,))
+
+
+def write(dataset: Dataset, folder: Path, progress: Callable[[], None] | None = None) -> None:
+    """PNGs, ``labels.csv`` (file, expression, subject, an intensity column per AU) and ``landmarks.csv``.
+
+    The landmarks (x0, y0, ... in px, the first pixel's centre at (0, 0)) are of the form that the landmarker
+    ``points:FILE`` reads.
+
+    Raises
+    ------
+    InputError
+        If the folder is there and not empty.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder}: is there already; give a new folder with --out")
+    folder.mkdir(parents=True, exist_ok=True)
+    for sample in dataset.samples:
+        Image.fromarray(sample.load()).save(folder / sample.id)
+        if progress:
+            progress()
+    labels = [{"file": s.id, "expression": s.expression, "subject": s.subject, **s.extra} for s in dataset.samples]
+    pd.DataFrame(labels).to_csv(folder / "labels.csv", index=False)
+    pd.DataFrame([_points(s, np.asarray(s.landmarks)) for s in dataset.samples]).to_csv(
+        folder / "landmarks.csv", index=False
+    )
+
+
+def _points(sample: FaceSample, points: np.ndarray) -> Mapping[str, object]:
+    named = {f"{axis}{i}": round(float(points[i, j]), 3) for i in range(68) for j, axis in enumerate("xy")}
+    return {"file": sample.id, **named}
