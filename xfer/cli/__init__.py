@@ -1,0 +1,43 @@
+"""The command line: parse, call, print. Exit codes: 0 done, 1 failed, 2 bad input, 130 interrupted."""
+
+import os
+import sys
+from typing import Any, NoReturn
+
+import typer
+
+from xfer.cli import masks, metrics, studies
+from xfer.errors import InputError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app.add_typer(studies.app)
+app.add_typer(masks.app, name="masks")
+app.add_typer(metrics.app, name="metrics")
+
+# typer keeps its own copy of click; this is the public way to that copy's exception
+_UsageError: Any = typer.BadParameter.__mro__[1]
+
+
+def _one_line(message: object) -> str:
+    text = " ".join(str(message).split())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit with its code."""
+    os.environ.setdefault("POT_BACKEND_DISABLE_PYTORCH", "1")  # scoring needs POT's solver, not seconds of torch
+    code = 2
+    try:
+        code = app(arguments, standalone_mode=False) or 0
+    except InputError as error:
+        print(f"xfer: {_one_line(error)}", file=sys.stderr)
+    except _UsageError as error:
+        if message := error.format_message():  # a bare command prints its help instead
+            print(f"xfer: {_one_line(message)}", file=sys.stderr)
+    except (KeyboardInterrupt, typer.Abort):
+        print("xfer: interrupted; what is finished is kept, the same line continues", file=sys.stderr)
+        code = 130
+    except OSError as error:
+        print(f"xfer: {_one_line(error)}", file=sys.stderr)
+        code = 1
+    sys.exit(code)

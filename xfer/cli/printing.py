@@ -1,0 +1,40 @@
+"""Tables on stdout, progress on stderr."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+
+def print_rows(columns: tuple[str, ...], rows: list[list[str]]) -> None:
+    """A table without lines; 160 columns wide where stdout is no terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(cell.replace("[", r"\[") for cell in row))
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def print_table(frame: Any, title: str) -> None:
+    """A data frame of numbers with its row names."""
+    rows = [[str(name), *(f"{v:.3f}" for v in row)] for name, row in zip(frame.index, frame.to_numpy(), strict=True)]
+    print_rows((title, *map(str, frame.columns)), rows)
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[Callable[[str, int], Callable[[], None]]]:
+    """Bars on stderr, drawn only on a terminal."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+
+        def stage(name: str, steps: int) -> Callable[[], None]:
+            task = bars.add_task(name, total=steps)
+            return lambda: bars.advance(task)
+
+        yield stage
