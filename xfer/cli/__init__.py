@@ -6,11 +6,14 @@ from typing import Any, NoReturn
 
 import typer
 
-from xfer.cli import masks, metrics, studies
+from xfer.cli import data, masks, metrics, studies
 from xfer.errors import InputError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(studies.app)
+app.add_typer(data.app, name="data")
+app.add_typer(data.landmarks_app)
+app.add_typer(data.assets_app, name="assets")
 app.add_typer(masks.app, name="masks")
 app.add_typer(metrics.app, name="metrics")
 
