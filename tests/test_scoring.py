@@ -153,8 +153,21 @@ def test_map_without_a_mask_and_map_of_another_size(rng: np.random.Generator) ->
         xfer.score(heatmaps(rng)[:, 1:], masks())
 
 
+@pytest.mark.parametrize("scale", [1e160, 1e-160, 1e-305, 3e300])
+def test_the_scale_of_a_map_changes_no_score(rng: np.random.Generator, scale: float) -> None:
+    maps = heatmaps(rng, ("a",)) - 0.2
+    plain, scaled = (xfer.score(m, masks(), inter_ocular=5.0) for m in (maps, maps * scale))
+    np.testing.assert_allclose(scaled["value"], plain["value"], rtol=1e-9, atol=1e-12)
+    assert set(scaled["reason"]) == {""}
+
+
+def test_a_metric_asked_for_twice_is_scored_once(rng: np.random.Generator) -> None:
+    assert len(xfer.score(heatmaps(rng), masks(), metrics="iou,iou")) == 6 * 4
+
+
 def test_csv_text_cannot_act_as_a_formula(tmp_path) -> None:  # type: ignore[no-untyped-def]
     frame = pd.DataFrame({"model": ["=1+1", "+x", "-x", "@x", "plain", "\tx"], "value": [-1.5, 2.0, np.nan, 0, 1, 1]})
     scoring.write_csv(frame, tmp_path / "x.csv")
     lines = (tmp_path / "x.csv").read_text().splitlines()
     assert lines[1:] == ["'=1+1,-1.5", "'+x,2.0", "'-x,", "'@x,0.0", "plain,1.0", "'\tx,1.0"]
+    assert scoring.read_csv(tmp_path / "x.csv")["model"].tolist() == frame["model"].tolist()

@@ -1,6 +1,7 @@
 """Ground truth for scoring: masks by name or from files, on one canvas, and the pixels that count there."""
 
 import zipfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,8 +63,8 @@ class MaskSources:
                 eyes = float(stored["inter_ocular"])
                 inter_ocular = None if np.isnan(eyes) else eyes
                 return cls(tuple(masks), stored["support"], str(stored["support_name"]), inter_ocular)
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path}: is damaged ({error}); run its 'xfer compare' line again with --fresh") from None
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+            raise InputError(f"{path}: is damaged; run its 'xfer compare' line again to mend it") from None
 
 
 def load(
@@ -81,7 +82,10 @@ def load(
         If a source is unknown, sizes differ, or `support` is ``frame`` where no frame is known.
     """
     asked = names.split(",") if isinstance(names, str) else names if isinstance(names, Sequence) else [names]
-    read = [_one_source(str(name).strip(), mask_pattern, frame) for name in asked]
+    read = [_one_source(str(name).strip(), mask_pattern, frame) for name in dict.fromkeys(asked)]
+    twice = sorted(name for name, n in Counter(str(m.name) for m in read).items() if n > 1)
+    if twice:
+        raise InputError(f"--masks names two sources {twice[0]!r}; give their folders or files different names")
     sizes = {str(m.name): m.shape[1:] for m in read}
     if len(set(sizes.values())) > 1:
         text = ", ".join(f"{name}: {h} x {w}" for name, (h, w) in sizes.items())
@@ -104,6 +108,10 @@ def load(
 
 
 def _one_source(name: str, mask_pattern: str, frame: str | Path | None) -> xr.DataArray:
+    if not name:
+        raise InputError("--masks: an empty name; give sources as in 'ekman,xfer/emfacs', or a folder of mask files")
+    if name.startswith((".", "/", "~")) and not Path(name).exists():
+        raise InputError(f"{name}: no such folder or file of masks")
     if Path(name).is_dir():
         return heatmaps.read_masks(name, mask_pattern)
     return masks.load(name, frame=frame or "xfer")

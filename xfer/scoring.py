@@ -136,7 +136,7 @@ def _rows(
     if metric.specificity and len(expressions) > 1:
         own = expressions.index(key["expression"])
         value = values[own] - np.mean(np.delete(values, own))
-        text = "" if np.isfinite(value) else next(t for t in why if t)
+        text = "" if np.isfinite(value) else next((t for t in why if t), "not finite")
         rows.append((*head, key["expression"], f"{metric.name}_specificity", cut, value, 1, text))
     return rows
 
@@ -156,7 +156,10 @@ def table(scores: pd.DataFrame, metric: str = "iou") -> pd.DataFrame:
 
 
 def swap(scores: pd.DataFrame, metric: str = "iou") -> pd.DataFrame:
-    """Expressions (rows) x expressions whose mask was used (columns), mean over models: the swap control."""
+    """Expressions (rows) x expressions whose mask was used (columns), mean over models: the swap control.
+
+    Undefined scores are left out: a constant map is undefined against every mask, so a row stays comparable.
+    """
     rows = scores[scores["metric"] == metric]
     return rows.pivot_table("value", "expression", "mask_expression", aggfunc="mean", dropna=False)
 
@@ -164,7 +167,7 @@ def swap(scores: pd.DataFrame, metric: str = "iou") -> pd.DataFrame:
 def metric_names(metrics: Sequence[str] | str) -> list[str]:
     """The metrics asked for, checked against the registry; "all" is every registered one."""
     asked = [m.strip() for m in metrics.split(",")] if isinstance(metrics, str) else list(metrics)
-    return list(METRICS) if asked == ["all"] else [METRICS[name].name for name in asked]
+    return list(METRICS) if asked == ["all"] else [METRICS[name].name for name in dict.fromkeys(asked)]
 
 
 def read_threshold(text: str | float) -> str | float:
@@ -184,3 +187,17 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
     text = frame.select_dtypes(include=["object", "string", "category"]).columns
     safe = frame.assign(**{c: frame[c].astype(str).str.replace(r"^([=+\-@\t\r])", r"'\1", regex=True) for c in text})
     safe.to_csv(path, index=False, lineterminator="\n")
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """What `write_csv` wrote, with its text as it was."""
+    frame = pd.read_csv(path, keep_default_na=False)
+    text = frame.select_dtypes(include=["object", "string"]).columns
+    return frame.assign(**{c: frame[c].str.replace(r"^'([=+\-@\t\r])", r"\1", regex=True) for c in text})
+
+
+def write_parquet(scores: pd.DataFrame, path: Path) -> None:
+    """The table as it is, with ``format = 1`` in its attributes."""
+    marked = scores.copy()
+    marked.attrs["format"] = 1
+    marked.to_parquet(path, index=False)

@@ -34,6 +34,8 @@ def read(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: not TOML, which is UTF-8 text") from error
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path}: not TOML: {error}") from error
+    except RecursionError:
+        raise InputError(f"{path}: not a file of masks or frames: nested too deeply") from None
     got = tables.get("format")
     if isinstance(got, bool) or got != FORMAT:
         came = "there is none" if got is None else f"got {got!r}"

@@ -140,3 +140,19 @@ def test_slugs_are_single_harmless_names(label: str) -> None:
     assert name
     assert "/" not in name
     assert not name.startswith((".", "-", "="))
+
+
+def test_a_run_killed_at_its_first_write_does_not_block_the_next(tmp_path: Path) -> None:
+    home = tmp_path / "s"
+    home.mkdir()
+    (home / ".study.toml.99.tmp").write_text("form")
+    (home / ".lock").touch()
+    with folder.claim(home, CONFIG):
+        pass
+    assert not list(home.glob("*.tmp"))
+
+
+def test_space_is_checked_before_work(tmp_path: Path) -> None:
+    folder.require_space(tmp_path, 1)
+    with pytest.raises(InputError, match=r"needs 1000000000000 MB, the disk has \d+ MB; make room or give another"):
+        folder.require_space(tmp_path, 10**18)

@@ -1,5 +1,6 @@
 """A study read back from its folder: the tables are the definitions, and damage is named."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -32,14 +33,17 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 constant = model == "gamma" and expression == "fear"
                 noise = np.zeros((20, 16)) if constant else rng.random((20, 16)) + mask * rng.random()
                 np.save(place / "maps" / f"{model}_{fold}_{expression}.npy", noise.astype(np.float32))
-    xfer.compare(
+    return _compare(place).folder
+
+
+def _compare(place: Path, out: str = "study", **options: object) -> Study:
+    return xfer.compare(
         heatmaps=place / "maps",
         pattern="{model}_{fold}_{expression}.npy",
-        masks=place / "gt",
         mask_pattern="{expression}.npy",
-        out=place / "study",
+        out=place / out,
+        **{"masks": place / "gt", **options},
     )
-    return place / "study"
 
 
 @pytest.fixture(scope="module")
@@ -92,10 +96,15 @@ def test_correlations_are_pearson_of_fold_mean_maps(study: Study) -> None:
     assert study.model_correlations("anger").loc["alpha", "beta"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_pooling_compares_both_orders(study: Study) -> None:
+def test_pooling_compares_both_orders(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "maps").mkdir()
+    for path in (home.parent / "maps").glob("*"):
+        if "gamma" not in path.name:
+            (tmp_path / "maps" / path.name).write_bytes(path.read_bytes())
+    study = _compare(tmp_path, masks=home.parent / "gt", metrics="iou")
     pooling = study.pooling()
     assert pooling is not None
-    assert set(pooling["mean_of_folds"]) == set(MODELS)
+    assert set(pooling["mean_of_folds"]) == {"alpha", "beta"}
     again = xfer.score(study.pooled, study.masks, metrics=["iou"], threshold="otsu")
     assert pooling["pooled_map"]["alpha"] == pytest.approx(scoring.table(again).loc["alpha"].mean(), rel=1e-12)
 
@@ -126,20 +135,89 @@ def test_a_folder_that_is_no_study_or_is_unfinished(tmp_path: Path, home: Path) 
 
 
 def test_an_interrupted_study_is_finished_by_the_same_call(home: Path, tmp_path: Path) -> None:
-    import shutil
-
     shutil.copytree(home.parent, tmp_path / "copy")
     place = tmp_path / "copy"
     wanted = (place / "study" / "scores.csv").read_bytes()
     for name in ("scores.parquet", "provenance.json", "report.html", "clusters.csv"):
         (place / "study" / name).unlink()
     (place / "study" / "scores.csv").write_text("half")
-    xfer.compare(
-        heatmaps=place / "maps",
-        pattern="{model}_{fold}_{expression}.npy",
-        masks=place / "gt",
-        mask_pattern="{expression}.npy",
-        out=place / "study",
-    )
+    _compare(place)
     assert (place / "study" / "scores.csv").read_bytes() == wanted
     assert (place / "study" / "report.html").is_file()
+
+
+@pytest.mark.parametrize("name", ["scores.parquet", "provenance.json", "masks.npz", "clusters.csv"])
+@pytest.mark.parametrize("content", [b"", b"junk"])
+def test_damage_is_named_and_mended_by_the_same_call(home: Path, tmp_path: Path, name: str, content: bytes) -> None:
+    place = tmp_path / "copy"
+    shutil.copytree(home.parent, place)
+    whole = (place / "study" / name).read_bytes()
+    (place / "study" / name).write_bytes(content)
+    if name != "clusters.csv" or not content:
+        with pytest.raises(InputError, match=f"{name}: is damaged"):
+            Study(place / "study").report()
+    _compare(place)
+    if name != "provenance.json":
+        assert (place / "study" / name).read_bytes() == whole
+    Study(place / "study").report()
+
+
+def test_a_study_toml_that_lacks_keys_is_named(tmp_path: Path) -> None:
+    (tmp_path / "study.toml").write_text("format = 1\n")
+    with pytest.raises(InputError, match=r"study\.toml: lacks kind, heatmaps, pooled, masks"):
+        Study(tmp_path)
+
+
+def test_fewer_expressions_than_masks_are_compared_as_they_are(home: Path, tmp_path: Path) -> None:
+    place = tmp_path / "copy"
+    shutil.copytree(home.parent, place)
+    for path in (place / "maps").glob("*"):
+        if not path.stem.endswith(("anger", "sadness")):
+            path.unlink()
+    study = _compare(place, out="few")
+    assert list(study.chance().index) == ["anger", "sadness"]
+    assert study.table().shape == (3, 2)
+    assert study.swap().shape == (2, 6)
+
+
+def test_chance_counts_no_constant_map(study: Study) -> None:
+    defined = [study.heatmap(model=m, fold=f, expression="fear") for m in ("alpha", "beta") for f in FOLDS]
+    scores = xfer.score(study.heatmaps, study.masks, metrics=["precision", "recall"])
+    rows = scores[(scores["expression"] == "fear") & (scores["mask_expression"] == "fear")]
+    values = rows.pivot_table("value", ["model", "fold"], "metric").dropna()
+    p = float((study.masks.sel(expression="fear") >= 0.5).mean())
+    q = float((p * values["recall"] / values["precision"]).mean())
+    assert len(defined) == len(values)
+    assert study.chance()["fear"] == pytest.approx(p * q / (p + q - p * q), rel=1e-9)
+
+
+def test_pooling_needs_iou_and_whole_means(home: Path, tmp_path: Path) -> None:
+    assert Study(home).pooling() is None  # gamma's fear is constant
+    place = tmp_path / "copy"
+    shutil.copytree(home.parent, place)
+    study = _compare(place, out="pearson", metrics="pearson")
+    assert study.pooling() is None
+    assert (study.folder / "report.html").is_file()
+
+
+def test_what_emd_is_measured_in_is_part_of_the_study(home: Path, tmp_path: Path) -> None:
+    _compare(home.parent, out=str(tmp_path / "s"), metrics="emd")
+    with pytest.raises(InputError, match="belongs to another study"):
+        _compare(home.parent, out=str(tmp_path / "s"), metrics="nss")
+    assert "inter_ocular" in Study(tmp_path / "s").config
+
+
+def test_one_explainer_at_a_time(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "maps").mkdir()
+    for path in (home.parent / "maps").glob("*CV1*"):
+        for explainer in ("lime", "rise"):
+            (tmp_path / "maps" / path.name.replace("CV1", explainer)).write_bytes(path.read_bytes())
+    with pytest.raises(InputError, match=r"several values of explainer \(lime, rise\); compare one at a time"):
+        xfer.compare(heatmaps=tmp_path / "maps", pattern="{model}_{explainer}_{expression}.npy", out=tmp_path / "s")
+    assert not (tmp_path / "s").exists()
+
+
+def test_two_sources_of_one_name_are_refused(home: Path, tmp_path: Path) -> None:
+    shutil.copytree(home.parent / "gt", tmp_path / "gt")
+    with pytest.raises(InputError, match="--masks names two sources 'gt'; give their folders or files different names"):
+        _compare(home.parent, out=str(tmp_path / "s"), masks=[home.parent / "gt", tmp_path / "gt"])

@@ -1,5 +1,6 @@
 """``xfer compare``, ``score``, ``report`` and ``doctor``."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -111,8 +112,8 @@ def score(
 
 
 def _check_writable(out: Path) -> None:
-    if out.is_dir() or not out.absolute().parent.is_dir():
-        raise InputError(f"{out}: give a file in a folder that exists with --out")
+    if out.is_dir() or not os.access(out.absolute().parent, os.W_OK):
+        raise InputError(f"{out}: give a file in a folder that exists and can be written with --out")
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """Folders of map and mask files as labelled arrays."""
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 from pathlib import Path
@@ -226,7 +227,12 @@ def write_masks(masks: xr.DataArray, folder: str | Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         for name, mask in zip(masks.coords["expression"].values, masks.values, strict=True):
             path = folder / f"{labels.expression(str(name))}_gt.png"
-            Image.fromarray(np.rint(np.clip(mask, 0, 1) * 255).astype(np.uint8)).save(path)
+            aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+            try:
+                Image.fromarray(np.rint(np.clip(mask, 0, 1) * 255).astype(np.uint8)).save(aside, format="png")
+                aside.replace(path)
+            finally:
+                aside.unlink(missing_ok=True)
             paths.append(path)
     except OSError as error:
         raise InputError(f"{shown(folder)}: cannot be written ({error.strerror or error})") from error

@@ -86,7 +86,8 @@ def _coarse(maps: View, grid: tuple[int, int]) -> np.ndarray:
     counts = xp.isfinite(values) & maps.finite[..., None, None] & (values > 0)
     if maps.support is not None:
         counts = counts & xp.asarray(maps.support, dtype=xp.bool, device=values.device)
-    positive = _on_cpu(xp.where(counts, values, xp.zeros_like(values)))
+    positive = xp.where(counts, values, xp.zeros_like(values))
+    positive = _on_cpu(positive if maps.scale is None else positive / maps.scale[..., None, None])
     (rows, columns), (height, width) = grid, maps.canvas
     coarse = averaging(height, rows) @ positive @ averaging(width, columns).T
     flat = coarse.reshape(*coarse.shape[:-2], rows * columns)

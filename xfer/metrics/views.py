@@ -29,7 +29,10 @@ class View:
     Attributes
     ----------
     values : array (..., n)
-        In float64 (float32 on devices without it).
+        In float64 (float32 on devices without it), divided by `scale` where that is given.
+    scale : array (...) or None
+        The largest magnitude of maps so large or small that their squares would over- or underflow, 1 for others;
+        None where there is no such map. Scores do not depend on it.
     finite : bool array (...)
         Whether every value inside the support is.
 
@@ -50,7 +53,9 @@ class View:
         values = xp.astype(values, self.dtype)
         self.finite = xp.all(xp.isfinite(values), axis=-1)
         clean = bool(xp.all(self.finite))
-        self.values = values if clean else xp.where(self.finite[..., None], values, xp.zeros_like(values))
+        values = values if clean else xp.where(self.finite[..., None], values, xp.zeros_like(values))
+        self.scale = _extreme(xp, values)
+        self.values = values if self.scale is None else values / self.scale[..., None]
         self.n = self.values.shape[-1]
         self._hits: dict[View, Array] = {}
 
@@ -218,6 +223,14 @@ def divide(xp: Any, numerator: Array, denominator: Array, undefined: float = flo
     safe = xp.where(zero, xp.ones_like(denominator), denominator)
     quotient = numerator / safe
     return xp.where(zero, xp.full_like(quotient, undefined), quotient)
+
+
+def _extreme(xp: Any, values: Array) -> Array | None:
+    """What to divide maps by whose squares would over- or underflow; None where there is no such map."""
+    peak = xp.max(xp.abs(values), axis=-1)
+    top = float(xp.finfo(values.dtype).max) ** 0.25
+    odd = (peak > top) | ((peak > 0) & (peak < 1 / top))
+    return xp.where(odd, peak, xp.ones_like(peak)) if bool(xp.any(odd)) else None
 
 
 def _unit(xp: Any, values: Array) -> Array:

@@ -18,6 +18,7 @@ from xfer.errors import InputError
 FORMAT = 1
 CONFIG = "study.toml"
 _LOCK, _HOLDER = ".lock", ".lock-holder"
+_UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR)
 
 
 def slug(text: str) -> str:
@@ -37,11 +38,30 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         aside.replace(path)
+    except OSError as error:
+        if error.errno in _UNWRITABLE:
+            raise InputError(f"{path}: cannot be written ({error.strerror}); give another --out") from None
+        raise OSError(error.errno, f"{error.strerror}; what is finished is kept", str(path)) from None
     finally:
         if aside.is_dir():
-            shutil.rmtree(aside)
+            shutil.rmtree(aside, ignore_errors=True)
         else:
             aside.unlink(missing_ok=True)
+
+
+def require_space(folder: Path, size: int) -> None:
+    """Refuse to start what will not fit.
+
+    Raises
+    ------
+    InputError
+        If the disk has less room than `size` bytes.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        raise InputError(
+            f"{folder}: needs {size / 1e6:.0f} MB, the disk has {free / 1e6:.0f} MB; make room or give another --out"
+        )
 
 
 def read_config(folder: Path) -> dict[str, Any] | None:
@@ -89,7 +109,7 @@ def claim(folder: Path, config: Mapping[str, Any], *, fresh: bool = False) -> It
             _freeze(folder, config)
             yield
     except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR):
+        if error.errno not in _UNWRITABLE:
             raise
         raise InputError(f"{folder}: cannot be written ({error.strerror}); give another --out") from None
 
@@ -100,12 +120,19 @@ def _inspect(folder: Path) -> dict[str, Any] | None:
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; give a folder with --out")
     there = read_config(folder)
-    if there is None and folder.exists() and any(p.name not in (_LOCK, _HOLDER) for p in folder.iterdir()):
+    if there is None and folder.exists() and not all(map(_ours, folder.iterdir())):
         raise InputError(f"{folder}: holds files that xfer did not write; give a new folder with --out")
     return there
 
 
+def _ours(path: Path) -> bool:
+    """Whether a file is one that a run killed at its very start leaves."""
+    return path.name in (_LOCK, _HOLDER) or (path.name.startswith(f".{CONFIG}.") and path.name.endswith(".tmp"))
+
+
 def _freeze(folder: Path, config: Mapping[str, Any]) -> None:
+    for left in folder.glob(".*.tmp"):
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
     there = read_config(folder)
     if there is None:
         write_whole(folder / CONFIG, lambda p: p.write_text(tomli_w.dumps(dict(config)), encoding="utf-8"))
@@ -120,6 +147,7 @@ def _set_aside(folder: Path) -> None:
     n = 1
     while (old := folder.with_name(f"{folder.name}.old-{n}")).exists():
         n += 1
+    (folder / _HOLDER).unlink(missing_ok=True)
     folder.rename(old)
 
 

@@ -11,8 +11,12 @@ import xarray as xr
 
 from xfer import clustering, heatmaps, mask_sources, scoring
 from xfer.errors import InputError, unknown
+from xfer.labels import KEY
 from xfer.study import folder, provenance
-from xfer.study.study import CLUSTERS, HEATMAPS, MASKS, POOLED, PROVENANCE, SCORES, Study
+from xfer.study.study import CLUSTERS, HEATMAPS, MASKS, POOLED, PROVENANCE, SCORES, SCORES_CSV, Study
+
+FILES = (HEATMAPS, MASKS, SCORES, SCORES_CSV, CLUSTERS)
+"""What a study of imported heatmaps holds besides its configuration, provenance and report."""
 
 Stage = Callable[[str, int], Callable[[], None]]
 """Progress: called with a stage's name and number of steps; returns what is called after every step."""
@@ -86,17 +90,16 @@ def compare_heatmaps(
         For anything in the input or the output folder that a user can mend; nothing is written before the input is
         read whole.
     """
-    index = heatmaps.index_maps(source, pattern)
-    missing = heatmaps.require_complete(index, allow_missing=allow_missing)
-    sources = mask_sources.load(masks, mask_pattern=mask_pattern, frame=frame, support=support)
     if linkage not in clustering.METHODS:
         raise unknown("linkage", linkage, clustering.METHODS)
     names = scoring.metric_names(metrics)
-    maps = heatmaps.read_heatmaps(index, progress=progress("reading heatmaps", len(index)))
+    sources = mask_sources.load(masks, mask_pattern=mask_pattern, frame=frame, support=support)
+    index = heatmaps.index_maps(source, pattern)
+    missing = heatmaps.require_complete(index, allow_missing=allow_missing)
+    maps = _read(index, progress)
     whole = None if pooled is None else _read_pooled(pooled, pooled_pattern, maps)
-    for read in (maps, whole):
-        if read is not None:
-            scoring.check(read, sources.masks, scoring.read_threshold(threshold))
+    for read in (maps, maps if whole is None else whole):
+        scoring.check(read, sources.masks, scoring.read_threshold(threshold))
     config = {
         "format": folder.FORMAT,
         "kind": "heatmaps",
@@ -104,10 +107,7 @@ def compare_heatmaps(
         "pattern": pattern,
         "heatmaps": _digest(maps),
         "pooled": "" if whole is None else _digest(whole),
-        "masks": [str(m.name) for m in sources.masks],
-        "mask_digests": [_digest(m) for m in sources.masks],
-        "support": sources.support_name,
-        "support_digest": provenance.digest_bytes([sources.support.tobytes()]),
+        **_described(sources),
         "metrics": names,
         "threshold": str(threshold),
         "linkage": linkage,
@@ -121,6 +121,30 @@ def compare_heatmaps(
         study.report()
         step()
     return study
+
+
+def _read(index: pd.DataFrame, progress: Stage) -> xr.DataArray:
+    """The maps of an index that differ in model, fold and expression alone."""
+    varying = [
+        name for name in KEY if name not in ("model", "fold", "expression", "target") and len(set(index[name])) > 1
+    ]
+    if varying:
+        values = ", ".join(sorted(set(index[varying[0]]))[:5])
+        raise InputError(
+            f"--heatmaps has several values of {varying[0]} ({values}); compare one at a time, or use 'xfer score'"
+        )
+    return heatmaps.read_heatmaps(index, progress=progress("reading heatmaps", len(index)))
+
+
+def _described(sources: mask_sources.MaskSources) -> dict[str, Any]:
+    """Everything about the masks that touches a score."""
+    return {
+        "masks": [str(m.name) for m in sources.masks],
+        "mask_digests": [_digest(m) for m in sources.masks],
+        "support": sources.support_name,
+        "support_digest": provenance.digest_bytes([sources.support.tobytes()]),
+        "inter_ocular": "unknown" if sources.inter_ocular is None else repr(sources.inter_ocular),
+    }
 
 
 def default_folder(config: dict[str, Any]) -> Path:
@@ -159,13 +183,13 @@ def _write(
     config: dict[str, Any],
     progress: Stage,
 ) -> None:
-    unit = provenance.digest_bytes([json.dumps(config, sort_keys=True).encode(), provenance.source_digest().encode()])
+    unit = provenance.digest_bytes([json.dumps([config, provenance.unit_facts()], sort_keys=True).encode()])
     if _finished(home, unit):
         return
-    folder.write_whole(home / HEATMAPS, lambda p: heatmaps.save(maps, p))
+    folder.require_space(home, maps.nbytes * (1 if pooled is None else 2))
+    heatmaps.save(maps, home / HEATMAPS)
     if pooled is not None:
-        whole = pooled
-        folder.write_whole(home / POOLED, lambda p: heatmaps.save(whole, p))
+        heatmaps.save(pooled, home / POOLED)
     folder.write_whole(home / MASKS, sources.save)
     step = progress("scoring", maps.sizes["cell"])
     scores = scoring.score(
@@ -177,21 +201,21 @@ def _write(
         inter_ocular=sources.inter_ocular,
         progress=step,
     )
-    folder.write_whole(home / SCORES, lambda p: scores.to_parquet(p, index=False))
-    folder.write_whole(home / "scores.csv", lambda p: scoring.write_csv(scores, p))
+    folder.write_whole(home / SCORES, lambda p: scoring.write_parquet(scores, p))
+    folder.write_whole(home / SCORES_CSV, lambda p: scoring.write_csv(scores, p))
     folder.write_whole(home / CLUSTERS, lambda p: scoring.write_csv(_clusters(Study(home)), p))
-    facts = json.dumps(provenance.collect(config=config, units={"scores": unit}), indent=1, sort_keys=True)
+    files = {name: provenance.digest_files([home / name]) for name in (*FILES, *([POOLED] if config["pooled"] else []))}
+    facts = json.dumps(provenance.collect(config=config, units={unit: files}), indent=1, sort_keys=True)
     folder.write_whole(home / PROVENANCE, lambda p: p.write_text(facts + "\n", encoding="utf-8"))
 
 
 def _finished(home: Path, unit: str) -> bool:
-    if not (home / PROVENANCE).is_file():
-        return False
+    """Whether the unit was computed and its files are still what it wrote."""
     try:
-        done = json.loads((home / PROVENANCE).read_text(encoding="utf-8"))["units"]["scores"]
-    except (ValueError, KeyError, TypeError):
+        files = json.loads((home / PROVENANCE).read_text(encoding="utf-8"))["units"][unit]
+        return all(provenance.digest_files([home / name]) == digest for name, digest in files.items())
+    except (OSError, ValueError, KeyError, TypeError):
         return False
-    return done == unit and all((home / name).exists() for name in (HEATMAPS, MASKS, SCORES, "scores.csv", CLUSTERS))
 
 
 def _clusters(study: Study) -> pd.DataFrame:

@@ -46,6 +46,11 @@ def source_digest() -> str:
     return digest_files(sorted(p for p in _SOURCE.rglob("*.py") if "report" not in p.parts))
 
 
+def unit_facts() -> dict[str, str]:
+    """What touches a number besides the configuration: xfer's source and the libraries that compute."""
+    return {"source": source_digest(), **{name: version(name) for name in ("numpy", "scipy", "POT")}}
+
+
 def versions() -> dict[str, str]:
     """Versions of Python, xfer and the libraries that touch a number."""
     found = {"python": platform.python_version(), "xfer": xfer.__version__}

@@ -1,6 +1,7 @@
 """A study that is on disk, read lazily: heatmaps, masks, scores, and the tables drawn from them."""
 
 import json
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,11 @@ from xfer.metrics.thresholds import cut
 from xfer.study.folder import CONFIG, read_config, write_whole
 
 HEATMAPS, POOLED, MASKS = "heatmaps.zarr", "pooled.zarr", "masks.npz"
-SCORES, CLUSTERS, PROVENANCE, REPORT = "scores.parquet", "clusters.csv", "provenance.json", "report.html"
+SCORES, SCORES_CSV, CLUSTERS = "scores.parquet", "scores.csv", "clusters.csv"
+PROVENANCE, REPORT = "provenance.json", "report.html"
+
+_KEYS = ("kind", "heatmaps", "pooled", "masks", "metrics", "threshold", "linkage")
+"""What every configuration tells."""
 
 
 class Study:
@@ -51,6 +56,8 @@ class Study:
         config = read_config(self.folder)
         if config is None:
             raise InputError(f"{self.folder}: is not a study folder (no {CONFIG}); 'xfer compare' makes one")
+        if absent := [key for key in _KEYS if key not in config]:
+            raise InputError(f"{self.folder / CONFIG}: lacks {', '.join(absent)}; run the 'xfer compare' line again")
         self.config: dict[str, Any] = config
 
     @property
@@ -64,10 +71,18 @@ class Study:
             raise InputError(f"{self.folder}: is unfinished ({name} is missing); run its 'xfer compare' line again")
         return path
 
+    def _read(self, name: str, read: Callable[[Path], Any]) -> Any:
+        path = self._file(name)
+        try:
+            return read(path)
+        except (OSError, ValueError, KeyError) as error:
+            text = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise InputError(f"{path}: is damaged ({text}); run its 'xfer compare' line again to mend it") from None
+
     @cached_property
     def provenance(self) -> dict[str, Any]:
         """Versions, digests and seeds."""
-        return json.loads(self._file(PROVENANCE).read_text(encoding="utf-8"))
+        return self._read(PROVENANCE, lambda path: json.loads(path.read_text(encoding="utf-8")))
 
     @cached_property
     def heatmaps(self) -> xr.DataArray:
@@ -92,7 +107,7 @@ class Study:
     @cached_property
     def scores(self) -> pd.DataFrame:
         """Tidy scores: one row per cell, mask expression and metric."""
-        return pd.read_parquet(self._file(SCORES))
+        return self._read(SCORES, pd.read_parquet)
 
     @property
     def _leading(self) -> pd.DataFrame:
@@ -101,7 +116,7 @@ class Study:
     @cached_property
     def clusters(self) -> pd.DataFrame:
         """The two-cluster cut of every expression's dendrogram: expression, model, leaf, cluster."""
-        return pd.read_csv(self._file(CLUSTERS), keep_default_na=False)
+        return self._read(CLUSTERS, scoring.read_csv)
 
     @cached_property
     def pooled(self) -> xr.DataArray:
@@ -137,17 +152,22 @@ class Study:
     def chance(self) -> pd.Series:
         """Expected IoU, per expression, of a mask and an independent map at the maps' mean foreground area.
 
-        With mask area p and mean foreground area q (shares of the support) it is pq / (p + q - pq).
+        With mask area p and mean foreground area q (shares of the support) it is pq / (p + q - pq). Constant maps
+        have no foreground; NaN where there is no other.
         """
         rule, share = scoring.read_threshold(self.config["threshold"]), {}
         if rule == "upper_bound":
             rule = "area"
-        for expression, mask in zip(self.masks.coords["expression"].values, self.masks.values, strict=True):
-            maps = heatmaps.select(self.heatmaps, expression=str(expression)).values
+        present = set(self.heatmaps.coords["expression"].values)
+        for expression, mask in zip(map(str, self.masks.coords["expression"].values), self.masks.values, strict=True):
+            if expression not in present:
+                continue
+            maps = view(heatmaps.select(self.heatmaps, expression=expression).values, self.support)
             truth = view(mask, self.support)
-            _, areas = cut(view(maps, self.support), truth, rule)
-            p, q = float(truth.area) / truth.n, float(np.mean(areas)) / truth.n
-            share[str(expression)] = p * q / (p + q - p * q)
+            areas = np.asarray(cut(maps, truth, rule)[1], dtype=float) * np.ones(len(maps.values))
+            defined = ~np.asarray(maps.constant) & np.asarray(maps.finite)
+            p, q = float(truth.area) / truth.n, areas[defined].mean() / truth.n if defined.any() else np.nan
+            share[expression] = p * q / (p + q - p * q)
         return pd.Series(share, name="chance")
 
     def tree(self, expression: str) -> clustering.Tree:
@@ -181,17 +201,21 @@ class Study:
         return pd.DataFrame(np.where(count > 0, total / np.maximum(count, 1), np.nan), names, names)
 
     def pooling(self) -> dict[str, Any] | None:
-        """Whether the winner depends on averaging folds before or after scoring; None with a single fold.
+        """Whether the winner depends on averaging folds before or after scoring.
+
+        None with a single fold, without IoU, or where a network's mean is undefined.
 
         Returns
         -------
         dict with ``mean_of_folds`` and ``pooled_map`` (mean IoU per model) and ``winners`` (one of each).
         """
-        if len(set(self.heatmaps.coords["fold"].values)) < 2:
+        if len(set(self.heatmaps.coords["fold"].values)) < 2 or "iou" not in self.config["metrics"]:
             return None
         rule = scoring.read_threshold(self.config["threshold"])
         scores = scoring.score(self.pooled, self.masks, metrics=["iou"], threshold=rule, support=self.support)
-        each, pooled = self.table().mean(axis=1), scoring.table(scores).mean(axis=1)
+        each, pooled = (t.mean(axis=1, skipna=False) for t in (self.table(), scoring.table(scores)))
+        if each.isna().any() or pooled.isna().any():
+            return None
         return {
             "mean_of_folds": each.to_dict(),
             "pooled_map": pooled.to_dict(),
