@@ -12,26 +12,11 @@ import pytest
 import tifffile
 from PIL import Image
 
-from xfer import cli
 from xfer.labels import BASIC
 
 Run = Callable[..., tuple[int, str, str]]
+Check = Callable[..., None]
 SIZE = (22, 18)
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run a command line in an empty folder: (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words: str | Path) -> tuple[int, str, str]:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main([str(w) for w in words])
-        out, err = capsys.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    return call
 
 
 @pytest.fixture
@@ -47,18 +32,6 @@ def maps(tmp_path: Path, rng: np.random.Generator) -> Path:
             noise = rng.integers(0, 256, SIZE, dtype=np.uint8)
             Image.fromarray(noise).save(tmp_path / "maps" / f"{model}_{expression}_heatmap.png")
     return tmp_path / "maps"
-
-
-def refused(result: tuple[int, str, str], *parts: str) -> None:
-    """Exit code 2, one line on stderr with all the parts, nothing on stdout, no traceback."""
-    code, out, err = result
-    assert code == 2, (code, out, err)
-    assert out == ""
-    assert err.count("\n") == 1, err
-    assert err.startswith("xfer: ")
-    assert "Traceback" not in err
-    for part in parts:
-        assert part in err, (part, err)
 
 
 def files(folder: Path) -> set[str]:
@@ -137,7 +110,7 @@ def test_the_program_is_python_m_xfer(tmp_path: Path) -> None:
 # --- bad input: one clear line, exit code 2, nothing written -----------------------------------------------------
 
 
-def test_missing_folder(run: Run, maps: Path) -> None:
+def test_missing_folder(run: Run, maps: Path, refused: Check) -> None:
     refused(run("score", "nowhere"), "nowhere: no such folder")
     refused(run("compare", "--heatmaps", "nowhere"), "nowhere: no such folder")
     refused(run("score", maps, "--masks", "./nowhere/"), "nowhere")
@@ -145,7 +118,7 @@ def test_missing_folder(run: Run, maps: Path) -> None:
     assert not Path("reports").exists()
 
 
-def test_pattern_that_matches_nothing_says_what_is_there(run: Run, maps: Path) -> None:
+def test_pattern_that_matches_nothing_says_what_is_there(run: Run, maps: Path, refused: Check) -> None:
     refused(
         run("score", maps, "--pattern", "{model}-{expression}.tif", "--masks", "gt"),
         "{model}-{expression}.tif",
@@ -156,21 +129,21 @@ def test_pattern_that_matches_nothing_says_what_is_there(run: Run, maps: Path) -
 @pytest.mark.parametrize(
     "pattern", ["{modle}_{expression}_heatmap.png", "{model}_heatmap.png", "{model_{expression}.png"]
 )
-def test_pattern_with_a_wrong_field(run: Run, maps: Path, pattern: str) -> None:
+def test_pattern_with_a_wrong_field(run: Run, maps: Path, pattern: str, refused: Check) -> None:
     refused(run("score", maps, "--pattern", pattern, "--masks", "gt"), "pattern")
 
 
-def test_unknown_expression_in_a_file_name(run: Run, maps: Path) -> None:
+def test_unknown_expression_in_a_file_name(run: Run, maps: Path, refused: Check) -> None:
     (maps / "netA_anger_heatmap.png").rename(maps / "netA_Angr_heatmap.png")
     refused(run("score", maps, "--masks", "gt"), "netA_Angr_heatmap.png", "got 'Angr' (did you mean 'anger'?)")
 
 
-def test_two_files_for_one_cell(run: Run, maps: Path) -> None:
+def test_two_files_for_one_cell(run: Run, maps: Path, refused: Check) -> None:
     (maps / "netA_Angry_heatmap.png").write_bytes((maps / "netA_anger_heatmap.png").read_bytes())
     refused(run("score", maps, "--masks", "gt"), "netA_Angry_heatmap.png", "netA_anger_heatmap.png")
 
 
-def test_missing_cell_is_named_and_can_be_allowed(run: Run, maps: Path) -> None:
+def test_missing_cell_is_named_and_can_be_allowed(run: Run, maps: Path, refused: Check) -> None:
     (maps / "netA_fear_heatmap.png").unlink()
     refused(run("score", maps, "--masks", "gt"), "netA", "fear", "--allow-missing")
     refused(run("compare", "--heatmaps", maps, "--masks", "gt", "--out", "s"), "--allow-missing")
@@ -186,7 +159,7 @@ def test_missing_cell_is_named_and_can_be_allowed(run: Run, maps: Path) -> None:
     assert "netA" in page
 
 
-def test_map_and_mask_of_different_size(run: Run, maps: Path) -> None:
+def test_map_and_mask_of_different_size(run: Run, maps: Path, refused: Check) -> None:
     refused(run("score", maps, "--masks", "ekman"), "22", "18", "275", "224", "netA")
     refused(run("compare", "--heatmaps", maps, "--masks", "ekman", "--out", "s"), "275")
     assert not Path("s").exists()
@@ -231,7 +204,7 @@ def _header(shape: tuple[int, ...]) -> bytes:
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_broken_map_files(run: Run, tmp_path: Path, maps: Path, kind: str) -> None:
+def test_broken_map_files(run: Run, tmp_path: Path, maps: Path, kind: str, refused: Check) -> None:
     suffix, write, text = BROKEN[kind]
     (tmp_path / "broken").mkdir()
     write(tmp_path / "broken" / f"net_anger.{suffix}")
@@ -258,7 +231,7 @@ def test_constant_map_scores_nan_with_a_reason(run: Run, maps: Path, level: int)
 
 
 @pytest.mark.parametrize(("level", "word"), [(0, "empty"), (255, "full")])
-def test_empty_or_full_mask(run: Run, maps: Path, level: int, word: str) -> None:
+def test_empty_or_full_mask(run: Run, maps: Path, level: int, word: str, refused: Check) -> None:
     Image.new("L", SIZE[::-1], level).save("gt/fear_gt.png")
     refused(run("score", maps, "--masks", "gt"), "fear", word)
 
@@ -276,7 +249,7 @@ TOML_FAULTS = {
 
 
 @pytest.mark.parametrize("fault", TOML_FAULTS)
-def test_faulty_codebooks(run: Run, maps: Path, fault: str) -> None:
+def test_faulty_codebooks(run: Run, maps: Path, fault: str, refused: Check) -> None:
     body, text = TOML_FAULTS[fault]
     top = 'format = 1\nname = "mine"\ntitle = "t"\nreference = "me"\n'
     top += "points = 89\n" if "shapes" in body else 'regions = "xfer"\nmerge = "max"\n'
@@ -297,7 +270,7 @@ def test_faulty_codebooks(run: Run, maps: Path, fault: str) -> None:
         (("--nonsense",), ("--nonsense",)),
     ],
 )
-def test_wrong_options(run: Run, maps: Path, words: tuple[str, ...], parts: tuple[str, ...]) -> None:
+def test_wrong_options(run: Run, maps: Path, words: tuple[str, ...], parts: tuple[str, ...], refused: Check) -> None:
     base = () if "--masks" in words else ("--masks", "gt")
     refused(run("score", maps, *base, *words), *parts)
     if words[0] != "--nonsense":
@@ -305,7 +278,7 @@ def test_wrong_options(run: Run, maps: Path, words: tuple[str, ...], parts: tupl
         assert not Path("s").exists()
 
 
-def test_output_folder_of_another_study(run: Run, maps: Path) -> None:
+def test_output_folder_of_another_study(run: Run, maps: Path, refused: Check) -> None:
     line = ("compare", "--heatmaps", maps, "--masks", "gt", "--metrics", "iou", "--out", "s")
     assert run(*line)[0] == 0
     before = Path("s/scores.csv").read_bytes()
@@ -315,14 +288,14 @@ def test_output_folder_of_another_study(run: Run, maps: Path) -> None:
     assert Path("s.old-1/scores.csv").read_bytes() == before
 
 
-def test_output_folder_that_is_not_ours(run: Run, maps: Path) -> None:
+def test_output_folder_that_is_not_ours(run: Run, maps: Path, refused: Check) -> None:
     before = files(maps)
     refused(run("compare", "--heatmaps", maps, "--masks", "gt", "--out", maps), "holds files that xfer did not write")
     assert files(maps) == before
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's here")
-def test_output_that_cannot_be_written(run: Run, maps: Path) -> None:
+def test_output_that_cannot_be_written(run: Run, maps: Path, refused: Check) -> None:
     Path("file").write_text("x")
     refused(run("compare", "--heatmaps", maps, "--masks", "gt", "--out", "file/s"), "file/s", "cannot be written")
     refused(run("score", maps, "--masks", "gt", "--out", "nowhere/s.csv"), "nowhere/s.csv")
@@ -347,7 +320,7 @@ def test_hostile_labels_are_data_and_nothing_else(run: Run, maps: Path, tmp_path
     assert "&lt;script&gt;alert" in page
 
 
-def test_control_characters_do_not_reach_the_terminal(run: Run, maps: Path) -> None:
+def test_control_characters_do_not_reach_the_terminal(run: Run, maps: Path, refused: Check) -> None:
     (maps / "net\x1b[31m_Angr_heatmap.png").write_bytes(b"")
     refused(run("score", maps, "--masks", "gt"), "\\x1b[31m")
     assert "\x1b" not in run("score", maps, "--masks", "gt")[2]
