@@ -61,7 +61,7 @@ def render(
     faces: Annotated[int, typer.Option(help="How many.")] = 600,
     size: Annotated[int, typer.Option(help="Side of a picture in px.")] = 224,
     seed: Annotated[int, typer.Option(help="Of people and scenes.")] = 0,
-    cue: Annotated[str | None, typer.Option(help="background, brows, mouth or patch: it alone tells the class.")] = None,
+    cue: Annotated[str | None, typer.Option(help="background, brows, mouth or patch: it alone tells.")] = None,
 ) -> None:
     """Write drawn faces as files: PNGs, labels with an intensity per Action Unit, and landmarks."""
     from xfer.datasets import synthetic

@@ -4,7 +4,7 @@ import base64
 import dataclasses
 import hashlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from importlib.resources import files
 from itertools import count
@@ -50,14 +50,34 @@ def build(study: Study) -> str:
     str
         HTML with a Content-Security-Policy that forbids scripts and every load but inlined images.
     """
-    sections = _numbered(made for section in SECTIONS if (made := section(study)) is not None)
+    made = (section(study) for section in SECTIONS)
+    return render("xfer report", study.name, [section for section in made if section is not None])
+
+
+def render(kind: str, name: str, sections: Sequence[Section]) -> str:
+    """A page of any sections.
+
+    Parameters
+    ----------
+    kind : str
+        What the page is, such as "xfer report".
+    name : str
+        What it is about: its heading.
+    sections : sequence of Section
+
+    Returns
+    -------
+    str
+        As `build`.
+    """
     style = _style()
     return (
         _environment()
         .get_template("report.html.j2")
         .render(
-            name=study.name,
-            sections=sections,
+            kind=kind,
+            name=name,
+            sections=_numbered(sections),
             style=Markup(style),
             policy=policy(style),
             version=xfer.__version__,

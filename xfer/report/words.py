@@ -1,4 +1,4 @@
-"""The page's sentences, kept in `templates/words.toml`, filled with a study's names and numbers."""
+"""The pages' sentences, kept in `templates/*.toml`, filled with names and numbers."""
 
 import tomllib
 from collections.abc import Sequence
@@ -12,7 +12,10 @@ from xfer.report.blocks import Items, Picture, Plot, Text
 @cache
 def entries() -> dict[str, dict[str, Any]]:
     """All entries: section -> name -> text, or list of (lead, text)."""
-    return tomllib.loads(files("xfer.report").joinpath("templates/words.toml").read_text(encoding="utf-8"))
+    found: dict[str, dict[str, Any]] = {}
+    for file in ("words.toml", "faces.toml"):
+        found |= tomllib.loads(files("xfer.report").joinpath("templates", file).read_text(encoding="utf-8"))
+    return found
 
 
 def say(section: str, name: str, **values: object) -> str:
