@@ -1,0 +1,116 @@
+"""`xfer.explain`: names, sizes and photographs around the maps of `attribute`."""
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import xfer
+from xfer.errors import InputError
+from xfer.explainers import EXPLAINERS, attribute
+
+CLASSES = ["anger", "fear", "happiness"]
+
+
+def test_names_and_values(small: nn.Module, images: torch.Tensor, snapshot: Callable) -> None:
+    before = snapshot(small)
+    maps = xfer.explain(small, images, layer="second", classes=CLASSES, batch_size=3)
+    assert snapshot(small) == before
+    assert maps.dims == ("explainer", "face", "target", "y", "x")
+    assert maps.shape == (len(EXPLAINERS), 4, 3, 6, 5)
+    assert list(maps.explainer.values) == list(EXPLAINERS)
+    assert list(maps.target.values) == CLASSES
+    assert maps.attrs == {"layer": "second"}
+    assert "y" not in maps.coords
+    tensors = attribute(small, images, layer="second")
+    for name in EXPLAINERS:
+        np.testing.assert_allclose(maps.sel(explainer=name), tensors[name], rtol=1e-12, atol=1e-15)
+    with torch.no_grad():
+        expected = [CLASSES[k] for k in small.eval()(images).argmax(1)]
+    assert list(maps.predicted.values) == expected
+
+
+def test_classes_without_names_are_numbers(small: nn.Module, images: torch.Tensor) -> None:
+    assert xfer.explain(small, images, "grad_cam", layer="second").target.values.tolist() == [0, 1, 2]
+
+
+def test_targets_by_name(small: nn.Module, images: torch.Tensor) -> None:
+    every = xfer.explain(small, images, "grad_cam", layer="second", classes=CLASSES)
+    some = xfer.explain(small, images, "grad_cam", [["happiness", "anger"]], layer="second", classes=CLASSES)
+    np.testing.assert_allclose(some, every.sel(target=["happiness", "anger"]), rtol=1e-12)
+    one = xfer.explain(small, images, "grad_cam", "fear", layer="second", classes=CLASSES)
+    assert list(one.target.values) == ["fear"]
+    own = ["fear", "anger", "anger", "happiness"]
+    each = xfer.explain(small, images, "grad_cam", own, layer="second", classes=CLASSES)
+    assert each.target_class.dims == ("face", "target")
+    assert each.target_class.values[:, 0].tolist() == own
+    assert "target" not in each.coords
+    np.testing.assert_allclose(each[0, 3, 0], every.sel(target="happiness")[0, 3], rtol=1e-12)
+
+
+@pytest.mark.parametrize(("size", "shape"), [(None, (6, 5)), ("image", (12, 10)), ((24, 7), (24, 7))])
+def test_sizes(size: object, shape: tuple[int, int], small: nn.Module, images: torch.Tensor) -> None:
+    maps = xfer.explain(small, images, "hires_cam", layer="second", size=size)
+    assert maps.shape[-2:] == shape
+    grid = attribute(small, images, "hires_cam", layer="second")["hires_cam"]
+    expected = nn.functional.interpolate(grid, size=shape, mode="bilinear", align_corners=False)
+    np.testing.assert_allclose(maps[0], expected, rtol=1e-12, atol=1e-14)
+
+
+def test_photographs_are_scaled_and_normalised(small: nn.Module, rng: np.random.Generator) -> None:
+    photographs = [rng.integers(0, 256, (12, 10, 3), dtype=np.uint8) for _ in range(5)]
+    mean, std = [0.5, 0.4, 0.3], [0.2, 0.25, 0.3]
+    maps = xfer.explain(small, photographs, "grad_cam", layer="second", mean=mean, std=std, batch_size=2)
+    tensor = torch.from_numpy((np.stack(photographs) / 255 - mean) / std).permute(0, 3, 1, 2)
+    np.testing.assert_allclose(
+        maps, xfer.explain(small, tensor, "grad_cam", layer="second"), rtol=1e-4, atol=1e-6
+    )
+    floats = [photograph / 255 for photograph in photographs]
+    again = xfer.explain(small, floats, "grad_cam", layer="second", mean=mean, std=std)
+    np.testing.assert_allclose(again, maps, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("images", "options", "message"),
+    [
+        (
+            [np.zeros((4, 4), np.uint8)],
+            {},
+            "image 0 must be RGB (y, x, 3), uint8 or floats in [0, 1]; got uint8 of shape (4, 4)",
+        ),
+        (
+            [np.zeros((12, 10, 3), np.uint8), np.zeros((10, 12, 3), np.uint8)],
+            {},
+            "image 1 is 10 x 12 px, image 0 12 x 10: bring them to one size",
+        ),
+        ([np.full((12, 10, 3), 255.0)], {}, "image 0 has values outside [0, 1]"),
+        ([np.full((12, 10, 3), np.nan)], {}, "image 0 has values outside [0, 1]"),
+        ([], {}, "'images' is empty"),
+        (
+            torch.rand(1, 3, 12, 10),
+            {"mean": 0.5},
+            "'mean' and 'std' are for arrays; a tensor is taken as the network expects it",
+        ),
+        (
+            torch.rand(1, 3, 12, 10),
+            {"classes": ["a", "b"]},
+            "'classes' has 2 names; the network has 3 classes",
+        ),
+        (
+            torch.rand(1, 3, 12, 10),
+            {"size": "grid"},
+            "'size' must be None, 'image' or a height and width; got 'grid'",
+        ),
+        (
+            torch.rand(1, 3, 12, 10),
+            {"size": (0, 5)},
+            "'size' must be None, 'image' or a height and width; got (0, 5)",
+        ),
+    ],
+)
+def test_bad_input(images: object, options: dict, message: str, small: nn.Module) -> None:
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        xfer.explain(small, images, layer="second", **options)

@@ -1,0 +1,169 @@
+"""Maps of every explainer, face and class as tensors on the device."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from xfer.errors import InputError
+from xfer.explainers.catalogue import Explainer, choose
+from xfer.explainers.images import Photographs, check_images
+from xfer.explainers.layers import Address, Described, addresses
+from xfer.explainers.shared_pass import SharedPass
+from xfer.explainers.state import check_finite, place, still
+from xfer.explainers.tap import Tap
+from xfer.explainers.targets import Targets, columns, read_targets
+
+__all__ = ["Attribution", "attribute", "trace"]
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """What one look at a network gave.
+
+    Attributes
+    ----------
+    logits : tensor (face, class)
+    targets : int tensor (face, target)
+        The classes explained.
+    maps : dict
+        Per layer's name and explainer's name the raw maps (face, target, y, x) on the layer's grid.
+    """
+
+    logits: Tensor
+    targets: Tensor
+    maps: dict[str, dict[str, Tensor]]
+
+
+def attribute(
+    model: nn.Module,
+    images: Tensor,
+    explainers: str | Iterable[str] = "all",
+    targets: Any = "all",
+    *,
+    layer: str | Described = "auto",
+    batch_size: int = 32,
+) -> dict[str, Tensor]:
+    """Raw maps of a classifier at one layer, all methods from one forward.
+
+    The network is explained in evaluation mode and left as it was: weights, modes, ``requires_grad``, ``.grad``
+    and hooks. Under `torch.autocast` forward and gradients are autocast's; the sums that make the maps are float32.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Images in, logits (face, class) out.
+    images : tensor (face, channel, y, x)
+        Preprocessed as the network expects; brought to its device and floating type a batch at a time.
+    explainers : str or iterable of str
+        ``"all"``, or names from `EXPLAINERS`.
+    targets : str, int, or array-like
+        ``"all"``, ``"predicted"``, one class for all, (face,) one a face, (face, target) or (1, target).
+    layer : str or object
+        A module's dotted name, ``"auto"``, or a `xfer.models.layers.Layer`.
+    batch_size : int
+        The most faces at once.
+
+    Returns
+    -------
+    dict of str to tensor (face, target, y, x)
+        At the layer's grid, on the network's device, at least float32.
+
+    Raises
+    ------
+    InputError
+        For a layer, class or explainer that is not there, a layer without spatial features or without any
+        gradient, images that do not fit, weights or images that are not finite.
+
+    References
+    ----------
+    The definitions are those of the sources that `EXPLAINERS` names.
+
+    Examples
+    --------
+    >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 7))
+    >>> maps = attribute(net, torch.rand(2, 3, 12, 12), "grad_cam,hires_cam", layer="1")
+    >>> tuple(maps["grad_cam"].shape)
+    (2, 7, 10, 10)
+    """
+    seen = trace(model, images, explainers, targets, layers=(layer,), batch_size=batch_size)
+    return next(iter(seen.maps.values()))
+
+
+def trace(
+    model: nn.Module,
+    images: Tensor | Photographs,
+    explainers: str | Iterable[str] = "all",
+    targets: Any = "all",
+    *,
+    layers: Sequence[str | Described] = ("auto",),
+    batch_size: int = 32,
+) -> Attribution:
+    """`attribute` at several layers of one forward, with the logits and the classes explained.
+
+    Raises
+    ------
+    InputError
+        As `attribute`.
+    """
+    chosen = choose(explainers)
+    check_images(images)
+    wanted = read_targets(targets, len(images))
+    if batch_size < 1:
+        raise InputError(f"'batch_size' must be at least 1; got {batch_size}")
+    where = addresses(model, layers, (images.shape[-2], images.shape[-1]))
+    check_finite(model)
+    device, dtype = place(model)
+    batches = []
+    with torch.inference_mode(False), still(model):
+        for start in range(0, len(images), batch_size):
+            batch = images[start : start + batch_size].to(device, dtype)
+            batches.append(_batch(model, batch, chosen, wanted, where, start))
+    return _joined(batches)
+
+
+def _batch(
+    model: nn.Module,
+    images: Tensor,
+    chosen: Sequence[Explainer],
+    wanted: Targets,
+    where: Sequence[Address],
+    start: int,
+) -> tuple[Attribution, dict[str, Tensor]]:
+    """One batch's maps, and per layer whether any gradient was there."""
+    shared = SharedPass(model, images, where)
+    classes = columns(wanted, shared.logits, start)
+    made: dict[str, dict[str, list[Tensor]]] = {each.name: {e.name: [] for e in chosen} for each in where}
+    alive = {each.name: torch.zeros((), dtype=torch.bool, device=images.device) for each in where}
+    for some in classes.split(shared.room(), dim=1):
+        for name, tap in shared.taps(some).items():
+            alive[name] |= tap.gradients.any()
+            for explainer in chosen:
+                made[name][explainer.name].append(_map(explainer, tap))
+    maps = {name: {e: torch.cat(parts, 1) for e, parts in by.items()} for name, by in made.items()}
+    return Attribution(shared.logits.detach(), classes, maps), alive
+
+
+def _map(explainer: Explainer, tap: Tap) -> Tensor:
+    with torch.no_grad(), torch.autocast(tap.gradients.device.type, enabled=False):
+        maps: Tensor = explainer(tap)
+    return maps.expand(-1, tap.gradients.shape[1], -1, -1)
+
+
+def _joined(batches: Sequence[tuple[Attribution, dict[str, Tensor]]]) -> Attribution:
+    first = batches[0][0]
+    for name in first.maps:
+        if not torch.stack([alive[name] for _, alive in batches]).any():
+            raise InputError(
+                f"every gradient at layer {name!r} is zero: its features do not reach the logits; take an earlier layer"
+            )
+    return Attribution(
+        torch.cat([batch.logits for batch, _ in batches]),
+        torch.cat([batch.targets for batch, _ in batches]),
+        {
+            name: {e: torch.cat([batch.maps[name][e] for batch, _ in batches]) for e in by}
+            for name, by in first.maps.items()
+        },
+    )

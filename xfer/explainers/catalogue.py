@@ -1,0 +1,73 @@
+"""The registry of explainers and what each declares."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from xfer.errors import InputError
+from xfer.registry import Registry
+
+__all__ = ["EXPLAINERS", "Explainer", "choose"]
+
+
+@dataclass(frozen=True)
+class Explainer:
+    """A method and what it declares.
+
+    Attributes
+    ----------
+    name : str
+        The field's name in snake_case.
+    function : callable
+        What the family calls. Family ``"layer"``: ``(Tap) -> maps (face, target, y, x)``, or (face, 1, y, x)
+        where the map does not depend on the class.
+    family : str
+        What is handed to the function: ``"layer"`` a layer's output and the gradients at it.
+    formula : str
+        The raw map in plain text: A is the layer's output, G the gradient of the class's logit with respect to
+        it, k a channel.
+    signed : bool
+        Whether the raw map keeps negative evidence. False where the definition has a ReLU inside.
+    reference : str
+        The source, with its DOI.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    family: str
+    formula: str
+    signed: bool
+    reference: str
+
+    def __call__(self, *given: Any) -> Any:
+        """Call the function with what its family is handed."""
+        return self.function(*given)
+
+
+EXPLAINERS: Registry[Explainer] = Registry("explainer", "xfer.explainers", Explainer)
+
+
+def choose(names: str | Iterable[str]) -> tuple[Explainer, ...]:
+    """The explainers asked for, in that order, each once.
+
+    Parameters
+    ----------
+    names : str or iterable of str
+        ``"all"``, one name, names with commas between them, or a sequence of names.
+
+    Raises
+    ------
+    InputError
+        If a name is not registered (the nearest is named), or there is none.
+
+    Examples
+    --------
+    >>> [explainer.name for explainer in choose("hires_cam, grad_cam")]
+    ['hires_cam', 'grad_cam']
+    """
+    if isinstance(names, str):
+        names = EXPLAINERS if names == "all" else [name.strip() for name in names.split(",") if name.strip()]
+    chosen = tuple(EXPLAINERS[name] for name in dict.fromkeys(names))
+    if not chosen:
+        raise InputError(f"'explainers' is empty: give 'all' or some of {', '.join(EXPLAINERS)}")
+    return chosen

@@ -1,0 +1,119 @@
+"""Maps with names: what `attribution` computes as one labelled array."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor, nn
+
+from xfer.errors import InputError
+from xfer.explainers.attribution import Attribution, trace
+from xfer.explainers.images import Photographs
+from xfer.explainers.layers import Described
+from xfer.explainers.targets import read_targets
+
+__all__ = ["explain"]
+
+
+def explain(
+    model: nn.Module,
+    images: Tensor | Sequence[np.ndarray],
+    explainers: str | Iterable[str] = "all",
+    targets: Any = "all",
+    *,
+    layer: str | Described = "auto",
+    classes: Sequence[str] | None = None,
+    size: str | tuple[int, int] | None = None,
+    batch_size: int = 32,
+    mean: float | Sequence[float] = 0.0,
+    std: float | Sequence[float] = 1.0,
+) -> xr.DataArray:
+    """Raw signed maps of any classifier, every method and class from one forward.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Images in, logits (face, class) out; left as it was.
+    images : tensor (face, channel, y, x) or sequence of array (y, x, 3)
+        A tensor is taken as the network expects it. Arrays are RGB, uint8 or floats in [0, 1].
+    explainers : str or iterable of str
+        ``"all"``, or names from `EXPLAINERS`.
+    targets : str, int, or array-like of int or str
+        ``"all"``, ``"predicted"``, one class for all, (face,) one a face, (face, target), or (1, target) the
+        same ones for every face; names where `classes` is given.
+    layer : str or object
+        A module's dotted name, or ``"auto"``: the deepest layer with a useful grid.
+    classes : sequence of str, optional
+        The classes' names, in the order of the logits.
+    size : None, "image" or (int, int)
+        None: maps on the layer's grid. Otherwise bilinear upsampling to the image's, or to some, height and width.
+    batch_size : int
+        The most faces at once.
+    mean, std : float or sequence of 3 floats
+        What the network's preprocessing subtracts and divides by, in [0, 1]; for arrays only.
+
+    Returns
+    -------
+    DataArray (explainer, face, target, y, x)
+        With the coordinates `explainer`, `predicted` (face), and `target` where the classes are the same for
+        every face, else `target_class` (face, target). The attribute `layer` names the layer.
+
+    Raises
+    ------
+    InputError
+        As `attribute`; or if `classes` or `size` do not fit.
+
+    Examples
+    --------
+    >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    >>> maps = explain(net, torch.rand(5, 3, 12, 12), "grad_cam", layer="1", classes=["anger", "fear"], size="image")
+    >>> maps.sel(explainer="grad_cam", target="fear").sizes
+    Frozen({'face': 5, 'y': 12, 'x': 12})
+    """
+    stack = images if isinstance(images, Tensor) else Photographs(images, mean=mean, std=std)
+    if isinstance(images, Tensor) and (mean != 0.0 or std != 1.0):
+        raise InputError("'mean' and 'std' are for arrays; a tensor is taken as the network expects it")
+    out = _size(size, (stack.shape[-2], stack.shape[-1]))
+    wanted = read_targets(targets, len(stack), classes)
+    seen = trace(model, stack, explainers, wanted, layers=(layer,), batch_size=batch_size)
+    if classes is not None and len(classes) != seen.logits.shape[1]:
+        raise InputError(
+            f"'classes' has {len(classes)} names; the network has {seen.logits.shape[1]} classes"
+        )
+    return _labelled(seen, classes, out)
+
+
+def _size(size: Any, image: tuple[int, int]) -> tuple[int, int] | None:
+    if size is None or size == "image":
+        return image if size else None
+    if isinstance(size, str) or len(size) != 2 or min(size) < 1:
+        raise InputError(f"'size' must be None, 'image' or a height and width; got {size!r}")
+    return int(size[0]), int(size[1])
+
+
+def _labelled(seen: Attribution, classes: Sequence[str] | None, size: tuple[int, int] | None) -> xr.DataArray:
+    ((layer, maps),) = seen.maps.items()
+    values = [each if size is None else _upsampled(each, size) for each in maps.values()]
+    names = np.arange(seen.logits.shape[1]) if classes is None else np.asarray(classes)
+    targets = seen.targets.cpu().numpy()
+    labels: dict[str, Any] = {
+        "explainer": list(maps),
+        "predicted": ("face", names[seen.logits.argmax(1).cpu().numpy()]),
+    }
+    if (targets == targets[0]).all():
+        labels["target"] = names[targets[0]]
+    else:
+        labels["target_class"] = (("face", "target"), names[targets])
+    return xr.DataArray(
+        torch.stack(values).cpu().numpy(),
+        dims=("explainer", "face", "target", "y", "x"),
+        coords=labels,
+        name="raw",
+        attrs={"layer": layer},
+    )
+
+
+def _upsampled(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    return nn.functional.interpolate(maps, size=size, mode="bilinear", align_corners=False)
