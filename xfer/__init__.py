@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from xfer.explainers import explain
     from xfer.scoring import score
     from xfer.study import Study
 
 __version__ = "0.1.0"
-__all__ = ["Study", "compare", "score"]
+__all__ = ["Study", "compare", "explain", "score"]
 
 
 def compare(*, heatmaps: Any, **options: Any) -> "Study":
@@ -22,6 +23,10 @@ def compare(*, heatmaps: Any, **options: Any) -> "Study":
 
 
 def __getattr__(name: str) -> Any:
+    if name == "explain":
+        from xfer.explainers import explain
+
+        return explain
     if name == "score":
         from xfer.scoring import score
 
