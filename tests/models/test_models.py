@@ -1,0 +1,100 @@
+"""Names, tags and what is built for them."""
+
+import pytest
+import torch
+from torch import nn
+
+from xfer.errors import InputError
+from xfer.models import MODELS, build, choose, heads, initialise, parameter_count, spec
+from xfer.models.plain import convolution, pooling, side
+
+
+def test_all_is_every_network_but_the_variants() -> None:
+    assert choose("all") == sorted(n for n in MODELS if not n.endswith("_bn"))
+    assert len(choose("published")) == 12
+    assert choose("bn") == sorted(n for n in MODELS if n.endswith("_bn"))
+
+
+def test_names_and_tags_come_once_in_the_order_given() -> None:
+    assert choose("weinet, timm:resnet18,small,weinet") == [
+        "weinet", "timm:resnet18", "efficientnetv2", "mobilenetv3", "songnet",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [
+        (" , ", "--models names no network; write all, a tag or names with commas between them"),
+        ("vgg16,songnt", "(did you mean 'songnet'?)"),
+        ("publishd", "(did you mean 'published'?)"),
+        ("timm:resnet5", "has no such network (did you mean 'timm:resnet50'?)"),
+        ("timm:hf-hub:someone/resnet", "has no such network"),
+        ("timm:", "has no such network"),
+        ("timm:resnet18.nonsense", "has no weights 'nonsense' for it, but "),
+    ],
+)
+def test_unknown_networks_are_told(models: str, message: str) -> None:
+    with pytest.raises(InputError) as error:
+        choose(models)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_the_vocabulary_is_named() -> None:
+    with pytest.raises(InputError) as error:
+        choose("songnt")
+    assert str(error.value) == (
+        f"'model' must be one of {', '.join(MODELS)}, all, bn, published, small, timm:NAME; got 'songnt' "
+        "(did you mean 'songnet'?)"
+    )
+
+
+def test_a_timm_network_declares_what_timm_says() -> None:
+    found = spec("timm:deit_tiny_distilled_patch16_224.fb_in1k")
+    assert (found.input_size, found.pretrained, found.weights) == (
+        224, True, "deit_tiny_distilled_patch16_224.fb_in1k",
+    )  # fmt: skip
+    assert found.mean == (0.485, 0.456, 0.406)
+    assert len(heads(build(found.name, 3, size=64))) == 2
+
+
+@pytest.mark.parametrize("name", ["test_vit", "efficientformer_l1"])
+def test_a_size_that_a_timm_network_cannot_have_is_one_line(name: str) -> None:
+    with pytest.raises(InputError) as error:
+        build(f"timm:{name}", 3, size=33)
+    assert str(error.value).startswith(f"model 'timm:{name}' cannot be built for faces of 33 px: ")
+    assert "\n" not in str(error.value)
+
+
+def test_kaiming_keeps_the_size_of_the_signal() -> None:
+    model = build("vgg16", 6, size=64)
+    faces = torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert 0.3 < float(model.features(faces).square().mean()) / 2 < 30
+
+
+def test_initialise_undoes_what_was_learnt() -> None:
+    first, other = build("songnet_bn", 6, size=64, seed=3), build("songnet_bn", 6, size=64, seed=8)
+    other(torch.rand(4, 3, 64, 64))
+    initialise(other, 3)
+    assert all(v.equal(other.state_dict()[k]) for k, v in first.state_dict().items())
+
+
+@pytest.mark.parametrize("size", [48, 49, 50, 51, 63, 150])
+def test_sides_are_counted_as_same_padding_leaves_them(size: int) -> None:
+    layers = [*convolution(3, 4, 11, 4), pooling(3, 2), *convolution(4, 4, 5), pooling(2, 1), pooling(2, 2)]
+    out = nn.Sequential(*layers)(torch.zeros(1, 3, size, size))
+    assert out.shape == (1, 4, side(layers, size), side(layers, size))
+    assert side(layers, size) == -(-size // 16)
+
+
+def test_pooling_pads_as_keras_does() -> None:
+    row = torch.tensor([1.0, 5, 2, 3]).reshape(1, 1, 1, 4).expand(1, 1, 4, 4)
+    assert pooling(2, 1)(row)[0, 0, 0].tolist() == [5, 5, 3, 3]
+    assert pooling(3, 2)(row)[0, 0, 0].tolist() == [5, 3]
+    assert pooling(3, 2)(-row)[0, 0, 1].tolist() == [-1, -2]
+
+
+def test_running_statistics_count_as_parameters() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    assert parameter_count(model) == 16 + 16
