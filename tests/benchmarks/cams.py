@@ -1,9 +1,9 @@
 """Six CAMs x seven classes on ResNet-50 against the library grad-cam; writes ``results/cams.md``.
 
 Run: ``python tests/benchmarks/cams.py [--rounds N] [--seconds N] [--threads N]``. Needs grad-cam and torchvision.
-On the CPU, and on CUDA where there is one. Peer, plain forward and xfer take turns in one process, so that a busy machine slows all
-three. grad-cam stops early when its time is up and is then extrapolated from the
-methods x classes it finished, which the table says.
+On the CPU, and on CUDA where there is one. Peer, plain forward and xfer take turns in one process, so that a busy
+machine slows all three. grad-cam stops early when its time is up and is then extrapolated from the methods x classes
+it finished, which the table says.
 """
 
 import argparse
