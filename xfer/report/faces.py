@@ -133,8 +133,8 @@ def counts(found: Inspection) -> Section:
     total = [_count(table[c].sum()) for c in columns[:-1]] + [_count(found.faces["subject"].nunique())]
     each = found.faces["subject"].value_counts()
     blocks: list[Block] = [Table(words.say("faces_counts", "table"), head, rows, [["all", *total]])]
-    if each.max() == 1:
-        blocks.append(words.text("faces_counts", "single", n=len(each)))
+    if each.max() == each.min():
+        blocks.append(words.text("faces_counts", "equal", n=len(each), most=_many(int(each.max()), "face")))
     else:
         facts: dict[str, Any] = {
             "most": int(each.max()),
