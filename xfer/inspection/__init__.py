@@ -15,7 +15,7 @@ from xfer import masks as mask_sources
 from xfer.datasets import Dataset, Dropped, FaceSample, ImageError
 from xfer.datasets.files import shown
 from xfer.geometry import CanonicalFrame
-from xfer.inspection.copies import SAME, identical, near_copies
+from xfer.inspection.copies import SAME, SIDE, identical, near_copies
 from xfer.inspection.looking import Look, Portrait, looks, shrunk
 from xfer.inspection.raters import Agreement, agreements, cohens_kappa
 
@@ -29,6 +29,8 @@ SHEET = 48
 
 _MISSED, _TWINS = 16, 12
 """Faces without landmarks, and pairs of copies, that are kept to be shown."""
+
+_NO_PRINT = np.zeros((SIDE, SIDE), np.uint8)
 
 Stage = Callable[[str, int], Callable[[], None]]
 
@@ -165,7 +167,7 @@ def inspect(
 
     Notes
     -----
-    Memory grows by 4 KB a face (its print, its landmarks and its row). The result depends on the data, not on
+    Memory grows by 6 KB a face (its print, its landmarks and its row). The result depends on the data, not on
     the number of threads.
     """
     frame = geometry.load_frame()
@@ -174,6 +176,8 @@ def inspect(
     advance = progress("faces", len(dataset)) if progress else lambda: None
     sums: dict[str, _Sum] = {}
     held: list[Look] = []
+    prints = np.zeros((len(dataset), SIDE, SIDE), np.uint8)
+    points = np.full((len(dataset), 68, 2), np.nan, np.float32)
     missed: deque[Portrait] = deque()
     sheet: dict[int, Portrait] = {}
     for place, look in enumerate(looks(dataset, landmarks, landmarker, frame, set(chosen), workers)):
@@ -184,9 +188,11 @@ def inspect(
             missed.append(look.portrait)
         if look.portrait and place in chosen:
             sheet[place] = look.portrait
-        held.append(look._replace(warped=None, portrait=None))
+        prints[place] = look.print
+        points[place] = np.nan if look.points is None else look.points
+        held.append(look._replace(warped=None, portrait=None, print=_NO_PRINT, points=None))
         advance()
-    copies = _copies(dataset, held)
+    copies = _copies(dataset, [look.digest for look in held], prints)
     return Inspection(
         name=dataset.name,
         notes=dataset.notes,
@@ -200,7 +206,7 @@ def inspect(
         landmarker=_source(dataset, landmarks, landmarker),
         sheet=tuple(sheet[place] for place in chosen if place in sheet),
         missed=tuple(missed),
-        twins=_twins(dataset, copies, held),
+        twins=_twins(dataset, copies, points),
         seed=seed,
     )
 
@@ -258,14 +264,13 @@ class _Pair(NamedTuple):
     places: tuple[int, int]
 
 
-def _copies(dataset: Dataset, held: Sequence[Look]) -> pd.DataFrame:
+def _copies(dataset: Dataset, digests: Sequence[bytes], prints: NDArray[np.uint8]) -> pd.DataFrame:
     """Pairs that show the same photograph; of pictures equal to the pixel, only the first is compared with others."""
-    same = identical([look.digest for look in held])
+    same = identical(digests)
     again = {later for _, later in same}
-    places = [i for i, look in enumerate(held) if look.digest and i not in again]
-    prints = np.array([held[i].print for i in places], np.uint8).reshape(-1, *held[0].print.shape)
+    places = [i for i, digest in enumerate(digests) if digest and i not in again]
     found = [_pair(dataset.samples, i, j, 1.0, "identical") for i, j in same]
-    for copy in near_copies(prints):
+    for copy in near_copies(prints[places]):
         kind = "mirrored" if copy.mirrored else "near"
         found.append(_pair(dataset.samples, places[copy.first], places[copy.second], copy.similarity, kind))
     return pd.DataFrame(found, columns=_Pair._fields)
@@ -277,18 +282,24 @@ def _pair(samples: Sequence[FaceSample], i: int, j: int, similarity: float, kind
     return _Pair(shown(a.id), shown(b.id), similarity, kind, *differ, (i, j))
 
 
-def _twins(dataset: Dataset, copies: pd.DataFrame, held: Sequence[Look]) -> tuple[tuple[Portrait, Portrait], ...]:
+def _twins(
+    dataset: Dataset, copies: pd.DataFrame, points: NDArray[np.float32]
+) -> tuple[tuple[Portrait, Portrait], ...]:
     """The first pairs, small; those across splits, subjects or labels come first."""
     harm = ["splits", "subjects", "expressions"]
     ordered = copies.sort_values([*harm, "similarity"], ascending=False, kind="stable").head(_TWINS)
     pairs = []
     for places in ordered["places"]:
         try:
-            a, b = (shrunk(face := dataset.samples[i], face.load(), held[i].points) for i in places)
+            a, b = (_shown_again(dataset.samples[i], points[i]) for i in places)
         except ImageError:
             continue
         pairs.append((a, b))
     return tuple(pairs)
+
+
+def _shown_again(sample: FaceSample, points: NDArray[np.float32]) -> Portrait:
+    return shrunk(sample, sample.load(), points if np.isfinite(points).all() else None)
 
 
 def _means(sums: dict[str, _Sum], frame: CanonicalFrame) -> xr.DataArray:
