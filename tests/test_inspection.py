@@ -326,9 +326,10 @@ def test_equal_digests_are_linked_to_the_first():
     assert identical([b"a", b"", b"b", b"a", b"", b"a"]) == [(0, 3), (0, 5)]
 
 
-def test_different_people_are_never_called_the_same_photograph(shared):
+def test_different_people_are_never_called_the_same_photograph(shared, monkeypatch):
     from xfer import datasets
 
+    monkeypatch.setenv("XFER_ASSETS", str(shared / "models"))
     data = datasets.open(f"csv:{shared / 'data/london/labels.csv'}", expressions=["neutral"])
     found = inspect(replace(data, samples=data.samples[:30]), workers=2)
     assert found.copies.empty
