@@ -4,28 +4,25 @@ Run: ``XFER_ASSETS=../shared/models python tests/benchmarks/synthetic_strangers.
 SciPy, ``face_landmarker.task`` and ``faceapi_expression.onnx`` in ``XFER_ASSETS``, and ``../shared`` for the 68 points.
 """
 
-import json
 import os
 import platform
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
-import mediapipe as mp
 import numpy as np
 import onnxruntime
-from mediapipe.tasks.python import BaseOptions, vision
 from scipy.stats import spearmanr
 
+from xfer import landmarkers
 from xfer.datasets.synthetic import draw, faces, landmarks, with_action_unit
-from xfer.datasets.synthetic.prototypes import default
 from xfer.datasets.synthetic.face import Face
+from xfer.datasets.synthetic.prototypes import default
 from xfer.labels import BASIC
 
 RESULTS = Path(__file__).parent / "results" / "synthetic_strangers.md"
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 ASSETS = Path(os.environ.get("XFER_ASSETS", SHARED / "models"))
-POINTS = SHARED / "data" / "face_mesh_maps" / "dlib68_from_mp478.json"
 SIZE, FACES, SWEPT, STEPS = 224, 500, 30, np.linspace(0, 1, 6)
 BLENDSHAPES = {
     "AU1": "browInnerUp", "AU2": "browOuterUp", "AU4": "browDown", "AU5": "eyeWide", "AU6": "cheekSquint",
@@ -40,25 +37,6 @@ PARTS = {"jaw": (0, 17), "brows": (17, 27), "nose": (27, 36), "eyes": (36, 48), 
 FACEAPI = ("neutral", "happiness", "sadness", "anger", "fear", "disgust", "surprise")
 
 
-class Landmarker:
-    """MediaPipe Face Landmarker: all points in px and the blendshapes, or None."""
-
-    def __init__(self) -> None:
-        options = vision.FaceLandmarkerOptions(
-            base_options=BaseOptions(model_asset_path=str(ASSETS / "face_landmarker.task")),
-            output_face_blendshapes=True,
-        )
-        self.task = vision.FaceLandmarker.create_from_options(options)
-        self.subset = json.loads(POINTS.read_text())
-
-    def __call__(self, picture: np.ndarray) -> tuple[np.ndarray, dict[str, float]] | None:
-        found = self.task.detect(mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(picture)))
-        if not found.face_landmarks:
-            return None
-        points = np.array([[p.x, p.y] for p in found.face_landmarks[0]]) * len(picture) - 0.5
-        return points, {shape.category_name: shape.score for shape in found.face_blendshapes[0]}
-
-
 def score(shapes: dict[str, float], name: str) -> float:
     """A blendshape, mean of left and right where it has sides."""
     return shapes[name] if name in shapes else (shapes[f"{name}Left"] + shapes[f"{name}Right"]) / 2
@@ -71,16 +49,16 @@ def to_line(points: np.ndarray, line: np.ndarray) -> np.ndarray:
     return np.linalg.norm(points[:, None] - start - share[..., None] * along, axis=-1).min(axis=1)
 
 
-def detection(landmarker: Landmarker, sample: list[Face]) -> list[str]:
+def detection(landmarker: landmarkers.Finder, sample: list[Face]) -> list[str]:
     """Faces found, and the distance of the landmarks in inter-ocular distances."""
     distances, from_oval = [], []
     for face in sample:
         seen = landmarker(draw(face, SIZE))
-        if seen is not None:
+        if seen.points is not None:
             drawn = landmarks(face, SIZE)
             unit = np.hypot(*(drawn[36] - drawn[45]))
-            distances.append(np.hypot(*(seen[0][landmarker.subset] - drawn).T) / unit)
-            from_oval.append(to_line(drawn[:17], seen[0][list(OVAL)]) / unit)
+            distances.append(np.hypot(*(seen.points - drawn).T) / unit)
+            from_oval.append(to_line(drawn[:17], seen.mesh[list(OVAL), :2]) / unit)
     table = np.array(distances)
     lines = [f"MediaPipe finds {len(table)} of {len(sample)} faces ({len(table) / len(sample):.1%}).", ""]
     lines += ["| points | median distance (IOD) | 90th percentile |", "|---|---|---|"]
@@ -90,7 +68,7 @@ def detection(landmarker: Landmarker, sample: list[Face]) -> list[str]:
     return lines
 
 
-def sweeps(landmarker: Landmarker, sample: list[Face]) -> list[str]:
+def sweeps(landmarker: landmarkers.Finder, sample: list[Face]) -> list[str]:
     """Each Action Unit raised from 0 to 1 in six steps on each face, all else at rest."""
     lines = [
         "| AU | blendshape | pooled rank correlation | mean within a face | mean score at 0 | at 1 |",
@@ -102,7 +80,7 @@ def sweeps(landmarker: Landmarker, sample: list[Face]) -> list[str]:
         for i, face in enumerate(sample):
             for j, step in enumerate(STEPS):
                 seen = landmarker(draw(with_action_unit(face, code, float(step)), SIZE))
-                scores[i, j] = np.nan if seen is None else score(seen[1], name)
+                scores[i, j] = np.nan if seen.points is None else score(seen.blendshapes, name)
         kept = ~np.isnan(scores)
         pooled = spearmanr(np.broadcast_to(STEPS, scores.shape)[kept], scores[kept]).statistic
         within = np.mean([spearmanr(STEPS, row).statistic for row in scores if not np.isnan(row).any()])
@@ -151,7 +129,8 @@ def strong(sample: list[Face]) -> list[Face]:
 
 
 def main() -> None:
-    landmarker = Landmarker()
+    os.environ.setdefault("XFER_ASSETS", str(ASSETS))
+    landmarker = landmarkers.open("mediapipe")
     sample = faces(FACES, seed=11)
     people = [replace(face, action_units={}) for face in faces(SWEPT * len(BASIC), seed=12)[:: len(BASIC)]]
     versions = ", ".join(f"{name} {version(name)}" for name in ("mediapipe", "onnxruntime", "numpy"))
@@ -160,8 +139,6 @@ def main() -> None:
         f"{FACES} faces of the default population at {SIZE} px. {versions}, Python {platform.python_version()}.",
         "Faces and masks share an author: this tests the software, not FACS.", "",
         "## MediaPipe Face Landmarker", "", *detection(landmarker, sample), "",
-        "The jaw is off because the map's indices there are not at the iBUG places: the chin's vertex (152) is its",
-        "point 10, where iBUG has the chin at point 8.", "",
         f"## Blendshapes as an Action Unit rises ({SWEPT} people, {len(STEPS)} steps)", "",
         *sweeps(landmarker, people), "",
         "## face-api's expression classifier, on the default population", "", *classified(sample), "",

@@ -80,11 +80,7 @@ def speed() -> list[str]:
         for device, threads in devices:
             torch.set_num_threads(threads)
             clock = time.process_time if (device, threads) == ("cpu", 1) else time.perf_counter
-            name = (
-                torch.cuda.get_device_name()
-                if device == "cuda"
-                else f"CPU, {threads} thread{'s' * (threads > 1)}"
-            )
+            name = torch.cuda.get_device_name() if device == "cuda" else f"CPU, {threads} thread{'s' * (threads > 1)}"
             for what, run in ours(images.to(device), points.to(device), size, frame):
                 before = seconds(reference, "cpu", clock, 3)
                 spent = seconds(run, device, clock) / FACES
@@ -142,9 +138,7 @@ def memory() -> list[str]:
         start = time.perf_counter()
         while done < faces:
             maps = torch.rand(256, 1, 7, 7, generator=torch.Generator().manual_seed(done))
-            total += (
-                warping.to_frame(maps, points, frame, size=(224, 224)).values.nan_to_num().sum(dim=(0, 1))
-            )
+            total += warping.to_frame(maps, points, frame, size=(224, 224)).values.nan_to_num().sum(dim=(0, 1))
             done += 256
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         rows.append(f"| {done:,} | {peak:,.0f} | {time.perf_counter() - start:.1f} |")

@@ -159,8 +159,6 @@ def test_how_many_annotated_faces_the_tolerance_leaves_out(annotated):
     """The shares that the documentation of `to_frame` quotes."""
     blank = torch.ones(1, 1, 1, 1).expand(330, -1, -1, -1)
     warped = warping.to_frame(blank, annotated, FRAME, size=(448, 448))
-    beyond = [
-        (warped.flipped_share > tolerance).double().mean().item() for tolerance in (0, 0.01, 0.02, 0.05)
-    ]
+    beyond = [(warped.flipped_share > tolerance).double().mean().item() for tolerance in (0, 0.01, 0.02, 0.05)]
     assert [round(100 * share, 1) for share in beyond] == [51.8, 20.0, 4.8, 0.3]
     assert torch.equal(~warped.kept, warped.flipped_share > warping.FLIPPED_TOLERANCE)

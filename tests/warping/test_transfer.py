@@ -33,9 +33,7 @@ def coordinates(height: int, width: int) -> torch.Tensor:
     return torch.stack([x, y])[None].double()
 
 
-def jittered(
-    rng: np.random.Generator, amount: float, faces: int, frame: CanonicalFrame = FRAME
-) -> torch.Tensor:
+def jittered(rng: np.random.Generator, amount: float, faces: int, frame: CanonicalFrame = FRAME) -> torch.Tensor:
     return torch.tensor(frame.points[:68] + rng.normal(0, amount, (faces, 68, 2)))
 
 
@@ -75,9 +73,7 @@ def slow_to_frame(image: np.ndarray, points: np.ndarray, frame: CanonicalFrame, 
     return result
 
 
-def slow_from_frame(
-    values: np.ndarray, points: np.ndarray, size: tuple[int, int], frame: CanonicalFrame
-) -> np.ndarray:
+def slow_from_frame(values: np.ndarray, points: np.ndarray, size: tuple[int, int], frame: CanonicalFrame) -> np.ndarray:
     result = np.full(size, np.nan)
     beside = (frame.triangles >= 85).any(axis=1)
     for y in range(size[0]):
@@ -169,9 +165,7 @@ def test_a_face_moved_by_a_similarity_carries_every_pixel_with_it(angle, scale, 
     centre, shift = torch.tensor([111.5, 137.0]), torch.tensor([right, down]).double()
     face = (TEMPLATE - centre) @ turn.T + centre + shift
     pixels = coordinates(275, 224)
-    expected = torch.einsum("ij,njyx->niyx", turn, pixels - centre.view(1, 2, 1, 1)) + (centre + shift).view(
-        1, 2, 1, 1
-    )
+    expected = torch.einsum("ij,njyx->niyx", turn, pixels - centre.view(1, 2, 1, 1)) + (centre + shift).view(1, 2, 1, 1)
     warped = warping.to_frame(pixels, face, FRAME)
     seen = ~warped.values.isnan()
     size = torch.tensor([223.0, 274.0]).view(1, 2, 1, 1)
@@ -328,9 +322,7 @@ def test_what_does_not_fit_is_named(images, points, options, message):
 def test_whole_numbers_are_refused():
     with pytest.raises(InputError) as error:
         warping.to_frame(torch.ones(1, 1, 8, 8, dtype=torch.uint8), TEMPLATE, FRAME)
-    assert (
-        str(error.value) == "'images' must be floating point, for NaN where nothing is known; got torch.uint8"
-    )
+    assert str(error.value) == "'images' must be floating point, for NaN where nothing is known; got torch.uint8"
     with pytest.raises(InputError) as error:
         warping.from_frame(torch.ones(1, 1, 8, 8), TEMPLATE.long(), (8, 8), FRAME)
     assert str(error.value) == "'points' must be floating point; got torch.int64"

@@ -255,9 +255,7 @@ def _check(maps: Tensor, points: Tensor, mode: str, name: str) -> None:
     if not maps.is_floating_point():
         raise InputError(f"'{name}' must be floating point, for NaN where nothing is known; got {maps.dtype}")
     if points.shape != (len(maps), 68, 2):
-        raise InputError(
-            f"'points' must be ({len(maps)}, 68, 2), one face to a map; got {tuple(points.shape)}"
-        )
+        raise InputError(f"'points' must be ({len(maps)}, 68, 2), one face to a map; got {tuple(points.shape)}")
     if not points.is_floating_point():
         raise InputError(f"'points' must be floating point; got {points.dtype}")
 
