@@ -1,0 +1,63 @@
+"""Settings and presets."""
+
+import pytest
+import torch
+
+from xfer.errors import InputError
+from xfer.models import MODELS
+from xfer.training import PRESETS, Settings, loop, preset
+
+
+def test_config_and_back() -> None:
+    settings = preset("quick", "songnet", mean=(0.5, 0.5, 0.5), class_weights=True)
+    config = settings.config()
+    assert config["mean"] == [0.5, 0.5, 0.5]
+    assert None not in config.values()
+    assert Settings.from_config(config) == settings
+    told = r"^'training setting' must be one of .*; got 'epoch' \(did you mean 'epochs'\?\)$"
+    with pytest.raises(InputError, match=told):
+        Settings.from_config({"size": 32, "epoch": 3})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"epochs": 0}, "training setting 'epochs' must be from 1 to 10000; got 0"),
+        ({"lr": float("nan")}, "training setting 'lr' must be from 0 to 100; got nan"),
+        ({"lr": 0.0}, "training settings 'lr', 'std' and 'validation' must be above 0"),
+        ({"precision": "16"}, "'precision' must be one of 32, bf16; got '16' (did you mean 'bf16'?)"),
+        ({"schedule": "cosine"}, "'schedule' must be one of one_cycle, constant; got 'cosine'"),
+    ],
+)  # fmt: skip
+def test_refusals(wrong: dict, told: str) -> None:
+    with pytest.raises(InputError) as caught:
+        Settings(size=32, **wrong)
+    assert str(caught.value) == told
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_fit_the_networks(name: str) -> None:
+    for network, spec in MODELS.items():
+        assert preset(name, network).size >= spec.min_input
+    known = {n for table in PRESETS.values() for n in table} - {""}
+    assert known <= set(MODELS)
+    with pytest.raises(InputError, match="'preset' must be one of quick, standard, paper; got 'quik'"):
+        preset("quik", "songnet")
+
+
+def test_paper_sees_the_published_sizes() -> None:
+    published = [n for n, spec in MODELS.items() if "published" in spec.tags]
+    assert len(published) == 12
+    assert {n: preset("paper", n).size for n in published} == {n: MODELS[n].input_size for n in published}
+
+
+@pytest.mark.parametrize("name", ["adamw", "adam", "rmsprop", "sgd"])
+def test_optimisers_take_a_step_down(name: str) -> None:
+    model = torch.nn.Linear(3, 1)
+    torch.nn.init.ones_(model.weight)
+    chosen = loop.optimiser(model, Settings(size=32, optimiser=name, lr=1e-2), fused=True)
+    image = torch.ones(1, 3)
+    before = model(image) ** 2
+    before.backward()
+    chosen.step()
+    assert model(image) ** 2 < before

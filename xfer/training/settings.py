@@ -1,0 +1,169 @@
+"""How a network is trained: every number of it, as the study's config holds it."""
+
+from dataclasses import asdict, dataclass, fields, replace
+from math import isfinite
+from typing import Any
+
+import torch
+
+from xfer.errors import InputError, unknown
+
+OPTIMISERS = ("adamw", "adam", "rmsprop", "sgd")
+SCHEDULES = ("one_cycle", "constant")
+PRECISIONS = ("32", "bf16")
+Triple = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one training.
+
+    Attributes
+    ----------
+    size : int
+        Side of the faces the network sees, px.
+    epochs, batch : int
+    optimiser : {"adamw", "adam", "rmsprop", "sgd"}
+    lr, weight_decay : float
+        The learning rate; with `schedule` "one_cycle" the highest.
+    schedule : {"one_cycle", "constant"}
+        OneCycle warms up over a third of the steps, then falls along a cosine (Smith and Topin 2019,
+        doi:10.1117/12.2520589).
+    label_smoothing : float
+        In [0, 1).
+    clip : float
+        The largest norm of the gradient; 0 for any.
+    precision : {"32", "bf16"}
+        What is asked for; `Fitted.precision` tells what the device could.
+    channels_last : bool
+    class_weights : bool
+        Weigh a face by (faces / classes / faces of its class).
+    flip : bool
+        Mirror half of the training faces.
+    rotation : float
+        The largest turn of a training face, degrees.
+    shift : float
+        The largest move of a training face, in sides.
+    contrast : float
+        The largest change of a training face's contrast, relative.
+    mean, std : tuple of 3 float
+        ``(face / 255 - mean) / std`` per channel.
+    seed : int
+    validation : float
+        The share of the training faces, in whole subjects, that chooses the epoch.
+    patience : int
+        Epochs without a better one after which training stops; 0 for never.
+    threads : int
+        Of the CPU; the weights depend on it. 0 leaves the number alone.
+    """
+
+    size: int
+    epochs: int = 4
+    batch: int = 32
+    optimiser: str = "adamw"
+    lr: float = 1e-3
+    weight_decay: float = 0.01
+    schedule: str = "one_cycle"
+    label_smoothing: float = 0.0
+    clip: float = 0.0
+    precision: str = "32"
+    channels_last: bool = False
+    class_weights: bool = False
+    flip: bool = False
+    rotation: float = 0.0
+    shift: float = 0.0
+    contrast: float = 0.0
+    mean: Triple = (0.0, 0.0, 0.0)
+    std: Triple = (1.0, 1.0, 1.0)
+    seed: int = 0
+    validation: float = 0.1
+    patience: int = 0
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        vocabularies = {"optimiser": OPTIMISERS, "schedule": SCHEDULES, "precision": PRECISIONS}
+        for name, allowed in vocabularies.items():
+            if getattr(self, name) not in allowed:
+                raise unknown(name, getattr(self, name), allowed)
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            if not isfinite(value) or not low <= value <= high:
+                raise InputError(f"training setting {name!r} must be from {low:g} to {high:g}; got {value!r}")
+        if self.lr <= 0 or min(self.std) <= 0 or self.validation <= 0:
+            raise InputError("training settings 'lr', 'std' and 'validation' must be above 0")
+
+    @property
+    def augmented(self) -> bool:
+        """Whether training faces are changed."""
+        return self.flip or any((self.rotation, self.shift, self.contrast))
+
+    def config(self) -> dict[str, Any]:
+        """Plain values for ``study.toml``; `from_config` reads them."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Settings":
+        """The settings that `config` wrote.
+
+        Raises
+        ------
+        InputError
+            If a name is unknown or a value out of range.
+
+        Examples
+        --------
+        >>> Settings.from_config(Settings(size=48).config()) == Settings(size=48)
+        True
+        """
+        names = [f.name for f in fields(cls)]
+        for name in config:
+            if name not in names:
+                raise unknown("training setting", name, names)
+        values: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in config.items()}
+        return cls(**values)
+
+    def change(self, **changes: Any) -> "Settings":
+        """The same with some values changed."""
+        return replace(self, **changes)
+
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "size": (16, 2048),
+    "epochs": (1, 10_000),
+    "batch": (1, 65_536),
+    "lr": (0, 100),
+    "weight_decay": (0, 100),
+    "label_smoothing": (0, 0.99),
+    "clip": (0, 1e9),
+    "rotation": (0, 180),
+    "shift": (0, 0.5),
+    "contrast": (0, 0.99),
+    "seed": (0, 2**31),
+    "validation": (0, 0.9),
+    "patience": (0, 10_000),
+    "threads": (0, 1024),
+}
+
+
+def usable_precision(wanted: str, device: torch.device) -> tuple[str, str]:
+    """The precision a device can do fast, and why it is not the wanted one ("" where it is).
+
+    bfloat16 on a processor without its instructions is emulated, and slower than float32.
+    """
+    if wanted == "32" or _bf16(device):
+        return wanted, ""
+    return "32", f"bf16 was asked for; this {device.type} has no bf16 instructions"
+
+
+def _bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu":
+        return False
+    told: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    if told:
+        return bool(told.get("avx512_bf16") or told.get("amx_bf16"))
+    asked = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(asked and asked())
