@@ -1,0 +1,307 @@
+"""Fit a network: the best epoch on validation subjects, from where a killed run left it."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
+
+from xfer.datasets.samples import Dataset
+from xfer.errors import InputError
+from xfer.training.batches import Batches, Loss, cross_entropy
+from xfer.training.errors import TrainingError
+from xfer.training.pixels import Pixels, read
+from xfer.training.settings import Settings, usable_precision
+from xfer.training.weights import digest, load_into, read_weights
+
+if TYPE_CHECKING:
+    from xfer.training.loop import Files, Progress
+
+__all__ = ["LOG", "Fitted", "TrainingError", "fit", "silent"]
+
+LOG = ("epoch", "train_loss", "validation_loss", "validation_accuracy", "lr", "seconds")
+"""Columns of the log; losses in nats a face, the validation loss always plain cross entropy."""
+
+_FEWEST = 4
+"""The smallest batch that running out of memory leads to."""
+
+Stage = Callable[[str, int], Callable[[], None]]
+"""Progress: called with a stage's name and number of steps; returns what is called after every step."""
+
+
+def silent(stage: str, steps: int) -> Callable[[], None]:
+    """The progress that shows nothing."""
+    return lambda: None
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network.
+
+    Attributes
+    ----------
+    state : dict of str to Tensor
+        The weights of the chosen epoch, on the CPU.
+    log : DataFrame
+        An epoch a row, with the columns of `LOG`.
+    epoch : int
+        The chosen one, from 1.
+    accuracy : float
+        Of that epoch on the validation faces.
+    batch : int
+        Faces in a batch; fewer than the settings say where memory ran out.
+    precision : {"32", "bf16"}
+        What it was trained in.
+    remarks : tuple of str
+        What differs from the settings, and why.
+    path : Path or None
+        The safetensors file.
+    digest : str
+        Its sha256; "" without a file.
+    """
+
+    state: dict[str, Tensor]
+    log: pd.DataFrame
+    epoch: int
+    accuracy: float
+    batch: int
+    precision: str
+    remarks: tuple[str, ...]
+    path: Path | None
+    digest: str
+
+
+@dataclass(frozen=True)
+class _Task:
+    model: nn.Module
+    pixels: Pixels
+    train: NDArray[np.intp]
+    validation: NDArray[np.intp]
+    settings: Settings
+    loss: Loss
+    name: str
+    device: torch.device
+    precision: str
+    key: str
+    files: "Files | None"
+    progress: Stage
+
+
+def fit(
+    model: nn.Module,
+    faces: Dataset | Pixels,
+    train: ArrayLike,
+    validation: ArrayLike,
+    settings: Settings,
+    *,
+    loss: Loss = cross_entropy,
+    name: str = "network",
+    folder: Path | None = None,
+    device: str = "cpu",
+    key: str = "",
+    progress: Stage = silent,
+) -> Fitted:
+    """Train a network in place.
+
+    Parameters
+    ----------
+    model : nn.Module
+        ``(face, 3, size, size) -> (face, class)``; left with the chosen weights, in evaluation mode, on the CPU.
+    faces : Dataset or Pixels
+        Of a data set only the faces of `train` and `validation` are opened.
+    train, validation : sequence of int
+        Positions in the data set, without a subject in common; `hold_out` makes them. No other face is read.
+    settings : Settings
+    loss : callable
+        ``(model, batch) -> scalar``; see `Batch`.
+    name : str
+        Of the network: in messages and file names.
+    folder : Path, optional
+        Where the weights, the log and, until it is finished, a checkpoint are kept. A killed training goes on
+        there and ends with the same weights; a finished one is read.
+    device : str
+    key : str
+        What else the result depends on, such as the loss's own parameters.
+    progress : callable
+        A step is a batch.
+
+    Raises
+    ------
+    InputError
+        If a part is empty, the parts share faces or subjects, or an expression has no training face.
+    TrainingError
+        If the loss is not finite, or memory runs out with small batches too.
+
+    Returns
+    -------
+    Fitted
+    """
+    if isinstance(faces, Dataset):
+        both = np.union1d(np.asarray(train, np.intp), np.asarray(validation, np.intp))
+        faces = read(faces, settings.size, only=both, scratch=folder)
+    parts = faces.labelled(train), faces.labelled(validation)
+    _check(faces, *parts, settings, name)
+    where = torch.device(device)
+    precision, remark = usable_precision(settings.precision, where)
+    whole = _key(model, faces, *parts, settings, loss, key)
+    files = _files(folder, name)
+    task = _Task(model, faces, *parts, settings, loss, name, where, precision, whole, files, progress)
+    fitted = _finished(task) or _train(task)
+    load_into(model, fitted.state, name)
+    model.eval()
+    remarks = (*((remark,) if remark else ()), *_shrunk(fitted.batch, settings))
+    return Fitted(**{**vars(fitted), "remarks": remarks})
+
+
+def _files(folder: Path | None, name: str) -> "Files | None":
+    from xfer.training.loop import Files
+
+    if folder is None:
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    return Files.of(folder, name)
+
+
+def _check(
+    pixels: Pixels, train: NDArray[np.intp], validation: NDArray[np.intp], settings: Settings, name: str
+) -> None:
+    if pixels.size != settings.size:
+        raise ValueError(f"pixels of {pixels.size} px, settings for {settings.size} px")
+    if len(pixels.classes) < 2:
+        told = ", ".join(pixels.classes) or "none"
+        raise InputError(f"{name}: at least two expressions are needed to train; there is {told}")
+    if len(train) < 2 or not len(validation):
+        raise InputError(f"{name}: {len(train)} training and {len(validation)} validation faces are too few")
+    subjects = [{pixels.subjects[r] for r in pixels.rows(part)} for part in (train, validation)]
+    if shared := sorted(subjects[0] & subjects[1]):
+        raise InputError(f"{name}: subject {shared[0]!r} is in the training and in the validation part")
+    seen = set(pixels.labels[pixels.rows(train)].tolist())
+    missing = [c for i, c in enumerate(pixels.classes) if i not in seen]
+    if missing:
+        raise InputError(
+            f"{name}: no training face shows {', '.join(missing)}; leave it out with --expressions"
+        )
+
+
+def _key(
+    model: nn.Module,
+    pixels: Pixels,
+    train: NDArray[np.intp],
+    validation: NDArray[np.intp],
+    settings: Settings,
+    loss: Loss,
+    more: str,
+) -> str:
+    """A digest of all that the weights follow from, but the machine and the libraries."""
+    ids = [[pixels.ids[r] for r in pixels.rows(part)] for part in (train, validation)]
+    labels = pixels.labels[pixels.rows(train)].tolist()
+    told = [settings.config(), pixels.classes, ids, labels, getattr(loss, "__qualname__", ""), more]
+    whole = sha256(json.dumps(told, sort_keys=True).encode())
+    for tensor_name, tensor in model.state_dict().items():
+        whole.update(f"{tensor_name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        whole.update(memoryview(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()))
+    return whole.hexdigest()
+
+
+def _finished(task: _Task) -> Fitted | None:
+    """A training that is in the folder already."""
+    files = task.files
+    if files is None or not files.weights.is_file() or not files.log.is_file():
+        return None
+    state, facts = read_weights(files.weights)
+    if facts.get("key") != task.key:
+        return None
+    files.checkpoint.unlink(missing_ok=True)
+    return _fitted(task, state, pd.read_csv(files.log), facts)
+
+
+def _fitted(task: _Task, state: dict[str, Tensor], log: pd.DataFrame, facts: dict) -> Fitted:
+    path = task.files.weights if task.files else None
+    return Fitted(
+        state=state,
+        log=log,
+        epoch=int(facts["epoch"]),
+        accuracy=float(facts["validation_accuracy"]),
+        batch=int(facts["batch"]),
+        precision=str(facts["precision"]),
+        remarks=(),
+        path=path,
+        digest=digest(path) if path else "",
+    )
+
+
+def _train(task: _Task) -> Fitted:
+    """Train, with half the batch again each time that memory runs out."""
+    from xfer.training.loop import Progress, saved
+
+    held = saved(task.files.checkpoint, task.key) if task.files else None
+    progress = held or Progress(task.key, task.settings.batch)
+    start = {name: tensor.detach().to("cpu", copy=True) for name, tensor in task.model.state_dict().items()}
+    while True:
+        try:
+            return _attempt(task, progress, resume=held is not None)
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if not _out_of_memory(error):
+                raise
+        smaller = progress.batch // 2
+        if smaller < _FEWEST:
+            raise TrainingError(
+                f"{task.name}: out of memory with {progress.batch} faces of {task.settings.size} px in a batch; "
+                "use smaller faces or a smaller network"
+            )
+        task.model.load_state_dict(start)
+        held, progress = None, Progress(task.key, smaller)
+
+
+def _attempt(task: _Task, progress: "Progress", *, resume: bool) -> Fitted:
+    from xfer.training.loop import Keeper, Module, run
+
+    settings, files = task.settings, task.files
+    facts = {
+        "key": task.key,
+        "batch": progress.batch,
+        "precision": task.precision,
+        "settings": settings.config(),
+    }
+    keeper = Keeper(progress, settings, files, facts)
+    module: Module
+    train = Batches(task.pixels, task.train, settings, progress.batch, lambda: module.current_epoch)
+    held = Batches(task.pixels, task.validation, settings, progress.batch)
+    left = (settings.epochs - len(progress.rows)) * len(train)
+    tick = task.progress(f"{task.name}: training", left)
+    module = Module(task.model, task.loss, settings, settings.epochs * len(train), task.name, tick)
+    if settings.channels_last:
+        task.model.to(memory_format=torch.channels_last)
+    try:
+        if not progress.finished(settings):
+            checkpoint = files.checkpoint if files and resume else None
+            run(module, keeper, (train, held), settings, task.precision, task.device, checkpoint)
+    finally:
+        task.model.cpu()
+    done = keeper.progress
+    log = pd.DataFrame(done.rows, columns=list(LOG))
+    facts |= {"epoch": done.best["epoch"], "validation_accuracy": done.best["validation_accuracy"]}
+    if files is None:
+        return _fitted(task, keeper.best, log, facts)
+    files.best.replace(files.weights)
+    files.checkpoint.unlink(missing_ok=True)
+    return _fitted(task, read_weights(files.weights)[0], log, facts)
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    told = str(error).lower()
+    known = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in told for words in known)
+
+
+def _shrunk(batch: int, settings: Settings) -> tuple[str, ...]:
+    if batch == settings.batch:
+        return ()
+    return (f"memory ran out with {settings.batch} faces in a batch; trained with {batch}",)

@@ -1,0 +1,322 @@
+"""The loop, which is Lightning's: epochs, validation, the choice of an epoch, checkpoints to go on from."""
+
+import logging
+import signal
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as lightning
+import pandas as pd
+import torch
+from lightning.fabric.plugins import CheckpointIO
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from torch import Tensor, nn
+from torch.nn import functional
+
+from xfer.training.batches import Batch, Batches, Loss
+from xfer.training.errors import TrainingError
+from xfer.training.settings import Settings
+from xfer.training.weights import put, write_weights
+
+SEED_STEP = 1_000_003
+_LOGGERS = ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
+_DEPRECATED = r"`isinstance\(treespec, LeafSpec\)` is deprecated"
+"""How lightning 2.6.6 calls torch 2.15."""
+
+
+@dataclass
+class Progress:
+    """What a training knows between two epochs, besides the weights: plain values only.
+
+    Attributes
+    ----------
+    key : str
+        What the training depends on, as a digest.
+    batch : int
+    rows : list of dict
+        The log.
+    best : dict
+        The row of the chosen epoch.
+    """
+
+    key: str
+    batch: int
+    rows: list[dict[str, float]] = field(default_factory=list)
+    best: dict[str, float] = field(default_factory=dict)
+
+    def enter(self, row: dict[str, float]) -> bool:
+        """Add an epoch; whether it is the best: more faces right, and of equals the lower loss."""
+        self.rows.append(row)
+        if not self.best or _merit(row) > _merit(self.best):
+            self.best = row
+            return True
+        return False
+
+    def finished(self, settings: Settings) -> bool:
+        """Whether all epochs are trained, or `patience` of them without a better one."""
+        done = len(self.rows)
+        waited = done - self.best["epoch"] if self.best else 0
+        return done >= settings.epochs or bool(settings.patience and waited >= settings.patience)
+
+
+def _merit(row: Mapping[str, float]) -> tuple[float, float]:
+    return row["validation_accuracy"], -row["validation_loss"]
+
+
+class Module(lightning.LightningModule):
+    """A network with its loss and optimiser; the sums of an epoch are kept here."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: Loss,
+        settings: Settings,
+        steps: int,
+        name: str,
+        tick: Callable[[], None],
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self._loss, self._settings, self._steps, self._name, self._tick = loss, settings, steps, name, tick
+        self.sums: dict[str, float] = {}
+
+    def configure_optimizers(self) -> Any:
+        """The optimiser, and OneCycle by the step."""
+        chosen = optimiser(self.model, self._settings, fused=self.device.type in ("cpu", "cuda"))
+        if self._settings.schedule == "constant":
+            return chosen
+        cycle = torch.optim.lr_scheduler.OneCycleLR(
+            chosen,
+            self._settings.lr,
+            total_steps=max(2, self._steps),
+            cycle_momentum="adam" in self._settings.optimiser,
+        )
+        return {"optimizer": chosen, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """A batch knows how to move."""
+        return batch.to(device)
+
+    def on_train_epoch_start(self) -> None:
+        """Dropout follows from the seed and the epoch alone."""
+        torch.manual_seed(self._settings.seed * SEED_STEP + self.current_epoch + SEED_STEP // 2)
+        self.sums = dict.fromkeys(("faces", "loss", "held", "held_loss", "held_right", "lr"), 0.0)
+        self._started = time.perf_counter()
+
+    def training_step(self, batch: Batch, number: int) -> Tensor:
+        """The loss of a batch."""
+        value = self._loss(self.model, batch)
+        told = float(value.detach())
+        if not isfinite(told):
+            raise TrainingError(
+                f"{self._name}: the loss is {told} in epoch {self.current_epoch + 1}, batch {number + 1}; "
+                "the last good epoch is kept; lower the learning rate or train in precision 32"
+            )
+        self.sums["faces"] += len(batch.labels)
+        self.sums["loss"] += told * len(batch.labels)
+        self.sums["lr"] = self.trainer.optimizers[0].param_groups[0]["lr"]
+        self._tick()
+        return value
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Clip the gradient."""
+        if self._settings.clip:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self._settings.clip)
+
+    def validation_step(self, batch: Batch, number: int) -> None:
+        """Cross entropy, whatever the loss is, and the faces that are right."""
+        logits = self.model(batch.images).float()
+        self.sums["held"] += len(batch.labels)
+        self.sums["held_loss"] += float(functional.cross_entropy(logits, batch.labels, reduction="sum"))
+        self.sums["held_right"] += int((logits.argmax(dim=1) == batch.labels).sum())
+
+    def row(self) -> dict[str, float]:
+        """The epoch's line of the log."""
+        sums = self.sums
+        row = {
+            "epoch": self.current_epoch + 1,
+            "train_loss": sums["loss"] / sums["faces"],
+            "validation_loss": sums["held_loss"] / sums["held"],
+            "validation_accuracy": sums["held_right"] / sums["held"],
+            "lr": sums["lr"],
+            "seconds": time.perf_counter() - self._started,
+        }
+        if not isfinite(row["validation_loss"]):
+            raise TrainingError(
+                f"{self._name}: the validation loss is {row['validation_loss']} in epoch {row['epoch']}; "
+                "the last good epoch is kept; lower the learning rate or train in precision 32"
+            )
+        return row
+
+
+def optimiser(model: nn.Module, settings: Settings, *, fused: bool) -> torch.optim.Optimizer:
+    """The optimiser of some settings; Adam and RMSprop with the constants of the published study's framework."""
+    weights = [p for p in model.parameters() if p.requires_grad]
+    common: dict[str, Any] = {"lr": settings.lr, "weight_decay": settings.weight_decay}
+    if settings.optimiser == "adamw":
+        return torch.optim.AdamW(weights, **common, fused=fused)
+    if settings.optimiser == "adam":
+        return torch.optim.Adam(weights, **common, eps=1e-7, fused=fused)
+    if settings.optimiser == "rmsprop":
+        return torch.optim.RMSprop(weights, **common, alpha=0.9, eps=1e-7)
+    return torch.optim.SGD(weights, **common, momentum=0.9)
+
+
+class Keeper(lightning.Callback):
+    """After every epoch: the log, the weights of the best epoch, and a checkpoint to go on from."""
+
+    state_key = "xfer"
+
+    def __init__(
+        self, progress: Progress, settings: Settings, files: "Files | None", facts: dict[str, Any]
+    ) -> None:
+        self.progress, self._settings, self._files, self._facts = progress, settings, files, facts
+        self.best: dict[str, Tensor] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values, readable without unpickling code."""
+        return vars(self.progress).copy()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """What `state_dict` gave."""
+        self.progress = Progress(**state_dict)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Choose, write, stop."""
+        assert isinstance(pl_module, Module)
+        better = self.progress.enter(pl_module.row())
+        if better and self._files:
+            told = self._facts | {k: self.progress.best[k] for k in ("epoch", "validation_accuracy")}
+            write_weights(self._files.best, pl_module.model.state_dict(), told)
+        elif better:
+            self.best = {k: v.detach().to("cpu", copy=True) for k, v in pl_module.model.state_dict().items()}
+        if self._files:
+            log = pd.DataFrame(self.progress.rows)
+            put(self._files.log, lambda aside: log.to_csv(aside, index=False))
+            trainer.save_checkpoint(self._files.checkpoint)
+        trainer.should_stop = self.progress.finished(self._settings)
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where a training keeps itself; the last two are gone when it is finished."""
+
+    weights: Path
+    log: Path
+    best: Path
+    checkpoint: Path
+
+    @classmethod
+    def of(cls, folder: Path, name: str) -> "Files":
+        """The files of one network in a folder."""
+        return cls(
+            folder / f"{name}.safetensors",
+            folder / f"{name}.csv",
+            folder / f"{name}.best.safetensors",
+            folder / f"{name}.ckpt",
+        )
+
+
+class _Whole(CheckpointIO):
+    """Checkpoints are written aside and renamed, and read without running code from them."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        put(Path(path), lambda aside: torch.save(checkpoint, aside))
+
+    def load_checkpoint(
+        self, path: Any, map_location: Any = None, weights_only: bool | None = True
+    ) -> dict[str, Any]:
+        loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        return loaded
+
+    def remove_checkpoint(self, path: Any) -> None:
+        Path(path).unlink(missing_ok=True)
+
+
+def saved(path: Path, key: str) -> Progress | None:
+    """What a checkpoint knows; None where there is none, it is damaged, or it is of another training."""
+    if not path.is_file():
+        return None
+    try:
+        held = torch.load(path, map_location="cpu", weights_only=True, mmap=True)["callbacks"][
+            Keeper.state_key
+        ]
+    except Exception:
+        return None
+    return Progress(**held) if held.get("key") == key else None
+
+
+def run(
+    module: Module,
+    keeper: Keeper,
+    batches: tuple[Batches, Batches],
+    settings: Settings,
+    precision: str,
+    device: torch.device,
+    checkpoint: Path | None,
+) -> None:
+    """Train until the epochs or the patience are used up, from a checkpoint where one is given."""
+    with _quiet(), _repeatable(settings, device):
+        module.model.train()
+        trainer = lightning.Trainer(
+            accelerator={"cuda": "gpu"}.get(device.type, device.type),
+            devices=[device.index or 0] if device.type == "cuda" else 1,
+            precision="bf16-mixed" if precision == "bf16" else "32-true",
+            max_epochs=settings.epochs,
+            callbacks=[keeper],
+            plugins=[LightningEnvironment(), _Whole()],
+            num_sanity_val_steps=0,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            benchmark=False,
+        )
+        handler = signal.getsignal(signal.SIGINT)
+        try:
+            trainer.fit(module, *batches, ckpt_path=checkpoint, weights_only=True)
+        except SystemExit as end:
+            if not isinstance(end.__context__, KeyboardInterrupt):
+                raise
+            signal.signal(signal.SIGINT, handler)
+            raise KeyboardInterrupt from None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", _DEPRECATED, FutureWarning)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextmanager
+def _repeatable(settings: Settings, device: torch.device) -> Iterator[None]:
+    """Threads, algorithms and the global generators as the settings want them, and back."""
+    threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    memory: Any = torch.utils.deterministic
+    fill = memory.fill_uninitialized_memory
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        try:
+            torch.set_num_threads(settings.threads or threads)
+            torch.use_deterministic_algorithms(device.type == "cpu")
+            memory.fill_uninitialized_memory = False
+            yield
+        finally:
+            torch.set_num_threads(threads)
+            torch.use_deterministic_algorithms(strict)
+            memory.fill_uninitialized_memory = fill
