@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from xfer.cli import data, masks, metrics, studies
+from xfer.cli import data, masks, metrics, models, studies
 from xfer.errors import InputError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -16,6 +16,7 @@ app.add_typer(data.landmarks_app)
 app.add_typer(data.assets_app, name="assets")
 app.add_typer(masks.app, name="masks")
 app.add_typer(metrics.app, name="metrics")
+app.add_typer(models.app, name="models")
 
 # typer keeps its own copy of click; this is the public way to that copy's exception
 _UsageError: Any = typer.BadParameter.__mro__[1]
