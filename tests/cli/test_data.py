@@ -124,7 +124,7 @@ def test_a_signal_says_what_to_do_and_the_same_line_finishes(tmp_path: Path) -> 
         "d",
     ]
     with subprocess.Popen(line, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as program:
-        while not list(tmp_path.glob("d.part/*.png")):
+        while not list(tmp_path.glob(".d.part/*.png")):
             time.sleep(0.05)
         program.send_signal(signal.SIGINT)
         err = program.communicate()[1]

@@ -81,7 +81,7 @@ def write(dataset: Dataset, folder: Path, progress: Callable[[], None] | None = 
     The landmarks (x0, y0, ... in px, the first pixel's centre at (0, 0)) are of the form that the landmarker
     ``points:FILE`` reads.
 
-    They are drawn into ``FOLDER.part``, which gets its name when it is whole; what is there is drawn anew, so an
+    They are drawn into the hidden ``.FOLDER.part``, which gets its name when it is whole; what is there is drawn anew, so an
     interrupted call may be repeated.
 
     Raises
@@ -91,7 +91,7 @@ def write(dataset: Dataset, folder: Path, progress: Callable[[], None] | None = 
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: is there already; give a new folder with --out")
-    part = folder.with_name(f"{folder.name}.part")
+    part = folder.with_name(f".{folder.name}.part")
     try:
         part.mkdir(parents=True, exist_ok=True)
     except OSError as error:
