@@ -81,8 +81,8 @@ def write(dataset: Dataset, folder: Path, progress: Callable[[], None] | None = 
     The landmarks (x0, y0, ... in px, the first pixel's centre at (0, 0)) are of the form that the landmarker
     ``points:FILE`` reads.
 
-    They are drawn into the hidden ``.FOLDER.part``, which gets its name when it is whole; what is there is drawn anew, so an
-    interrupted call may be repeated.
+    They are drawn into the hidden ``.FOLDER.part``, which gets its name when it is whole; what is there is drawn anew,
+    so an interrupted call may be repeated.
 
     Raises
     ------
