@@ -90,9 +90,9 @@ def main() -> None:
     lines = [
         "# Scoring and reporting",
         "",
-        f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}. "
-        "Seconds after import. Asked: every metric on 72 maps in 8 s and on 360 in 30 s, report.html for 72 maps in 15 s "
-        "and under 10 MB.",
+        f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, load "
+        f"{os.getloadavg()[0]:.1f}. Seconds after import. Asked: every metric on 72 maps in 8 s and on 360 in 30 s, "
+        "report.html for 72 maps in 15 s and under 10 MB.",
         "",
         "| what | seconds | peak MB |",
         "|---|---|---|",
