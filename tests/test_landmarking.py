@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,7 @@ def test_every_picture_has_a_row(folder: Path, log: list[str]) -> None:
     assert list(reasons[reasons == ""].index) == ["c.png", "a/1.png", "b/2.png"]
     assert reasons["empty.jpg"] == "is an empty file"
     assert reasons["letter.jpg"] == "is not a picture of a format that is read"
-    assert reasons["link.png"] == "lies outside the data folder (read with allow_outside)"
+    assert reasons["link.png"] == "lies outside the data folder (read with --allow-outside)"
     assert reasons["loop"] == "is a link to a folder, which is not followed"
     assert "truncated" in reasons["whole.png"]
     np.testing.assert_array_equal(
@@ -181,6 +182,30 @@ def test_what_is_finished_is_saved(folder: Path, log: list[str], monkeypatch: py
     assert len(saved[-1]) == 7
     pd.testing.assert_frame_equal(saved[-1], table.iloc[:7])
     assert log[-1] == "closed"
+
+
+def test_an_interruption_keeps_what_an_earlier_run_found(
+    folder: Path, log: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = landmarking.landmark_folder(folder, "scripted")
+    monkeypatch.setattr(landmarking, "SAVE_EVERY", 2)
+    saved: list[pd.DataFrame] = []
+
+    def stop_at_third(what: str, steps: int) -> Callable[[], None]:
+        reached = []
+
+        def advance() -> None:
+            reached.append(1)
+            if len(reached) == 3:
+                raise KeyboardInterrupt
+
+        return advance
+
+    with pytest.raises(KeyboardInterrupt):
+        landmarking.landmark_folder(folder, "scripted", done=whole, save=saved.append, progress=stop_at_third)
+    assert len(saved) == 2
+    for part in saved:
+        pd.testing.assert_frame_equal(part, whole)
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path: Path, log: list[str]) -> None:

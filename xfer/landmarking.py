@@ -124,16 +124,22 @@ def _landmark(
     workers = max(1, min(8, os.cpu_count() or 1, len(faces)) if workers is None else workers)
     advance = progress("landmarks", len(faces)) if progress else lambda: None
     rows: list[Row] = []
+    known = _known(done)
     try:
-        for row in _rows(faces, landmarker, workers, _known(done)):
+        for row in _rows(faces, landmarker, workers, known):
             rows.append(row)
             advance()
             if save and len(rows) % SAVE_EVERY == 0:
-                save(_table(rows))
+                save(_table([*rows, *_ahead(faces, rows, known)]))
     finally:
         if save and rows:
-            save(_table(rows))
+            save(_table([*rows, *_ahead(faces, rows, known)]))
     return _table(rows)
+
+
+def _ahead(faces: Sequence[FaceSample | Dropped], rows: Sequence[Row], known: Mapping[str, Row]) -> Iterator[Row]:
+    """What an earlier table knows of the faces that this run has not reached, so that an interruption loses none."""
+    return (known[face.id] for face in faces[len(rows) :] if face.id in known)
 
 
 def _rows(

@@ -1,5 +1,9 @@
 """``xfer data``, ``landmarks`` and ``assets`` as a user meets them."""
 
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,3 +106,41 @@ def test_render_overwrites_nothing(drawn: Path, run: Run, refused: Check) -> Non
     before = {p.name: p.stat().st_mtime_ns for p in drawn.iterdir()}
     refused(run("data", "render", "synthetic", "--out", drawn), "drawn: is there already; give a new folder with --out")
     assert before == {p.name: p.stat().st_mtime_ns for p in drawn.iterdir()}
+
+
+def test_a_signal_says_what_to_do_and_the_same_line_finishes(tmp_path: Path) -> None:
+    line = [
+        sys.executable,
+        "-m",
+        "xfer",
+        "data",
+        "render",
+        "synthetic",
+        "--faces",
+        "400",
+        "--size",
+        "224",
+        "--out",
+        "d",
+    ]
+    with subprocess.Popen(line, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as program:
+        while not list(tmp_path.glob(".d.part/*.png")):
+            time.sleep(0.05)
+        program.send_signal(signal.SIGINT)
+        err = program.communicate()[1]
+    assert program.returncode == 130
+    assert err == "xfer: interrupted; what is finished is kept, the same line continues\n"
+    assert not (tmp_path / "d").exists()
+    line[line.index("400")] = "8"
+    assert subprocess.run(line, cwd=tmp_path, check=False, capture_output=True).returncode == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["d"]
+    assert len(list((tmp_path / "d").iterdir())) == 8 + 2
+
+
+def test_landmarks_are_parquet(drawn: Path, run: Run, refused: Check) -> None:
+    refused(run("landmarks", drawn, "--out", "x.csv"), "x.csv: landmarks are written as parquet")
+
+
+def test_the_page_is_refused_a_place_before_any_work(drawn: Path, run: Run, refused: Check) -> None:
+    result = run("data", "check", f"csv:{drawn / 'labels.csv'}", "--out", "nowhere/x.html")
+    refused(result, "nowhere/x.html: give a file in a folder that exists")

@@ -55,7 +55,7 @@ def test_rows_that_cannot_be_used(tables, picture):
     assert dataset.dropped == (
         ("0/x.jpg", "no such file"),
         ("1/1.jpg", "label '11' is none of its expressions"),
-        ("../../secret.jpg", "lies outside the data folder (read with allow_outside)"),
+        ("../../secret.jpg", "lies outside the data folder (read with --allow-outside)"),
     )
 
 

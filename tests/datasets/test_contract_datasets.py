@@ -189,7 +189,7 @@ def test_pictures_outside_are_not_read(name, tree, picture):
     inside.symlink_to(outside)
     dataset = opened(name, tree)
     assert inside not in {s.source for s in dataset.samples}
-    assert "lies outside the data folder (read with allow_outside)" in {d.reason for d in dataset.dropped}
+    assert "lies outside the data folder (read with --allow-outside)" in {d.reason for d in dataset.dropped}
     assert inside in {s.source for s in opened(name, tree, allow_outside=True).samples}
 
 

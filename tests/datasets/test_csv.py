@@ -70,14 +70,14 @@ def test_rows_that_cannot_be_used_are_listed_and_the_rest_goes_on(folder):
         "../secret.jpg,fear\n"
         "../data/../secret.jpg,fear\n",
     )
-    outside = "lies outside the data folder (read with allow_outside)"
+    outside = "lies outside the data folder (read with --allow-outside)"
     assert [s.id for s in dataset.samples] == ["a.jpg"]
     assert dataset.dropped == (
         ("b.jpg", "label 'hapy' is not an expression (did you mean 'happy'?)"),
         ("c.jpg", "label \"=cmd()|' /C calc'!A0\" is not an expression"),
         ("missing.jpg", "no such file"),
         ("line 6", "names no file"),
-        ("a.jpg", "is listed a second time"),
+        ("a.jpg", "is listed a second time, with expression 'anger' after 'fear'"),
         ("d.jpg", "split 'fold3' is none of train, test, validation"),
         ("e.jpg", "time 'soon' is not a number of seconds"),
         ("../secret.jpg", outside),
@@ -94,7 +94,7 @@ def test_paths_stay_in_the_folder(folder):
     text = "file,expression\n" + "".join(f"{file},fear\n" for file in files)
     dataset = opened(folder, text)
     assert [s.id for s in dataset.samples] == ["a.jpg", "b.jpg"]
-    assert {d.reason for d in dataset.dropped} == {"lies outside the data folder (read with allow_outside)"}
+    assert {d.reason for d in dataset.dropped} == {"lies outside the data folder (read with --allow-outside)"}
     assert [s.id for s in opened(folder, text, allow_outside=True).samples] == [
         "a.jpg", "link.jpg", "way/secret.jpg", "../secret.jpg", "b.jpg",
     ]  # fmt: skip
@@ -102,7 +102,7 @@ def test_paths_stay_in_the_folder(folder):
 
 def test_nothing_left(folder):
     assert failure(folder, "file,expression\nx.jpg,fear\ny.jpg,fear\na.jpg,grumpy\n") == (
-        "csv:data/faces.csv: no face is left: 2 faces left out: no such file; "
+        "csv:data/faces.csv: no face is left: x.jpg, y.jpg left out: no such file; "
         "a.jpg left out: label 'grumpy' is not an expression"
     )
 

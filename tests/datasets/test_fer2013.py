@@ -140,7 +140,7 @@ def test_ferplus_with_pictures(tmp_path, picture):
     assert dataset.dropped == (
         ("fer0000001.png", "no such file"),
         ("../secret.png", "no such file"),
-        ("../../secret.png", "lies outside the data folder (read with allow_outside)"),
+        ("../../secret.png", "lies outside the data folder (read with --allow-outside)"),
     )
 
 

@@ -64,7 +64,7 @@ def test_nothing_is_lost(tmp_path, picture):
         "notes.txt": "is not named as a picture (.txt)",
     }
     losses = dataset.summary()[4:]
-    assert losses[0] == "2 faces left out: folder 'misc' is not an expression"
+    assert losses[0] == "misc/c.jpg, misc/d.jpg left out: folder 'misc' is not an expression"
     assert "angr/b.jpg left out: folder 'angr' is not an expression (did you mean 'angry'?)" in losses
 
 
@@ -88,7 +88,7 @@ def test_links_do_not_lead_out(tmp_path, picture):
     (root / "loop").symlink_to(".")
     dataset = datasets.open(f"folder:{root}")
     assert [s.id for s in dataset.samples] == ["angry/a.jpg", "angry/in.jpg"]
-    outside = "lies outside the data folder (read with allow_outside)"
+    outside = "lies outside the data folder (read with --allow-outside)"
     folder_link = "is a link to a folder, which is not followed"
     assert set(dataset.dropped) == {
         Dropped("angry/out.jpg", outside),

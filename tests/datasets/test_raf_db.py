@@ -49,7 +49,7 @@ def test_lines_that_say_nothing(tmp_path, picture):
         ("test_0002.jpg", "label 'x' is none of its expressions"),
         ("train_00003.jpg", "label '0' is none of its expressions"),
         ("alone", "no such file"),
-        ("../../../secret.jpg", "lies outside the data folder (read with allow_outside)"),
+        ("../../../secret.jpg", "lies outside the data folder (read with --allow-outside)"),
     )
 
 

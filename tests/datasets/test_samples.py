@@ -37,7 +37,7 @@ def test_selection_names_what_it_drops():
     assert dataset.summary() == [
         "drawn: 9 faces of 9 subjects",
         "anger 4, neutral 5",
-        "2 faces left out: fear, fewer than 3 faces",
+        "005, 006 left out: fear, fewer than 3 faces",
         "011 left out: without an expression",
         "012 left out: disgust, not asked for",
     ]
@@ -56,7 +56,9 @@ def test_selection_that_cannot_be():
         dataset.select(["contempt", "anger", "fear"])
     with pytest.raises(InputError, match=r"'expression' must be one of .*; got 'angr' \(did you mean 'anger'\?\)"):
         dataset.select(["angr"])
-    told = "drawn: no face is left: 5 faces left out: neutral, fewer than 9 faces; 2 faces left out: fear, fewer than 9"
+    told = (
+        "drawn: no face is left: 000, 001, 002, 003, 004 left out: neutral, fewer than 9 faces; 005, 006 left out: fear"
+    )
     with pytest.raises(InputError, match=re.escape(told)):
         dataset.select(min_faces=9)
 

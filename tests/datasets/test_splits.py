@@ -174,3 +174,13 @@ def test_folds_are_as_level_as_scikit_learn_s(seed):
     for i, (_, test) in enumerate(splitter.split(names, names, [s for s, _, _ in rows])):
         theirs[test] = i
     assert imbalance(rows, folds(cohort(rows), 5, seed), 5) <= imbalance(rows, theirs, 5)
+
+
+def test_published_parts_that_share_people_are_kept_and_said() -> None:
+    samples = [
+        FaceSample(str(i), partial(np.zeros, (20, 20, 3), np.uint8), "fear", f"s{i % 4}", part)
+        for i, part in enumerate(["train"] * 8 + ["test"] * 4 + ["validation"] * 4)
+    ]
+    kept = split(Dataset("drawn", tuple(samples)))
+    assert [s.split for s in kept.samples] == [s.split for s in samples]
+    assert kept.notes == ("4 subjects lie in several published splits (s0, s1, s2, ...): test scores are too good",)

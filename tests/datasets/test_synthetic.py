@@ -124,9 +124,9 @@ class TestLandmarks:
         turned = landmarks(replace(STILL, roll=90.0), SIZE) - middle
         np.testing.assert_allclose(turned, np.stack([-upright[:, 1], upright[:, 0]], axis=1), atol=1e-9)
 
-    @pytest.mark.parametrize(("turn", "axis"), [("yaw", 0), ("pitch", 1)])
-    def test_the_nose_leads_a_turn(self, turn: str, axis: int) -> None:
-        path = landmarks(replace(STILL, **{turn: 15.0}), SIZE) - landmarks(STILL, SIZE)
+    @pytest.mark.parametrize(("turn", "axis", "degrees"), [("yaw", 0, 15.0), ("pitch", 1, -15.0)])
+    def test_the_nose_leads_a_turn(self, turn: str, axis: int, degrees: float) -> None:
+        path = landmarks(replace(STILL, **{turn: degrees}), SIZE) - landmarks(STILL, SIZE)
         assert path[30, axis] > 3
         assert path[30, axis] > path[[36, 39, 42, 45], axis].max()
 

@@ -39,9 +39,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         if message := error.format_message():  # a bare command prints its help instead
             print(f"xfer: {_one_line(message)}", file=sys.stderr)
     except (KeyboardInterrupt, typer.Abort):
-        print("xfer: interrupted; what is finished is kept, the same line continues", file=sys.stderr)
         code = 130
     except OSError as error:
         print(f"xfer: {_one_line(error)}", file=sys.stderr)
         code = 1
+    if code == 130:
+        print("xfer: interrupted; what is finished is kept, the same line continues", file=sys.stderr)
     sys.exit(code)

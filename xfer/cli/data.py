@@ -13,6 +13,7 @@ app = typer.Typer(no_args_is_help=True, help="Faces: list, check, render.")
 landmarks_app = typer.Typer()
 assets_app = typer.Typer(no_args_is_help=True, help="Third-party files: list, get, verify.")
 
+AllowOutside = Annotated[bool, typer.Option("--allow-outside", help="Follow links and paths out of the data folder.")]
 Data = Annotated[str, typer.Argument(help="synthetic, folder:DIR, csv:FILE, or NAME:DIR ('xfer data list').")]
 
 
@@ -33,6 +34,7 @@ def check(
     landmarker: Annotated[str, typer.Option(help="mediapipe, points[:FILE] or onnx:FILE.")] = "mediapipe",
     landmarks: Annotated[Path | None, typer.Option(help="A table that 'xfer landmarks' wrote.")] = None,
     masks: Annotated[str, typer.Option(help="The mask source outlined on the mean faces.")] = "ekman",
+    allow_outside: AllowOutside = False,
     out: Annotated[Path | None, typer.Option(help="The page; NAME-check.html here by default.")] = None,
 ) -> None:
     """Look at a data set: one HTML page of counts, sizes, poses, duplicates, disagreement and mean faces."""
@@ -41,16 +43,19 @@ def check(
     from xfer.study.folder import slug, write_whole
 
     kept = expressions.split(",") if expressions else None
-    dataset = datasets.open(data, kept, min_faces, unlabelled=kept is None)
+    outside = {"allow_outside": True} if allow_outside else {}
+    dataset = datasets.open(data, kept, min_faces, unlabelled=kept is None, **outside)
     table = None if landmarks is None else landmarking.read(landmarks)
-    with progress() as stage:
-        found = inspection.inspect(dataset, table, landmarker, masks=masks, progress=stage)
     page = out or Path(f"{slug(dataset.name)}-check.html")
     _require_folder_of(page)
+    with progress() as stage:
+        found = inspection.inspect(dataset, table, landmarker, masks=masks, progress=stage)
     html = faces.build(found)
     write_whole(page, lambda path: path.write_text(html, encoding="utf-8"))
-    for line in dataset.summary():
-        print(line)
+    lost = found.faces.loc[found.faces["reason"] != "", "reason"]
+    print(*dataset.summary(), f"{len(lost)} of {len(found.faces)} faces have no landmarks", sep="\n")
+    for reason, n in lost.value_counts().items():
+        print(f"{n} faces: {reason}")
     print(page)
 
 
@@ -79,19 +84,24 @@ def landmarks(
     folder: Annotated[Path, typer.Argument(help="A folder of pictures.")],
     out: Annotated[Path, typer.Option(help="The table to write (.parquet); continued if it is there.")],
     landmarker: Annotated[str, typer.Option(help="mediapipe, points[:FILE] or onnx:FILE.")] = "mediapipe",
+    allow_outside: AllowOutside = False,
 ) -> None:
     """Find 68 landmarks, pose and confidence in every picture: one row each, or the reason there are none."""
     from xfer import landmarking
     from xfer.study.folder import write_whole
 
     _require_folder_of(out)
+    if out.suffix != ".parquet":
+        raise InputError(f"{out}: landmarks are written as parquet; give a name that ends in .parquet with --out")
 
     def save(table: Any) -> None:
         write_whole(out, lambda path: table.to_parquet(path, index=False))
 
     done = landmarking.read(out) if out.exists() else None
     with progress() as stage:
-        table = landmarking.landmark_folder(folder, landmarker, done=done, save=save, progress=stage)
+        table = landmarking.landmark_folder(
+            folder, landmarker, allow_outside=allow_outside, done=done, save=save, progress=stage
+        )
     for line in landmarking.summary(table):
         print(line)
     print(out)

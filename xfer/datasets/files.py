@@ -11,7 +11,7 @@ from xfer.errors import InputError
 PICTURES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm", ".jp2"))
 """The suffixes that a picture's name ends with."""
 
-OUTSIDE = "lies outside the data folder (read with allow_outside)"
+OUTSIDE = "lies outside the data folder (read with --allow-outside)"
 
 _SPLITS = {
     "train": "train", "training": "train", "train_set": "train",

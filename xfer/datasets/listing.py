@@ -24,7 +24,7 @@ class Listing:
     samples: list[FaceSample] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    _seen: set[str] = field(default_factory=set)
+    _seen: dict[str, FaceSample] = field(default_factory=dict)
     _alone: int = 0
 
     def drop(self, name: str, reason: str) -> None:
@@ -55,10 +55,10 @@ class Listing:
             self.drop(name, unknown_label(what, str(label)))
             return
         face = FaceSample(shown(name), source, expression, **facts)
-        if face.id in self._seen:
-            self.drop(name, "is listed a second time")
+        if (first := self._seen.get(face.id)) is not None:
+            self.drop(name, "is listed a second time" + _unlike(first, face))
             return
-        self._seen.add(face.id)
+        self._seen[face.id] = face
         self._alone += not face.subject
         self.samples.append(face if face.subject else replace(face, subject=face.id))
 
@@ -85,6 +85,16 @@ class Listing:
         dataset = Dataset(name, tuple(self.samples), tuple(self.dropped), tuple(notes))
         dataset.require_faces()
         return dataset
+
+
+def _unlike(first: FaceSample, again: FaceSample) -> str:
+    """How a second listing of a face contradicts the first.
+
+    >>> _unlike(FaceSample("a.jpg", Path("a.jpg"), split="train"), FaceSample("a.jpg", Path("a.jpg"), split="test"))
+    ", with split 'test' after 'train'"
+    """
+    told = ((name, getattr(first, name), getattr(again, name)) for name in ("split", "expression", "subject"))
+    return "".join(f", with {name} {now!r} after {then!r}" for name, then, now in told if now != then)
 
 
 def unknown_label(what: str, text: str) -> str:

@@ -18,6 +18,9 @@ from xfer.errors import InputError
 
 Image = NDArray[np.uint8]
 
+_NAMED = 5
+"""So many faces or fewer are named in a summary, more are counted; `Dataset.dropped` has them all."""
+
 _AHEAD = 4
 """Pictures decoded ahead of the reader, per thread."""
 
@@ -206,12 +209,11 @@ class Dataset:
         return [*lines, *self.notes, *self._losses()]
 
     def _losses(self) -> list[str]:
-        reasons = Counter(d.reason for d in self.dropped)
-        first = {d.reason: d.id for d in reversed(self.dropped)}
-        return [
-            f"{n} faces left out: {reason}" if n > 1 else f"{first[reason]} left out: {reason}"
-            for reason, n in reasons.most_common()
-        ]
+        lines = []
+        for reason, n in Counter(d.reason for d in self.dropped).most_common():
+            names = ", ".join(d.id for d in self.dropped if d.reason == reason) if n <= _NAMED else f"{n} faces"
+            lines.append(f"{names} left out: {reason}")
+        return lines
 
 
 def _unwanted(

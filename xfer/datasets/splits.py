@@ -1,7 +1,8 @@
-"""Training, validation and test sets and cross-validation folds that share no subject.
+"""Training, validation and test sets and cross-validation folds that share no subject, where the data leave a choice.
 
-Subjects are dealt whole, so that a network is never tested on a person it saw, and so that every part gets its share of
-each expression as far as whole subjects allow. The result depends on the faces and the seed only, not on their order.
+A split that was published with the data is kept even if it shares subjects; the result's notes say so. Subjects are
+dealt whole, so that a network is never tested on a person it saw, and so that every part gets its share of each
+expression as far as whole subjects allow. The result depends on the faces and the seed only, not on their order.
 """
 
 from collections.abc import Mapping
@@ -51,6 +52,15 @@ def folds(dataset: Dataset, k: int, seed: int = 0) -> NDArray[np.intp]:
     return _deal(dataset, np.full(k, 1 / k), seed)
 
 
+def _shared(dataset: Dataset) -> list[str]:
+    """The remark that published parts share subjects."""
+    shared = dataset.shared_subjects()
+    if not shared:
+        return []
+    names = ", ".join(list(shared)[:3]) + (", ..." if len(shared) > 3 else "")
+    return [f"{len(shared)} subjects lie in several published splits ({names}): test scores are too good"]
+
+
 def split(dataset: Dataset, fractions: Mapping[str, float] = FRACTIONS, seed: int = 0) -> Dataset:
     """Give every face a split; one that was published with the data is kept.
 
@@ -82,6 +92,8 @@ def split(dataset: Dataset, fractions: Mapping[str, float] = FRACTIONS, seed: in
             f"{dataset.name}: {without} of {len(dataset)} faces have no split; give it for all or for none"
         )
     missing = [name for name in _SPLITS if name in fractions and name not in published]
+    if shared := _shared(dataset):
+        dataset = replace(dataset, notes=(*dataset.notes, *shared))
     if not missing:
         return dataset
     if published and "train" not in published:

@@ -44,7 +44,7 @@ class Face:
     action_units : dict of str to float
         FACS codes to intensities in [0, 1]; what is absent is 0.
     yaw, pitch, roll : float
-        Degrees; positive turns to the viewer's right, down, and clockwise.
+        Degrees; positive turns to the viewer's right, up, and clockwise, as the landmarkers measure.
     scale : float
         Inter-ocular distance of a frontal mean face as a share of the picture's side.
     shift : tuple of float

@@ -134,7 +134,7 @@ def portrait(person: int, expression: str, units: dict[str, float], rng: np.rand
         expression=expression,
         action_units=units,
         yaw=float(turned[0]),
-        pitch=float(turned[1]),
+        pitch=-float(turned[1]),
         roll=float(turned[2]),
         scale=float(rng.uniform(*_SCALE)),
         shift=(float(rng.uniform(-_SHIFT, _SHIFT)), float(rng.uniform(-_SHIFT, _SHIFT))),

@@ -48,7 +48,7 @@ def _keep_lips_apart(points: Array) -> None:
 
 def turn(points: Array, face: Face) -> Array:
     """Yaw and pitch, then orthographic projection, without roll: (..., xyz) -> (..., 2) in IOD about the centre."""
-    yaw, pitch = np.radians(face.yaw), np.radians(face.pitch)
+    yaw, pitch = np.radians(face.yaw), -np.radians(face.pitch)
     x, y, z = np.moveaxis(points - _CENTRE, -1, 0)
     across = x * np.cos(yaw) + z * np.sin(yaw)
     depth = z * np.cos(yaw) - x * np.sin(yaw)

@@ -81,23 +81,34 @@ def write(dataset: Dataset, folder: Path, progress: Callable[[], None] | None = 
     The landmarks (x0, y0, ... in px, the first pixel's centre at (0, 0)) are of the form that the landmarker
     ``points:FILE`` reads.
 
+    They are drawn into the hidden ``.FOLDER.part``, which gets its name when it is whole; what is there is drawn anew,
+    so an interrupted call may be repeated.
+
     Raises
     ------
     InputError
-        If the folder is there and not empty.
+        If the folder is there and not empty, or cannot be written.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: is there already; give a new folder with --out")
-    folder.mkdir(parents=True, exist_ok=True)
+    part = folder.with_name(f".{folder.name}.part")
+    try:
+        part.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror}); give another --out") from None
     for sample in dataset.samples:
-        Image.fromarray(sample.load()).save(folder / sample.id)
+        Image.fromarray(sample.load()).save(part / sample.id)
         if progress:
             progress()
     labels = [{"file": s.id, "expression": s.expression, "subject": s.subject, **s.extra} for s in dataset.samples]
-    pd.DataFrame(labels).to_csv(folder / "labels.csv", index=False)
-    pd.DataFrame([_points(s, np.asarray(s.landmarks)) for s in dataset.samples]).to_csv(
-        folder / "landmarks.csv", index=False
-    )
+    pd.DataFrame(labels).to_csv(part / "labels.csv", index=False)
+    points = [_points(s, np.asarray(s.landmarks)) for s in dataset.samples]
+    pd.DataFrame(points).to_csv(part / "landmarks.csv", index=False)
+    for other in {p.name for p in part.iterdir()} - {s.id for s in dataset.samples} - {"labels.csv", "landmarks.csv"}:
+        (part / other).unlink()
+    if folder.exists():
+        folder.rmdir()
+    part.rename(folder)
 
 
 def _points(sample: FaceSample, points: np.ndarray) -> Mapping[str, object]:
