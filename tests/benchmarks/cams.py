@@ -90,9 +90,7 @@ def peer_maps(
         for name, peer in PEERS.items():
             if spent[0] > limit:
                 continue
-            with getattr(pytorch_grad_cam, peer)(
-                model=model, target_layers=[model.get_submodule(LAYER)]
-            ) as cam:
+            with getattr(pytorch_grad_cam, peer)(model=model, target_layers=[model.get_submodule(LAYER)]) as cam:
                 took, maps[name, target] = seconds(
                     lambda cam=cam, target=target: cam(images, [ClassifierOutputTarget(target)] * len(images))
                 )
@@ -101,9 +99,7 @@ def peer_maps(
     return spent / len(maps) * len(PEERS) * CLASSES, maps
 
 
-def largest_difference(
-    ours: dict[str, torch.Tensor], theirs: dict[tuple[str, int], np.ndarray]
-) -> tuple[float, int]:
+def largest_difference(ours: dict[str, torch.Tensor], theirs: dict[tuple[str, int], np.ndarray]) -> tuple[float, int]:
     """The largest difference of normalised maps, and how many were compared."""
     from pytorch_grad_cam.utils.image import scale_cam_image
 

@@ -52,9 +52,7 @@ def test_an_explainer_with_a_typo(untouched: nn.Module, images: torch.Tensor) ->
 
 
 @pytest.mark.parametrize("targets", [[0, 1, 2], [[0, 1]] * 3, np.zeros(5, int)])
-def test_targets_for_another_number_of_faces(
-    targets: Any, untouched: nn.Module, images: torch.Tensor
-) -> None:
+def test_targets_for_another_number_of_faces(targets: Any, untouched: nn.Module, images: torch.Tensor) -> None:
     rows = len(targets)
     with refused(
         f"'targets' has {rows} rows for 4 faces: give one class a face, (1, target) classes for every face, or 'all'"
@@ -92,17 +90,13 @@ def test_a_class_that_does_not_exist(wrong: int, small: nn.Module, images: torch
 
 
 def test_no_spatial_features(small: nn.Module, images: torch.Tensor) -> None:
-    with refused(
-        "layer 'head' has no spatial features: its output has the shape (4, 3); take an earlier layer"
-    ):
+    with refused("layer 'head' has no spatial features: its output has the shape (4, 3); take an earlier layer"):
         attribute(small, images, layer="head")
 
 
 def test_tokens_without_a_grid() -> None:
     model = nn.Sequential(nn.Flatten(2), nn.Linear(64, 8), nn.Flatten(), nn.Linear(24, 2))
-    with refused(
-        "layer '1' has no spatial features: its output has the shape (2, 3, 8); take an earlier layer"
-    ):
+    with refused("layer '1' has no spatial features: its output has the shape (2, 3, 8); take an earlier layer"):
         attribute(model, torch.rand(2, 3, 8, 8), layer="1")
 
 
@@ -117,13 +111,9 @@ def test_an_image_smaller_than_the_stride() -> None:
 
 
 def test_an_image_the_network_cannot_take(small: nn.Module) -> None:
-    with pytest.raises(
-        InputError, match=r"^the network cannot take images of 30 x 30 px: .*mat1 and mat2 shapes"
-    ):
+    with pytest.raises(InputError, match=r"^the network cannot take images of 30 x 30 px: .*mat1 and mat2 shapes"):
         attribute(small, torch.rand(2, 3, 30, 30), layer="second")
-    model = nn.Sequential(
-        nn.Conv2d(3, 4, 3), nn.MaxPool2d(4), nn.MaxPool2d(4), nn.Flatten(), nn.LazyLinear(2)
-    )
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.MaxPool2d(4), nn.MaxPool2d(4), nn.Flatten(), nn.LazyLinear(2))
     model(torch.rand(1, 3, 40, 40))
     with pytest.raises(InputError, match=r"^the network cannot take images of 10 x 10 px: .*too small$"):
         attribute(model, torch.rand(2, 3, 10, 10), layer="0")
@@ -135,9 +125,7 @@ def test_an_image_the_network_cannot_take(small: nn.Module) -> None:
 def test_weights_that_are_not_finite(value: float, untouched: nn.Module, images: torch.Tensor) -> None:
     untouched.norm.running_var[2] = value
     untouched.head.bias.data[0] = -value
-    with refused(
-        "Small: 1 of 3 values of 'head.bias' are not finite: its training diverged or the file is damaged"
-    ):
+    with refused("Small: 1 of 3 values of 'head.bias' are not finite: its training diverged or the file is damaged"):
         attribute(untouched, images, layer="second")
 
 
@@ -150,13 +138,9 @@ def test_large_finite_weights_are_accepted(small: nn.Module, images: torch.Tenso
 
 
 def test_images_that_are_none(untouched: nn.Module, images: torch.Tensor) -> None:
-    with refused(
-        "'images' must be a floating tensor (face, channel, y, x); got torch.uint8 of shape (4, 3, 12, 10)"
-    ):
+    with refused("'images' must be a floating tensor (face, channel, y, x); got torch.uint8 of shape (4, 3, 12, 10)"):
         attribute(untouched, images.byte(), layer="second")
-    with refused(
-        "'images' must be a floating tensor (face, channel, y, x); got torch.float64 of shape (3, 12, 10)"
-    ):
+    with refused("'images' must be a floating tensor (face, channel, y, x); got torch.float64 of shape (3, 12, 10)"):
         attribute(untouched, images[0], layer="second")
     with refused("'images' must be a tensor (face, channel, y, x); got str"):
         attribute(untouched, "face.png", layer="second")
@@ -172,9 +156,7 @@ def test_a_batch_size_of_zero(untouched: nn.Module, images: torch.Tensor) -> Non
         attribute(untouched, images, layer="second", batch_size=0)
     with refused("'layers' is empty: name a module, or give 'auto'"):
         trace(untouched, images, layers=())
-    with pytest.raises(
-        InputError, match=r"^'explainers' is empty: give 'all' or some of element_wise_grad_cam, "
-    ):
+    with pytest.raises(InputError, match=r"^'explainers' is empty: give 'all' or some of element_wise_grad_cam, "):
         attribute(untouched, images, [], layer="second")
 
 

@@ -89,9 +89,7 @@ def test_a_head_that_averages_makes_three_methods_the_same() -> None:
     maps = attribute(model, torch.randn(2, 3, 9, 9, dtype=torch.float64), layer="1")
     weights = model[4].weight.detach()
     with torch.no_grad():
-        plain_cam = torch.einsum(
-            "tk,nkyx->ntyx", weights, model[:2](torch.randn(0, 3, 9, 9, dtype=torch.float64))
-        )
+        plain_cam = torch.einsum("tk,nkyx->ntyx", weights, model[:2](torch.randn(0, 3, 9, 9, dtype=torch.float64)))
     assert plain_cam.shape == (0, 4, 7, 7)
     torch.testing.assert_close(maps["grad_cam"], maps["hires_cam"], rtol=1e-10, atol=1e-14)
     torch.testing.assert_close(maps["layer_cam"], maps["element_wise_grad_cam"], rtol=1e-10, atol=1e-14)
@@ -99,9 +97,7 @@ def test_a_head_that_averages_makes_three_methods_the_same() -> None:
 
 def test_hires_cam_sums_to_the_logit_of_a_linear_tail() -> None:
     torch.manual_seed(1)
-    model = nn.Sequential(
-        nn.Conv2d(3, 5, 3), nn.Tanh(), nn.Flatten(), nn.Linear(5 * 36, 4, bias=False)
-    ).double()
+    model = nn.Sequential(nn.Conv2d(3, 5, 3), nn.Tanh(), nn.Flatten(), nn.Linear(5 * 36, 4, bias=False)).double()
     images = torch.randn(3, 3, 8, 8, dtype=torch.float64)
     maps = attribute(model, images, "hires_cam", layer="1")["hires_cam"]
     torch.testing.assert_close(maps.sum((-2, -1)), model(images).detach(), rtol=1e-10, atol=1e-13)
@@ -110,11 +106,7 @@ def test_hires_cam_sums_to_the_logit_of_a_linear_tail() -> None:
 def test_signs_follow_the_evidence() -> None:
     """Two cells, one channel: the first speaks for class 0, the second against it."""
     tap = Tap(torch.tensor([[[[[2.0, 3.0]]]]]), torch.tensor([[[[[1.0, -1.0]]]]]))
-    values = {
-        name: explainer(tap).flatten().tolist()
-        for name, explainer in EXPLAINERS.items()
-        if name in DEFINITIONS
-    }
+    values = {name: explainer(tap).flatten().tolist() for name, explainer in EXPLAINERS.items() if name in DEFINITIONS}
     assert values["hires_cam"] == [2.0, -3.0]
     assert values["grad_cam"] == [0.0, 0.0]
     assert values["layer_cam"] == [2.0, 0.0]

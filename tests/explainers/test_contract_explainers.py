@@ -80,17 +80,13 @@ def test_batches_change_nothing(explainer: Explainer, small: nn.Module, images: 
     torch.testing.assert_close(singly, whole, rtol=1e-10, atol=1e-14)
 
 
-def test_asking_for_a_class_gives_its_column(
-    explainer: Explainer, small: nn.Module, images: torch.Tensor
-) -> None:
+def test_asking_for_a_class_gives_its_column(explainer: Explainer, small: nn.Module, images: torch.Tensor) -> None:
     every = attribute(small, images, explainer.name, layer="second")[explainer.name]
     own = attribute(small, images, explainer.name, [2, 0, 1, 2], layer="second")[explainer.name]
     torch.testing.assert_close(own[:, 0], every[range(4), [2, 0, 1, 2]], rtol=1e-10, atol=1e-14)
 
 
-def test_methods_do_not_disturb_each_other(
-    explainer: Explainer, small: nn.Module, images: torch.Tensor
-) -> None:
+def test_methods_do_not_disturb_each_other(explainer: Explainer, small: nn.Module, images: torch.Tensor) -> None:
     together = attribute(small, images, "all", layer="second")
     assert list(together) == list(EXPLAINERS)
     alone = attribute(small, images, explainer.name, layer="second")[explainer.name]
@@ -100,9 +96,7 @@ def test_methods_do_not_disturb_each_other(
 def test_mirrored_features_give_mirrored_maps(explainer: Explainer) -> None:
     """A network without a sense of place sees a mirrored face as a mirrored map."""
     torch.manual_seed(2)
-    model = nn.Sequential(
-        nn.Conv2d(3, 6, 1), nn.Tanh(), nn.Conv2d(6, 6, 1), nn.GELU(), nn.AdaptiveAvgPool2d(1)
-    )
+    model = nn.Sequential(nn.Conv2d(3, 6, 1), nn.Tanh(), nn.Conv2d(6, 6, 1), nn.GELU(), nn.AdaptiveAvgPool2d(1))
     model = nn.Sequential(*model, nn.Flatten(), nn.Linear(6, 3)).double()
     images = torch.randn(2, 3, 6, 7, dtype=torch.float64)
     maps = attribute(model, images, explainer.name, layer="1")[explainer.name]

@@ -65,9 +65,7 @@ def test_photographs_are_scaled_and_normalised(small: nn.Module, rng: np.random.
     mean, std = [0.5, 0.4, 0.3], [0.2, 0.25, 0.3]
     maps = xfer.explain(small, photographs, "grad_cam", layer="second", mean=mean, std=std, batch_size=2)
     tensor = torch.from_numpy((np.stack(photographs) / 255 - mean) / std).permute(0, 3, 1, 2)
-    np.testing.assert_allclose(
-        maps, xfer.explain(small, tensor, "grad_cam", layer="second"), rtol=1e-4, atol=1e-6
-    )
+    np.testing.assert_allclose(maps, xfer.explain(small, tensor, "grad_cam", layer="second"), rtol=1e-4, atol=1e-6)
     floats = [photograph / 255 for photograph in photographs]
     again = xfer.explain(small, floats, "grad_cam", layer="second", mean=mean, std=std)
     np.testing.assert_allclose(again, maps, rtol=1e-4, atol=1e-6)

@@ -52,9 +52,7 @@ def test_the_small_network(layer: str, small: nn.Module, images: torch.Tensor) -
     assert compare(small, images, layer, classes=3) > 40
 
 
-@pytest.mark.parametrize(
-    ("name", "layer"), [("resnet18", "layer4"), ("resnet18", "layer3"), ("resnet50", "layer4")]
-)
+@pytest.mark.parametrize(("name", "layer"), [("resnet18", "layer4"), ("resnet18", "layer3"), ("resnet50", "layer4")])
 def test_residual_networks(name: str, layer: str) -> None:
     torchvision = pytest.importorskip("torchvision")
     torch.manual_seed(0)

@@ -38,9 +38,7 @@ def test_a_token_grid_has_the_images_proportions(rows: int, columns: int, patch:
         (1 + 14 * 12, (224, 192), (14, 12), 1),
     ],
 )
-def test_prefix_tokens_are_found(
-    tokens: int, size: tuple[int, int], grid: tuple[int, int], prefix: int
-) -> None:
+def test_prefix_tokens_are_found(tokens: int, size: tuple[int, int], grid: tuple[int, int], prefix: int) -> None:
     assert layout((8, tokens, 384), ANY, size) == Layout("tokens", grid, prefix)
 
 
@@ -56,9 +54,7 @@ def test_prefix_tokens_are_found(
         ((8, 9, 7, 64), (275, 224), Layout("map_last", (9, 7))),
     ],
 )
-def test_channels_are_told_from_cells(
-    shape: tuple[int, ...], size: tuple[int, int], expected: Layout
-) -> None:
+def test_channels_are_told_from_cells(shape: tuple[int, ...], size: tuple[int, int], expected: Layout) -> None:
     assert layout(shape, ANY, size) == expected
 
 
@@ -87,9 +83,7 @@ def test_the_heatmap_layer_is_found(name: str, size: int) -> None:
     assert seen.maps[found.name]["grad_cam"].shape == (2, 3, *found.grid)
     by_name = attribute(model, images, "grad_cam", layer=found.name)["grad_cam"]
     assert torch.equal(seen.maps[found.name]["grad_cam"], by_name)
-    with pytest.raises(
-        InputError, match=f"square images only; these are 64 x {size // 2} px: name a module$"
-    ):
+    with pytest.raises(InputError, match=f"square images only; these are 64 x {size // 2} px: name a module$"):
         attribute(model, torch.rand(1, 3, 64, size // 2))
 
 
@@ -122,9 +116,7 @@ def test_networks_of_timm(name: str, layer: str, size: tuple[int, int], grid: tu
     assert maps.shape == (2, 3, *grid)
 
     kept = []
-    model.eval().get_submodule(layer).register_forward_hook(
-        lambda module, inputs, output: kept.append(output)
-    )
+    model.eval().get_submodule(layer).register_forward_hook(lambda module, inputs, output: kept.append(output))
     logits = model(images)
     kept[0].retain_grad()
     logits[1, 2].backward()

@@ -65,9 +65,7 @@ def test_an_in_place_layer_itself() -> None:
 
 
 @pytest.mark.parametrize("wrap", [torch.no_grad, torch.inference_mode, torch.enable_grad])
-def test_the_callers_gradient_mode_does_not_matter(
-    wrap: type, small: nn.Module, images: torch.Tensor
-) -> None:
+def test_the_callers_gradient_mode_does_not_matter(wrap: type, small: nn.Module, images: torch.Tensor) -> None:
     expected = attribute(small, images, layer="second")
     with wrap():
         maps = attribute(small, images.clone(), layer="second")

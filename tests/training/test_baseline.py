@@ -15,9 +15,7 @@ def test_logistic_against_scikit_learn(c: float, rng: np.random.Generator) -> No
     labels = (features @ rng.normal(size=(7, 3)) + 2 * rng.normal(size=(120, 3)) + [0, 1, -1]).argmax(1)
     reference = LogisticRegression(C=c, tol=1e-10, max_iter=10_000).fit(features, labels)
     weights = baseline.logistic(features, labels, 3, c)
-    np.testing.assert_allclose(
-        baseline.probabilities(features, weights), reference.predict_proba(features), atol=1e-4
-    )
+    np.testing.assert_allclose(baseline.probabilities(features, weights), reference.predict_proba(features), atol=1e-4)
     np.testing.assert_allclose(weights[:-1].T, reference.coef_, atol=1e-3)
 
 
@@ -35,8 +33,7 @@ def noisy_faces(rng: np.random.Generator) -> Dataset:
         half = picture[:16] if i % 2 else picture[16:]
         half += 10
     samples = [
-        FaceSample(f"{i}", lambda i=i: pictures[i], ("anger", "fear")[i % 2], f"{i}")
-        for i in range(len(pictures))
+        FaceSample(f"{i}", lambda i=i: pictures[i], ("anger", "fear")[i % 2], f"{i}") for i in range(len(pictures))
     ]
     return Dataset("noise", samples)
 

@@ -66,9 +66,7 @@ def dots(points: torch.Tensor, size: int) -> torch.Tensor:
     return torch.stack([torch.exp(-s / 8) for s in squares]).amax(0).expand(1, 3, size, size)
 
 
-@pytest.mark.parametrize(
-    "changes", [{"flip": True}, {"rotation": 30}, {"shift": 0.1}, {"flip": True, "rotation": 20}]
-)
+@pytest.mark.parametrize("changes", [{"flip": True}, {"rotation": 30}, {"shift": 0.1}, {"flip": True, "rotation": 20}])
 def test_landmarks_move_with_the_face(changes: dict) -> None:
     size, generator = 64, torch.Generator().manual_seed(1)
     centres = torch.tensor([[20.0, 25], [40, 30], [30, 44]])

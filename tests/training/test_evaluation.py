@@ -58,9 +58,7 @@ def test_evaluate(pixels: training.Pixels, network: Callable, settings: Settings
 def test_an_error_in_the_network_leaves_its_mode(pixels: training.Pixels, network: Callable) -> None:
     model = network()
     with pytest.raises(KeyError, match="not read"):
-        training.evaluate(
-            model, training.Pixels(**{**vars(pixels), "row": pixels.row * 0 - 1}), [0], Settings(size=32)
-        )
+        training.evaluate(model, training.Pixels(**{**vars(pixels), "row": pixels.row * 0 - 1}), [0], Settings(size=32))
     with pytest.raises(RuntimeError, match="expected input"):
         training.evaluate(torch.nn.Sequential(torch.nn.Conv2d(7, 1, 1)), pixels, [0], Settings(size=32))
     assert model.training

@@ -28,9 +28,7 @@ def test_loss_falls_and_the_planted_cue_is_learnt(network: Callable) -> None:
     assert fitted.accuracy > 0.6
 
 
-def test_log(
-    pixels: training.Pixels, parts: tuple, tmp_path: Path, settings: Settings, network: Callable
-) -> None:
+def test_log(pixels: training.Pixels, parts: tuple, tmp_path: Path, settings: Settings, network: Callable) -> None:
     fitted = training.fit(network(), pixels, *parts, settings, folder=tmp_path, name="tiny")
     written = pd.read_csv(tmp_path / "tiny.csv")
     assert tuple(written.columns) == fitting.LOG == tuple(fitted.log.columns)
@@ -98,9 +96,7 @@ def test_silence(
     assert capfd.readouterr() == ("", "")
 
 
-def test_progress_counts_batches(
-    pixels: training.Pixels, parts: tuple, settings: Settings, network: Callable
-) -> None:
+def test_progress_counts_batches(pixels: training.Pixels, parts: tuple, settings: Settings, network: Callable) -> None:
     told: list = []
     batches = -(-len(parts[0]) // 8)
 
@@ -204,18 +200,14 @@ def test_loss_nan_names_epoch_and_batch_and_keeps_the_last_good_epoch(
 
     batches = -(-len(parts[0]) // 8)
     where = f"epoch {6 // batches + 1}, batch {6 % batches + 1}"
-    with pytest.raises(
-        TrainingError, match=rf"^tiny: the loss is nan in {where}; the last good epoch is kept"
-    ):
+    with pytest.raises(TrainingError, match=rf"^tiny: the loss is nan in {where}; the last good epoch is kept"):
         training.fit(network(), pixels, *parts, settings, loss=breaking, name="tiny", folder=tmp_path)
     state, facts = training.read_weights(tmp_path / "tiny.best.safetensors")
     assert facts["epoch"] == 1
     assert all(torch.isfinite(t).all() for t in state.values())
 
 
-def test_validation_loss_nan(
-    pixels: training.Pixels, parts: tuple, settings: Settings, network: Callable
-) -> None:
+def test_validation_loss_nan(pixels: training.Pixels, parts: tuple, settings: Settings, network: Callable) -> None:
     class Odd(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -249,9 +241,7 @@ def test_out_of_memory_with_the_smallest_batch(
     def hungry(model: nn.Module, batch: training.Batch) -> torch.Tensor:
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
 
-    told = (
-        r"^network: out of memory with 4 faces of 32 px in a batch; use smaller faces or a smaller network$"
-    )
+    told = r"^network: out of memory with 4 faces of 32 px in a batch; use smaller faces or a smaller network$"
     with pytest.raises(TrainingError, match=told):
         training.fit(network(), pixels, *parts, settings, loss=hungry)
 
@@ -300,23 +290,15 @@ def test_bf16_trains_in_bf16(
     assert {t.dtype for n, t in fitted.state.items() if "tracked" not in n} == {torch.float32}
 
 
-def test_refusals(
-    pixels: training.Pixels, parts: tuple, faces: Dataset, settings: Settings, network: Callable
-) -> None:
+def test_refusals(pixels: training.Pixels, parts: tuple, faces: Dataset, settings: Settings, network: Callable) -> None:
     train, held = parts
-    with pytest.raises(
-        InputError, match=r"^network: subject '.+' is in the training and in the validation part$"
-    ):
+    with pytest.raises(InputError, match=r"^network: subject '.+' is in the training and in the validation part$"):
         training.fit(network(), pixels, train, [*held, train[0]], settings)
     with pytest.raises(InputError, match=r"^network: 39 training and 0 validation faces are too few$"):
         training.fit(network(), pixels, range(39), [], settings)
     no_fear = [i for i in train if faces.samples[i].expression != "fear"]
-    with pytest.raises(
-        InputError, match=r"^network: no training face shows fear; leave it out with --expressions$"
-    ):
+    with pytest.raises(InputError, match=r"^network: no training face shows fear; leave it out with --expressions$"):
         training.fit(network(), pixels, no_fear, held, settings)
     one = replace(pixels, classes=("anger",), labels=np.zeros_like(pixels.labels))
-    with pytest.raises(
-        InputError, match=r"^network: at least two expressions are needed to train; there is anger$"
-    ):
+    with pytest.raises(InputError, match=r"^network: at least two expressions are needed to train; there is anger$"):
         training.fit(network(), one, train, held, settings)

@@ -77,12 +77,8 @@ def test_damaged_pictures_are_dropped_with_their_reason(faces: Dataset, tmp_path
 
 
 def test_no_room(faces: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        pixels_module.shutil, "disk_usage", lambda place: type("Usage", (), {"free": 10_000})()
-    )
-    with pytest.raises(
-        InputError, match=r"64 faces of 32 px need 0.2 MB for the time of the run, the disk has 0.0 MB"
-    ):
+    monkeypatch.setattr(pixels_module.shutil, "disk_usage", lambda place: type("Usage", (), {"free": 10_000})())
+    with pytest.raises(InputError, match=r"64 faces of 32 px need 0.2 MB for the time of the run, the disk has 0.0 MB"):
         training.read(faces, 32, scratch=tmp_path, in_memory=0)
 
 

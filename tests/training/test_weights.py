@@ -31,9 +31,7 @@ def test_pickles_and_halves_are_refused(network: Callable, tmp_path: Path) -> No
     whole = path.read_bytes()
     for wrong in (whole[: len(whole) // 2], pickle.dumps({"a": 1}), b""):
         path.write_bytes(wrong)
-        with pytest.raises(
-            InputError, match=r"w\.safetensors: not a whole safetensors file .*; pickles are not read$"
-        ):
+        with pytest.raises(InputError, match=r"w\.safetensors: not a whole safetensors file .*; pickles are not read$"):
             training.read_weights(path)
 
 

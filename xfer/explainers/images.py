@@ -55,9 +55,7 @@ class Photographs:
         return len(self._arrays)
 
     def __getitem__(self, faces: slice) -> Tensor:
-        batch = torch.from_numpy(np.stack([np.asarray(array) for array in self._arrays[faces]])).permute(
-            0, 3, 1, 2
-        )
+        batch = torch.from_numpy(np.stack([np.asarray(array) for array in self._arrays[faces]])).permute(0, 3, 1, 2)
         scaled = batch.float() / 255 if batch.dtype == torch.uint8 else batch.float()
         return (scaled - self._mean) / self._std
 

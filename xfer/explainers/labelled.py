@@ -79,9 +79,7 @@ def explain(
     wanted = read_targets(targets, len(stack), classes)
     seen = trace(model, stack, explainers, wanted, layers=(layer,), batch_size=batch_size)
     if classes is not None and len(classes) != seen.logits.shape[1]:
-        raise InputError(
-            f"'classes' has {len(classes)} names; the network has {seen.logits.shape[1]} classes"
-        )
+        raise InputError(f"'classes' has {len(classes)} names; the network has {seen.logits.shape[1]} classes")
     return _labelled(seen, classes, out)
 
 

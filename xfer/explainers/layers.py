@@ -126,9 +126,7 @@ def _heatmap_layer(model: nn.Module, size: tuple[int, int]) -> Described:
     from xfer.models.layers import heatmap_layer
 
     if size[0] != size[1]:
-        raise InputError(
-            f"'layer' is found for square images only; these are {size[0]} x {size[1]} px: name a module"
-        )
+        raise InputError(f"'layer' is found for square images only; these are {size[0]} x {size[1]} px: name a module")
     return heatmap_layer(model, size[0])
 
 

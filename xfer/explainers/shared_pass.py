@@ -141,12 +141,7 @@ class SharedPass:
 
 
 def _logits(output: Any, faces: int) -> Tensor:
-    if (
-        isinstance(output, Tensor)
-        and output.ndim == 2
-        and len(output) == faces
-        and output.is_floating_point()
-    ):
+    if isinstance(output, Tensor) and output.ndim == 2 and len(output) == faces and output.is_floating_point():
         return output
     got = f"a tensor of shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
     raise InputError(f"the network must return logits (face, class) for {faces} faces; it returned {got}")

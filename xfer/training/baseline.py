@@ -93,9 +93,7 @@ def grey(pixels: Pixels, indices: ArrayLike, side: int = SIDE) -> Array:
     return np.concatenate(found)
 
 
-def logistic(
-    features: Array, labels: NDArray[np.int64], classes: int, c: float, start: Array | None = None
-) -> Array:
+def logistic(features: Array, labels: NDArray[np.int64], classes: int, c: float, start: Array | None = None) -> Array:
     """Multinomial logistic regression with an L2 penalty by L-BFGS.
 
     Parameters

@@ -103,9 +103,7 @@ class Batches:
         self._indices = indices
         self._labels = pixels.labels[pixels.rows(indices)]
         weighted = settings.class_weights and epoch is not None
-        self._weights = (
-            balanced(self._labels, len(pixels.classes)) if weighted else torch.ones(len(pixels.classes))
-        )
+        self._weights = balanced(self._labels, len(pixels.classes)) if weighted else torch.ones(len(pixels.classes))
         self._smoothing = 0.0 if epoch is None else settings.label_smoothing
 
     def __len__(self) -> int:
@@ -148,9 +146,7 @@ def balanced(labels: NDArray[np.int64], classes: int) -> Tensor:
     return torch.from_numpy(len(labels) / classes / counts).float()
 
 
-def augment(
-    images: Tensor, landmarks: Tensor, settings: Settings, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+def augment(images: Tensor, landmarks: Tensor, settings: Settings, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Mirror, turn, move faces and change their contrast at random; the landmarks go with them.
 
     Parameters

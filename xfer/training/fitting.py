@@ -185,9 +185,7 @@ def _check(
     seen = set(pixels.labels[pixels.rows(train)].tolist())
     missing = [c for i, c in enumerate(pixels.classes) if i not in seen]
     if missing:
-        raise InputError(
-            f"{name}: no training face shows {', '.join(missing)}; leave it out with --expressions"
-        )
+        raise InputError(f"{name}: no training face shows {', '.join(missing)}; leave it out with --expressions")
 
 
 def _key(

@@ -173,9 +173,7 @@ class Keeper(lightning.Callback):
 
     state_key = "xfer"
 
-    def __init__(
-        self, progress: Progress, settings: Settings, files: "Files | None", facts: dict[str, Any]
-    ) -> None:
+    def __init__(self, progress: Progress, settings: Settings, files: "Files | None", facts: dict[str, Any]) -> None:
         self.progress, self._settings, self._files, self._facts = progress, settings, files, facts
         self.best: dict[str, Tensor] = {}
 
@@ -229,9 +227,7 @@ class _Whole(CheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         put(Path(path), lambda aside: torch.save(checkpoint, aside))
 
-    def load_checkpoint(
-        self, path: Any, map_location: Any = None, weights_only: bool | None = True
-    ) -> dict[str, Any]:
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
         loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         return loaded
 
@@ -244,9 +240,7 @@ def saved(path: Path, key: str) -> Progress | None:
     if not path.is_file():
         return None
     try:
-        held = torch.load(path, map_location="cpu", weights_only=True, mmap=True)["callbacks"][
-            Keeper.state_key
-        ]
+        held = torch.load(path, map_location="cpu", weights_only=True, mmap=True)["callbacks"][Keeper.state_key]
     except Exception:
         return None
     return Progress(**held) if held.get("key") == key else None

@@ -138,14 +138,10 @@ def read(
         if tick:
             tick()
     if not kept:
-        raise InputError(
-            f"{dataset.name}: no face can be decoded: {dropped[0].reason if dropped else 'none is given'}"
-        )
+        raise InputError(f"{dataset.name}: no face can be decoded: {dropped[0].reason if dropped else 'none is given'}")
     row = np.full(len(dataset), -1, np.intp)
     row[chosen[kept]] = np.arange(len(kept))
-    return _labelled(
-        part.take(kept), size, tuple(classes or dataset.expressions), row, landmarks, dropped, store
-    )
+    return _labelled(part.take(kept), size, tuple(classes or dataset.expressions), row, landmarks, dropped, store)
 
 
 def shrink(picture: NDArray[np.uint8], size: int, box: NDArray[np.float64]) -> NDArray[np.uint8]:
@@ -157,9 +153,7 @@ def shrink(picture: NDArray[np.uint8], size: int, box: NDArray[np.float64]) -> N
     return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
 
 
-def hold_out(
-    dataset: Dataset, train: ArrayLike, share: float, seed: int
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def hold_out(dataset: Dataset, train: ArrayLike, share: float, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Take whole subjects out of the training faces, to choose the epoch by.
 
     Parameters

@@ -41,9 +41,7 @@ PRESETS: Mapping[str, Mapping[str, Settings]] = {
         "weinet": _SMALL.change(epochs=3),
     },
     "standard": {
-        "": _QUICK.change(
-            size=224, epochs=20, patience=5, rotation=10.0, shift=0.05, contrast=0.1, threads=0
-        ),
+        "": _QUICK.change(size=224, epochs=20, patience=5, rotation=10.0, shift=0.05, contrast=0.1, threads=0),
     },
     "paper": {
         "": _PAPER,

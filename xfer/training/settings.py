@@ -99,9 +99,7 @@ class Settings:
 
     def config(self) -> dict[str, Any]:
         """Plain values for ``study.toml``; `from_config` reads them."""
-        return {
-            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
-        }
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Settings":
