@@ -123,7 +123,8 @@ def test_a_signal_says_what_to_do_and_the_same_line_finishes(tmp_path: Path) -> 
         "--out",
         "d",
     ]
-    with subprocess.Popen(line, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as program:
+    listening = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}  # a background job is deaf to it
+    with subprocess.Popen(line, cwd=tmp_path, stderr=subprocess.PIPE, text=True, **listening) as program:
         while not list(tmp_path.glob(".d.part/*.png")):
             time.sleep(0.05)
         program.send_signal(signal.SIGINT)
