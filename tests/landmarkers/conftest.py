@@ -20,7 +20,6 @@ def face(shared: Path) -> np.ndarray:
 @pytest.fixture(scope="session")
 def mediapipe(shared: Path) -> Iterator[Finder]:
     """MediaPipe's Face Landmarker."""
-    pytest.importorskip("mediapipe", reason="mediapipe is not installed")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XFER_ASSETS", str(shared / "models"))
         finder = landmarkers.open("mediapipe")
@@ -31,6 +30,5 @@ def mediapipe(shared: Path) -> Iterator[Finder]:
 @pytest.fixture(scope="session")
 def networks(shared: Path) -> str:
     """The name of an ONNX landmarker with its detector."""
-    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     models = shared / "models"
     return f"onnx:{models / 'faceapi_landmark68.onnx'},detector={models / 'ultralight_face_detector_rfb320.onnx'}"

@@ -149,7 +149,6 @@ def test_its_absence_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_its_asset_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    pytest.importorskip("mediapipe", reason="mediapipe is not installed")
     monkeypatch.setattr("xfer.assets.user_cache_path", lambda *args, **kwargs: tmp_path)
     monkeypatch.delenv("XFER_ASSETS", raising=False)
     with pytest.raises(InputError, match="run 'xfer assets get face_landmarker'"):

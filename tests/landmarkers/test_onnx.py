@@ -108,7 +108,6 @@ def test_the_digest_follows_files_and_numbers(networks: str) -> None:
 
 
 def test_a_file_that_is_no_network_is_refused(tmp_path: Path) -> None:
-    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     (tmp_path / "n.onnx").write_text("hello")
     with pytest.raises(InputError, match=r"n\.onnx: cannot be read as ONNX \(.+\)$"):
         landmarkers.open(f"onnx:{tmp_path / 'n.onnx'}")

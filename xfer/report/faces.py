@@ -12,9 +12,7 @@ from xfer.inspection import SAME, Agreement, Inspection
 from xfer.report import page, portraits, words
 from xfer.report.blocks import Block, Cell, Items, KeyFigures, Plot, Section, Table, raster, vector
 from xfer.report.canvas import decimal, spoken
-
-FEW, SMALL, TURNED = 30, 40.0, 30.0
-"""Faces of an expression, px between the eyes and degrees of yaw or pitch that deserve a remark."""
+from xfer.report.findings import FEW, findings, kappa, share
 
 _Row = Sequence[str | Cell]
 
@@ -63,63 +61,6 @@ def summary(found: Inspection) -> Section:
         (f"{int(found.copies['splits'].sum()):,}", "of them across splits"),
     ]
     return Section("summary", "What needs attention", [*blocks, told, KeyFigures(figures), Items(findings(found))])
-
-
-def findings(found: Inspection) -> list[tuple[str, str]]:
-    """What a reader should act on, the gravest first: a lead and its sentence each."""
-    rows = [_say(name, **values) for name, values in _findings(found)]
-    return rows or [_say("none")]
-
-
-def _say(name: str, **values: object) -> tuple[str, str]:
-    lead, text = words.entries()["faces_findings"][name]
-    return lead.format(**values), text.format(**values)
-
-
-def _findings(found: Inspection) -> Iterator[tuple[str, dict[str, object]]]:
-    copies, faces = found.copies, found.faces
-    shared = found.shared_subjects()
-    if n := int(copies["splits"].sum()):
-        yield "leak", {"n": n}
-    if shared:
-        yield "people", {"n": len(shared), "names": ", ".join(list(shared)[:3])}
-    if n := int((copies["subjects"] & ~copies["splits"]).sum()):
-        yield "names", {"n": n}
-    if n := int(copies["expressions"].sum()):
-        yield "contradiction", {"n": n}
-    if n := int((~copies[["splits", "subjects", "expressions"]].any(axis=1)).sum()):
-        yield "copies", {"n": n}
-    for agreement in found.agreements:
-        if np.isfinite(agreement.kappa):
-            yield "raters", {"n": agreement.n, "total": len(faces), "column": agreement.column, **_kappa(agreement)}
-    if len(faces) > 1 and faces["subject"].nunique() == len(faces) and (faces["subject"] == faces["id"]).all():
-        yield "subjects", {}
-    yield from _class_findings(found)
-    yield from _picture_findings(faces)
-
-
-def _class_findings(found: Inspection) -> Iterator[tuple[str, dict[str, object]]]:
-    counts = found.counts()["faces"].drop("", errors="ignore")
-    few = [f"{spoken(str(e))} {n}" for e, n in counts.items() if n < FEW]
-    if few:
-        yield "small", {"names": ", ".join(few), "limit": FEW}
-    if len(counts) > 1 and (ratio := counts.max() / counts.min()) >= 3:
-        most, least = spoken(str(counts.idxmax())), spoken(str(counts.idxmin()))
-        yield "uneven", {"most": most, "least": least, "ratio": f"{ratio:.1f}"}
-
-
-def _picture_findings(faces: pd.DataFrame) -> Iterator[tuple[str, dict[str, object]]]:
-    lost = int((faces["reason"] != "").sum())
-    if lost:
-        yield "lost", {"n": lost, "total": len(faces), "share": _share(lost / len(faces))}
-    turned = float((faces[["yaw", "pitch"]].abs() > TURNED).any(axis=1).mean())
-    if turned >= 0.01:
-        yield "turned", {"share": _share(turned)}
-    tiny = float((faces["inter_ocular"] < SMALL).mean())
-    if tiny >= 0.01:
-        yield "tiny", {"share": _share(tiny), "limit": f"{SMALL:.0f}"}
-    if several := int(faces["several"].sum()):
-        yield "several", {"n": several}
 
 
 def counts(found: Inspection) -> Section:
@@ -180,13 +121,13 @@ def lost(found: Inspection) -> Section:
     """Faces without landmarks, by expression and one by one."""
     faces = found.faces
     missing = faces[faces["reason"] != ""]
-    facts: dict[str, Any] = {"n": len(missing), "total": len(faces), "share": _share(len(missing) / len(faces))}
+    facts: dict[str, Any] = {"n": len(missing), "total": len(faces), "share": share(len(missing) / len(faces))}
     blocks: list[Block] = [words.text("faces_lost", "text" if len(missing) else "none", **facts)]
     if len(missing):
         by = faces.assign(lost=faces["reason"] != "").groupby("expression")["lost"].agg(["sum", "size", "mean"])
         by = by.reindex(found.expressions)
         rows: list[_Row] = [
-            [_label(str(e)), _count(r["sum"]), _count(r["size"]), _share(r["mean"])] for e, r in by.iterrows()
+            [_label(str(e)), _count(r["sum"]), _count(r["size"]), share(r["mean"])] for e, r in by.iterrows()
         ]
         blocks.append(Table(words.say("faces_lost", "table"), ["expression", "without", "of", "share"], rows))
         each = missing[["id", "expression", "reason"]].itertuples(index=False, name=None)
@@ -241,9 +182,9 @@ def _rater(agreement: Agreement, total: int) -> Iterator[Block]:
     unread = words.say("faces_raters", "unread", n=agreement.unread) if agreement.unread else ""
     facts: dict[str, Any] = {
         "n": agreement.n,
-        "agreed": _share(agreement.agreed),
+        "agreed": share(agreement.agreed),
         "unread": unread,
-        **_kappa(agreement),
+        **kappa(agreement),
     }
     yield words.text("faces_raters", "text" if np.isfinite(agreement.kappa) else "undefined", **facts)
     if agreement.n < total / 2:
@@ -253,10 +194,6 @@ def _rater(agreement: Agreement, total: int) -> Iterator[Block]:
     yield words.plot("faces_raters", [picture], column=agreement.column)
     rows: list[_Row] = [[name, *map(_count, row)] for name, row in zip(names, agreement.table.to_numpy(), strict=True)]
     yield Table(words.say("faces_raters", "table"), ["first \\ second", *names], rows, folded=True)
-
-
-def _kappa(agreement: Agreement) -> dict[str, str]:
-    return {name: decimal(getattr(agreement, name), 2) for name in ("kappa", "low", "high")}
 
 
 def means(found: Inspection) -> Section:
@@ -356,7 +293,3 @@ def _count(n: Any) -> Cell:
 
 def _number(value: Any, digits: int = 1) -> Cell:
     return Cell(decimal(float(value), digits), style="number")
-
-
-def _share(value: float) -> str:
-    return f"{value:.1%}" if value < 0.1 else f"{value:.0%}"
