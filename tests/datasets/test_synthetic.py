@@ -1,5 +1,6 @@
 """Drawn faces: the same bytes for a seed, points that move as FACS says, interventions and cues that stay in place."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -313,3 +314,27 @@ class TestPopulation:
     def test_bad_requests(self, arguments: dict, message: str) -> None:
         with pytest.raises(InputError, match=f"^{message}$"):
             faces(**arguments)
+
+
+class TestReader:
+    def test_a_face_is_made_anew_when_it_is_asked_for(self) -> None:
+        data = synthetic.synthetic(faces=14, size=32, seed=3, cue="background")
+        drawn = faces(14, seed=3, cue="background")
+        for sample, face in zip(data.samples, drawn, strict=True):
+            assert (sample.expression, sample.subject) == (face.expression, face.subject)
+            assert sample.extra == {code: f"{face.action_units.get(code, 0):.4f}" for code in CODES}
+            np.testing.assert_array_equal(sample.landmarks, landmarks(face, 32).astype(np.float32))
+        np.testing.assert_array_equal(data.samples[13].load(), draw(drawn[13], 32))
+        assert data.samples[13].source.shape == (32, 32, 3)
+        with pytest.raises(KeyError, match="AU99"):
+            data.samples[0].extra["AU99"]
+
+    def test_a_waiting_face_takes_little_memory(self) -> None:
+        synthetic.synthetic(faces=240, size=32)
+        tracemalloc.start()
+        data = synthetic.synthetic(faces=240, size=32)
+        held, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert len(data) == 240
+        # 544 bytes are its landmarks
+        assert held / 240 < 1500

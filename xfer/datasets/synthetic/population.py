@@ -79,12 +79,17 @@ def stream(
     codebook = default() if codebook is None else codebook
     _check(n, seed, expressions, codebook, cue)
     for i in range(n):
-        rng = np.random.default_rng((seed, i))
-        label = i % len(expressions)
-        shown = expressions[label] if cue is None else expressions[int(rng.integers(len(expressions)))]
-        units = action_units(shown, codebook, rng)
-        face = portrait(seed * 1_000_003 + i // len(expressions), expressions[label], units, rng)
-        yield face if cue is None else cues.plant(face, cue, label, float(rng.uniform(0.7, 1.0)))
+        yield member(i, seed, expressions, codebook, cue)
+
+
+def member(i: int, seed: int, expressions: Sequence[str], codebook: Codebook, cue: str | None) -> Face:
+    """Face i of `stream`, by itself."""
+    rng = np.random.default_rng((seed, i))
+    label = i % len(expressions)
+    shown = expressions[label] if cue is None else expressions[int(rng.integers(len(expressions)))]
+    units = action_units(shown, codebook, rng)
+    face = portrait(seed * 1_000_003 + i // len(expressions), expressions[label], units, rng)
+    return face if cue is None else cues.plant(face, cue, label, float(rng.uniform(0.7, 1.0)))
 
 
 def _check(n: int, seed: int, expressions: Sequence[str], codebook: Codebook, cue: str | None) -> None:

@@ -1,19 +1,21 @@
 """Drawn faces as a data set, and as files for other programs."""
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from PIL import Image
 
 from xfer.datasets import DATASETS, Dataset, FaceSample
 from xfer.datasets.synthetic.action_units import CODES
 from xfer.datasets.synthetic.drawing import draw
-from xfer.datasets.synthetic.population import stream
+from xfer.datasets.synthetic.face import Face
+from xfer.datasets.synthetic.population import member, stream
 from xfer.datasets.synthetic.projection import landmarks
-from xfer.datasets.synthetic.prototypes import combinations
+from xfer.datasets.synthetic.prototypes import Codebook, combinations, default
 from xfer.errors import InputError
 from xfer.labels import BASIC
 
@@ -60,19 +62,69 @@ def synthetic(
     """
     if faces < 1 or not 16 <= size <= LARGEST:
         raise InputError(f"drawn faces: at least 1, of 16 to {LARGEST} px; got {faces} of {size} px")
-    book = None if codebook is None else combinations(codebook)
-    samples = [
-        FaceSample(
-            id=f"{i:06d}.png",
-            source=partial(draw, face, size),
-            expression=face.expression,
-            subject=face.subject,
-            landmarks=landmarks(face, size),
-            extra={code: f"{face.action_units.get(code, 0):.4f}" for code in CODES},
-        )
-        for i, face in enumerate(stream(faces, seed, expressions, book, cue))
-    ]
+    book = default() if codebook is None else combinations(codebook)
+    population = _Population(size, seed, tuple(expressions), book, cue)
+    points = np.empty((faces, 68, 2), np.float32)
+    samples, subject = [], ""
+    for i, face in enumerate(stream(faces, seed, expressions, book, cue)):
+        points[i] = landmarks(face, size)
+        subject = subject if face.subject == subject else face.subject
+        source, units = _Picture(population, i), _Intensities(population, i)
+        samples.append(FaceSample(f"{i:06d}.png", source, face.expression, subject, landmarks=points[i], extra=units))
     return Dataset("synthetic", samples, notes=(CAUTION,))
+
+
+@dataclass(frozen=True, slots=True)
+class _Population:
+    """What all faces of a sample share; a face is made anew each time, so that a waiting one takes little memory."""
+
+    size: int
+    seed: int
+    expressions: tuple[str, ...]
+    codebook: Codebook
+    cue: str | None
+
+    def face(self, place: int) -> Face:
+        return member(place, self.seed, self.expressions, self.codebook, self.cue)
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """The picture of one face, drawn when it is called."""
+
+    population: _Population
+    place: int
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of the picture, known without drawing it."""
+        return self.population.size, self.population.size, 3
+
+    def __call__(self) -> NDArray[np.uint8]:
+        return draw(self.population.face(self.place), self.population.size)
+
+
+class _Intensities(Mapping[str, str]):
+    """The Action Units of one face as text, looked up when they are first asked for."""
+
+    __slots__ = ("_place", "_population", "_units")
+
+    def __init__(self, population: _Population, place: int) -> None:
+        self._population, self._place = population, place
+        self._units: Mapping[str, float] | None = None
+
+    def __getitem__(self, code: str) -> str:
+        if code not in CODES:
+            raise KeyError(code)
+        if self._units is None:
+            self._units = self._population.face(self._place).action_units
+        return f"{self._units.get(code, 0):.4f}"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(CODES)
+
+    def __len__(self) -> int:
+        return len(CODES)
 
 
 def write(dataset: Dataset, folder: Path, progress: Callable[[], None] | None = None) -> None:
