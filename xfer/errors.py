@@ -1,4 +1,4 @@
-"""Errors a user can mend: one line that names the file or flag, what is wrong and what would work."""
+"""Errors: what a user can mend, in one line that says how, and what ends the work on one network."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -24,3 +24,7 @@ def unknown(what: str, value: object, allowed: Iterable[str]) -> UnknownNameErro
     near = get_close_matches(str(value), names, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     return UnknownNameError(f"{what!r} must be one of {', '.join(names)}; got {str(value)!r}{hint}")
+
+
+class TrainingError(RuntimeError):
+    """One network cannot be trained or explained: what happened and where; the others go on."""

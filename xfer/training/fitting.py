@@ -14,9 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from xfer.datasets.samples import Dataset
-from xfer.errors import InputError
+from xfer.errors import InputError, TrainingError
 from xfer.training.batches import Batches, Loss, cross_entropy
-from xfer.training.errors import TrainingError
 from xfer.training.pixels import Pixels, read
 from xfer.training.settings import Settings, usable_precision
 from xfer.training.weights import digest, load_into, read_weights

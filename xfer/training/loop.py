@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from xfer.training.batches import Batch, Batches, Loss
-from xfer.training.errors import TrainingError
+from xfer.errors import TrainingError
 from xfer.training.settings import Settings
 from xfer.training.weights import put, write_weights
 
