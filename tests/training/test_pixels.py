@@ -11,6 +11,7 @@ from xfer import datasets, training
 from xfer.datasets import Dataset, FaceSample
 from xfer.errors import InputError
 from xfer.training import pixels as pixels_module
+from xfer.training import store
 
 
 def test_pictures_labels_and_landmarks(faces: Dataset, pixels: training.Pixels) -> None:
@@ -77,7 +78,7 @@ def test_damaged_pictures_are_dropped_with_their_reason(faces: Dataset, tmp_path
 
 
 def test_no_room(faces: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pixels_module.shutil, "disk_usage", lambda place: type("Usage", (), {"free": 10_000})())
+    monkeypatch.setattr(store.shutil, "disk_usage", lambda place: type("Usage", (), {"free": 10_000})())
     with pytest.raises(InputError, match=r"64 faces of 32 px need 0.2 MB for the time of the run, the disk has 0.0 MB"):
         training.read(faces, 32, scratch=tmp_path, in_memory=0)
 

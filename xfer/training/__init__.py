@@ -4,7 +4,7 @@ from xfer.training.baseline import Baseline, linear_baseline
 from xfer.training.batches import Batch, Loss, classification, cross_entropy, inputs
 from xfer.training.evaluation import accuracy, confusion, evaluate, macro_f1, recall
 from xfer.training.fitting import Fitted, TrainingError, fit, silent
-from xfer.training.pixels import Pixels, hold_out, read
+from xfer.training.pixels import Pixels, hold_out, read, read_sizes
 from xfer.training.presets import PRESETS, preset
 from xfer.training.settings import Settings
 from xfer.training.weights import digest, load_into, read_weights, write_weights
@@ -32,6 +32,7 @@ __all__ = [
     "macro_f1",
     "preset",
     "read",
+    "read_sizes",
     "read_weights",
     "recall",
     "silent",

@@ -1,22 +1,19 @@
 """Faces as small square pictures: decoded once, kept in memory, or in a scratch file where they are many."""
 
-import shutil
-import tempfile
-import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from io import BufferedRandom
-from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from xfer.datasets.samples import Dataset, Dropped, FaceSample
+from xfer.datasets.samples import Dataset, Dropped
 from xfer.datasets.splits import split
 from xfer.errors import InputError
+from xfer.training.store import Store, stores
 
 IN_MEMORY = 64_000_000
 """More bytes of pictures than this go to a scratch file."""
@@ -25,6 +22,8 @@ IN_MEMORY = 64_000_000
 @dataclass(frozen=True)
 class Pixels:
     """Some faces of a data set, all of one size, by their positions in the data set.
+
+    Pickled, it is 0.6 kB a face, and the pictures too where they are kept in memory; see `read_sizes` for sharing them.
 
     Attributes
     ----------
@@ -37,7 +36,7 @@ class Pixels:
     labels : array (row,)
         Position in `classes`; -1 where unlabelled or of another expression.
     landmarks : array (row, 68, 2)
-        (x, y) in px of the small picture, float32; NaN where none were published.
+        (x, y) in px of the small picture, float32; NaN where unknown.
     ids, subjects : tuple of str
         By row.
     dropped : tuple of Dropped
@@ -52,7 +51,7 @@ class Pixels:
     ids: tuple[str, ...]
     subjects: tuple[str, ...]
     dropped: tuple[Dropped, ...]
-    _store: "_Store"
+    _store: Store
 
     def usable(self, indices: ArrayLike) -> NDArray[np.intp]:
         """Of some positions in the data set those whose picture was decoded, in their order."""
@@ -82,35 +81,47 @@ class Pixels:
         return self._store.read(self.rows(indices))
 
 
-def read(
+def read(dataset: Dataset, size: int, **options: Any) -> Pixels:
+    """Decode faces once, at one size; the options are those of `read_sizes`."""
+    return read_sizes(dataset, [size], **options)[size]
+
+
+def read_sizes(
     dataset: Dataset,
-    size: int,
+    sizes: Iterable[int],
     *,
     only: ArrayLike | None = None,
     classes: Sequence[str] | None = None,
     boxes: ArrayLike | None = None,
+    landmarks: ArrayLike | None = None,
     scratch: Path | None = None,
+    shared: bool = False,
     in_memory: int = IN_MEMORY,
     workers: int | None = None,
     tick: Callable[[], None] | None = None,
-) -> Pixels:
-    """Decode faces once, at one size.
+) -> dict[int, Pixels]:
+    """Decode faces once, at several sizes.
 
     Parameters
     ----------
     dataset : Dataset
-    size : int
-        Side of the square pictures, px; a picture is shrunk with area weights, and stretched where it is not square.
+    sizes : iterable of int
+        Sides of the square pictures, px; a picture is shrunk with area weights, and stretched where it is not square.
     only : sequence of int, optional
         Positions of the faces to read; the others' pictures are never opened.
     classes : sequence of str, optional
         The expressions in the order of the logits; those of the data set by default.
     boxes : array (face of the data set, 4), optional
         The part of each picture to use: left, top, right, bottom, px, inside the picture. The whole by default.
+    landmarks : array (face of the data set, 68, 2), optional
+        (x, y) in px of the upright pictures, NaN where unknown; those published with the data by default.
     scratch : Path, optional
-        The folder of the scratch file, which has no name and goes with the process.
+        The folder of the scratch files, the system's by default.
+    shared : bool
+        Keep the pictures in scratch files that have a name, ``.pixels-*.tmp``, so that a `Pixels` may be pickled to
+        another process, which reads the same file. They are removed with the `Pixels` of the process that made them.
     in_memory : int
-        Largest number of bytes kept in memory.
+        Largest number of bytes kept in memory; else a scratch file has no name and goes with the process.
     workers : int, optional
         Decoding threads.
     tick : callable, optional
@@ -120,28 +131,38 @@ def read(
     ------
     InputError
         If no face can be decoded or the disk has no room.
+    OSError
+        If the disk is full before the end.
     """
+    sizes = tuple(dict.fromkeys(sizes))
     chosen = np.arange(len(dataset)) if only is None else np.unique(np.asarray(only, np.intp))
     areas = None if boxes is None else np.asarray(boxes, np.float64)[chosen]
+    known = None if landmarks is None else np.asarray(landmarks, np.float32)[chosen]
     part = dataset.take(chosen)
-    store = _Store(len(chosen), size, scratch, in_memory)
     kept: list[int] = []
-    landmarks, dropped = [], []
-    for i, (sample, picture) in enumerate(part.faces(workers)):
-        if isinstance(picture, str):
-            dropped.append(Dropped(sample.id, picture))
-        else:
-            box = np.array([0, 0, *picture.shape[1::-1]], float) if areas is None else areas[i]
-            store.add(shrink(picture, size, box))
-            landmarks.append(_placed(sample, box, size))
-            kept.append(i)
-        if tick:
-            tick()
-    if not kept:
-        raise InputError(f"{dataset.name}: no face can be decoded: {dropped[0].reason if dropped else 'none is given'}")
+    dropped: list[Dropped] = []
+    points = {size: np.full((len(chosen), 68, 2), np.nan, np.float32) for size in sizes}
+    with stores(len(chosen), sizes, scratch, shared, in_memory) as kept_in:
+        for i, (sample, picture) in enumerate(part.faces(workers)):
+            if isinstance(picture, str):
+                dropped.append(Dropped(sample.id, picture))
+            else:
+                box = np.array([0, 0, *picture.shape[1::-1]], float) if areas is None else areas[i]
+                at = sample.landmarks if known is None else known[i]
+                for size in sizes:
+                    kept_in[size].add(shrink(picture, size, box))
+                    if at is not None:
+                        points[size][len(kept)] = _placed(at, box, size)
+                kept.append(i)
+            if tick:
+                tick()
+        if not kept:
+            why = dropped[0].reason if dropped else "none is given"
+            raise InputError(f"{dataset.name}: no face can be decoded: {why}")
     row = np.full(len(dataset), -1, np.intp)
     row[chosen[kept]] = np.arange(len(kept))
-    return _labelled(part.take(kept), size, tuple(classes or dataset.expressions), row, landmarks, dropped, store)
+    facts = _facts(part.take(kept), tuple(classes or dataset.expressions), row, tuple(dropped))
+    return {s: Pixels(size=s, landmarks=points[s][: len(kept)], _store=kept_in[s], **facts) for s in sizes}
 
 
 def shrink(picture: NDArray[np.uint8], size: int, box: NDArray[np.float64]) -> NDArray[np.uint8]:
@@ -183,70 +204,21 @@ def hold_out(dataset: Dataset, train: ArrayLike, share: float, seed: int) -> tup
     return positions[~held], positions[held]
 
 
-class _Store:
-    """Takes pictures one by one, into memory or into a nameless file, and gives them back by number."""
-
-    def __init__(self, faces: int, size: int, folder: Path | None, in_memory: int) -> None:
-        self._shape = (3, size, size)
-        self._memory: list[torch.Tensor] | None = [] if 3 * size**2 * faces <= in_memory else None
-        if self._memory is None:
-            self._file = _scratch(faces, size, Path(tempfile.gettempdir()) if folder is None else folder)
-            weakref.finalize(self, self._file.close)
-
-    def add(self, picture: NDArray[np.uint8]) -> None:
-        if self._memory is None:
-            self._file.write(picture.tobytes())
-        else:
-            self._memory.append(torch.from_numpy(picture))
-
-    def read(self, rows: NDArray[np.intp]) -> torch.Tensor:
-        if not len(rows):
-            return torch.empty((0, *self._shape), dtype=torch.uint8)
-        if self._memory is not None:
-            return torch.stack([self._memory[row] for row in rows])
-        length = prod(self._shape)
-        found = np.empty((len(rows), *self._shape), np.uint8)
-        for i, row in enumerate(rows):
-            self._file.seek(int(row) * length)
-            found[i] = np.frombuffer(self._file.read(length), np.uint8).reshape(self._shape)
-        return torch.from_numpy(found)
+def _placed(points: NDArray[np.floating], box: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """Points of a picture in px of the small one."""
+    return (points + 0.5 - box[:2]) * (size / (box[2:] - box[:2])) - 0.5
 
 
-def _scratch(faces: int, size: int, place: Path) -> BufferedRandom:
-    needed, free = faces * 3 * size**2, shutil.disk_usage(place).free
-    if free < needed:
-        raise InputError(
-            f"{place}: {faces} faces of {size} px need {needed / 1e6:.1f} MB for the time of the run, "
-            f"the disk has {free / 1e6:.1f} MB; make room or use fewer faces"
-        )
-    return tempfile.TemporaryFile(dir=place)
-
-
-def _placed(sample: FaceSample, box: NDArray[np.float64], size: int) -> NDArray[np.float32]:
-    if sample.landmarks is None:
-        return np.full((68, 2), np.nan, np.float32)
-    scale = size / (box[2:] - box[:2])
-    return ((sample.landmarks + 0.5 - box[:2]) * scale - 0.5).astype(np.float32)
-
-
-def _labelled(
-    part: Dataset,
-    size: int,
-    classes: tuple[str, ...],
-    row: NDArray[np.intp],
-    landmarks: list[NDArray[np.float32]],
-    dropped: list[Dropped],
-    store: _Store,
-) -> Pixels:
+def _facts(
+    part: Dataset, classes: tuple[str, ...], row: NDArray[np.intp], dropped: tuple[Dropped, ...]
+) -> dict[str, Any]:
+    """What the faces' `Pixels` of every size have in common."""
     number = {name: i for i, name in enumerate(classes)}
-    return Pixels(
-        size=size,
-        classes=classes,
-        row=row,
-        labels=np.array([number.get(s.expression or "", -1) for s in part.samples], np.int64),
-        landmarks=np.stack(landmarks),
-        ids=tuple(s.id for s in part.samples),
-        subjects=tuple(s.subject for s in part.samples),
-        dropped=tuple(dropped),
-        _store=store,
-    )
+    return {
+        "classes": classes,
+        "row": row,
+        "labels": np.array([number.get(s.expression or "", -1) for s in part.samples], np.int64),
+        "ids": tuple(s.id for s in part.samples),
+        "subjects": tuple(s.subject for s in part.samples),
+        "dropped": dropped,
+    }

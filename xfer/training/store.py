@@ -1,0 +1,149 @@
+"""Where pictures wait: in memory, or in a scratch file where they are many or several processes read them."""
+
+import errno
+import os
+import shutil
+import tempfile
+import threading
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from math import prod
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from xfer.errors import InputError
+
+
+class Store:
+    """Takes pictures one by one, into memory or into a file, and gives them back by number.
+
+    Parameters
+    ----------
+    faces : int
+        At most so many are added.
+    size : int
+    folder : Path or None
+        Where a scratch file is made; None keeps the pictures in memory.
+    named : bool
+        Whether other processes may open the file.
+    """
+
+    def __init__(self, faces: int, size: int, folder: Path | None, named: bool) -> None:
+        self._shape = (3, size, size)
+        self._added = 0
+        self._memory = np.empty((faces, *self._shape), np.uint8) if folder is None else None
+        self._folder = folder
+        self._path: Path | None = None
+        self._open: tuple[int, IO[bytes]] | None = None
+        self._lock = threading.Lock()
+        if folder is not None:
+            self._make(folder, named)
+
+    def _make(self, folder: Path, named: bool) -> None:
+        try:
+            if named:
+                number, name = tempfile.mkstemp(".tmp", ".pixels-", folder)
+                self._path, file = Path(name), os.fdopen(number, "w+b")
+            else:
+                file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+        except OSError as error:
+            raise InputError(f"{folder}: cannot be written ({error.strerror})") from None
+        self._open = os.getpid(), file
+        self._end = weakref.finalize(self, _remove, file, self._path, os.getpid())
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._folder is not None and self._path is None:
+            raise TypeError("pictures in a nameless file stay in their process; read them with shared=True")
+        return {"_shape": self._shape, "_added": self._added, "_memory": self._memory, "_path": self._path}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _folder=None, _open=None, _lock=threading.Lock())
+
+    def add(self, picture: NDArray[np.uint8]) -> None:
+        """Take the next picture (3, size, size)."""
+        if self._memory is not None:
+            self._memory[self._added] = picture
+        else:
+            self._file().write(picture.tobytes())
+        self._added += 1
+
+    def seal(self) -> None:
+        """Let other processes see what was added."""
+        if self._open is not None:
+            self._file().flush()
+
+    def discard(self) -> None:
+        """Remove the file."""
+        if self._folder is not None:
+            self._end()
+
+    def read(self, rows: NDArray[np.intp]) -> torch.Tensor:
+        """Pictures by number: uint8 (row, 3, size, size)."""
+        if not len(rows):
+            return torch.empty((0, *self._shape), dtype=torch.uint8)
+        if self._memory is not None:
+            return torch.from_numpy(self._memory[rows])
+        length = prod(self._shape)
+        found = np.empty((len(rows), *self._shape), np.uint8)
+        with self._lock:
+            file = self._file()
+            for i, row in enumerate(rows):
+                file.seek(int(row) * length)
+                found[i] = np.frombuffer(file.read(length), np.uint8).reshape(self._shape)
+        return torch.from_numpy(found)
+
+    def _file(self) -> IO[bytes]:
+        """The file, opened by this process: a forked one must not share its parent's place in it."""
+        if self._open is None or (self._path is not None and self._open[0] != os.getpid()):
+            assert self._path is not None
+            self._open = os.getpid(), self._path.open("rb")
+        return self._open[1]
+
+
+@contextmanager
+def stores(
+    faces: int, sizes: Sequence[int], folder: Path | None, shared: bool, in_memory: int
+) -> Iterator[dict[int, Store]]:
+    """A store per size; their files are removed if the reading fails."""
+    needed = faces * sum(3 * size**2 for size in sizes)
+    place = None
+    if shared or needed > in_memory:
+        place = Path(tempfile.gettempdir()) if folder is None else folder
+        _require_room(place, faces, sizes, needed)
+    made: dict[int, Store] = {}
+    try:
+        for size in sizes:
+            made[size] = Store(faces, size, place, shared)
+        yield made
+        for store in made.values():
+            store.seal()
+    except BaseException as error:
+        for store in made.values():
+            store.discard()
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            told = f"{error.strerror}; the faces need {needed / 1e6:.1f} MB for the time of the run"
+            raise OSError(error.errno, told, str(place)) from None
+        raise
+
+
+def _require_room(place: Path, faces: int, sizes: Sequence[int], needed: int) -> None:
+    free = shutil.disk_usage(place).free
+    if free < needed:
+        told = ", ".join(map(str, sizes))
+        raise InputError(
+            f"{place}: {faces} faces of {told} px need {needed / 1e6:.1f} MB for the time of the run, "
+            f"the disk has {free / 1e6:.1f} MB; make room or use fewer faces"
+        )
+
+
+def _remove(file: IO[bytes], path: Path | None, owner: int) -> None:
+    with suppress(OSError):
+        file.close()
+    if path is not None and os.getpid() == owner:
+        with suppress(OSError):
+            path.unlink()
