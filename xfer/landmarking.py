@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from xfer import assets, landmarkers
 from xfer.datasets import Dataset, Dropped, FaceSample, ImageError
 from xfer.datasets.files import PICTURES, require_folder, shown, walk
+from xfer.datasets.images import header
 from xfer.errors import InputError
 from xfer.landmarkers import Finder, Landmarking, Pose
 from xfer.landmarkers.points import COLUMNS as POINTS
@@ -41,12 +42,16 @@ COLUMNS = (
 
 SAVE_EVERY = 2000
 
+PUBLISHED = "published"
+"""The landmarker of landmarks that come with the data."""
+
 Image = NDArray[np.uint8]
 Stage = Callable[[str, int], Callable[[], None]]
 Save = Callable[[pd.DataFrame], object]
 
 _NO_POINTS = np.full((68, 2), np.nan, np.float32)
 _NO_POSE = Pose(np.nan, np.nan, np.nan)
+_NO_MEASURES = (np.nan, np.nan, np.nan, np.nan)
 
 
 class Row(NamedTuple):
@@ -110,6 +115,43 @@ def landmark(dataset: Dataset, landmarker: str = "mediapipe", **options: Any) ->
         If the landmarker cannot be opened.
     """
     return _landmark(dataset.samples, landmarker, **options)
+
+
+def published(dataset: Dataset) -> pd.DataFrame:
+    """The table of faces whose landmarks come with the data; no picture is decoded to make it.
+
+    Raises
+    ------
+    ValueError
+        If a face has none.
+    """
+    return _table([_published(face) for face in dataset.samples])
+
+
+def _published(face: FaceSample) -> Row:
+    if face.landmarks is None:
+        raise ValueError(f"{face.id}: the data publish no landmarks for it")
+    path = face.source if isinstance(face.source, Path) else None
+    try:
+        sha256 = assets.sha256(path) if path else ""
+        height, width = _size(face)
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror})"
+        return _filled(face.id, "", (0, 0), Landmarking(None, reason, n_faces=0), PUBLISHED, "")
+    except ImageError as error:
+        return _filled(face.id, "", (0, 0), Landmarking(None, error.reason, n_faces=0), PUBLISHED, "")
+    reason = landmarkers.doubt(face.landmarks, height, width)
+    points = _NO_POINTS if reason else np.asarray(face.landmarks, np.float32)
+    return Row(face.id, sha256, width, height, points, _NO_MEASURES, int(not reason), PUBLISHED, "", reason)
+
+
+def _size(face: FaceSample) -> tuple[int, int]:
+    """Height and width, px; of a picture that is no file, what it tells of itself or, failing that, shows."""
+    if isinstance(face.source, Path):
+        told = header(face.source)
+        return told.height, told.width
+    shape = getattr(face.source, "shape", None) or face.load().shape
+    return shape[0], shape[1]
 
 
 def _landmark(

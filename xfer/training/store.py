@@ -37,10 +37,10 @@ class Store:
         self._shape = (3, size, size)
         self._added = 0
         self._memory = np.empty((faces, *self._shape), np.uint8) if folder is None else None
-        self._folder = folder
         self._path: Path | None = None
         self._open: tuple[int, IO[bytes]] | None = None
         self._lock = threading.Lock()
+        self._end: weakref.finalize | None = None
         if folder is not None:
             self._make(folder, named)
 
@@ -57,12 +57,12 @@ class Store:
         self._end = weakref.finalize(self, _remove, file, self._path, os.getpid())
 
     def __getstate__(self) -> dict[str, Any]:
-        if self._folder is not None and self._path is None:
+        if self._memory is None and self._path is None:
             raise TypeError("pictures in a nameless file stay in their process; read them with shared=True")
         return {"_shape": self._shape, "_added": self._added, "_memory": self._memory, "_path": self._path}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _folder=None, _open=None, _lock=threading.Lock())
+        self.__dict__.update(state, _end=None, _open=None, _lock=threading.Lock())
 
     def add(self, picture: NDArray[np.uint8]) -> None:
         """Take the next picture (3, size, size)."""
@@ -79,7 +79,7 @@ class Store:
 
     def discard(self) -> None:
         """Remove the file."""
-        if self._folder is not None:
+        if self._end is not None:
             self._end()
 
     def read(self, rows: NDArray[np.intp]) -> torch.Tensor:
