@@ -1,8 +1,18 @@
 """Explainers: networks in, heatmaps out; every method and class from as few passes as the methods allow."""
 
-from xfer.explainers.attribution import Attribution, attribute, trace
+from xfer.explainers.attribution import Attribution, SilentLayerError, attribute, trace
 from xfer.explainers.catalogue import EXPLAINERS, Explainer, choose
 from xfer.explainers.labelled import explain
 from xfer.explainers.tap import Tap
 
-__all__ = ["EXPLAINERS", "Attribution", "Explainer", "Tap", "attribute", "choose", "explain", "trace"]
+__all__ = [
+    "EXPLAINERS",
+    "Attribution",
+    "Explainer",
+    "SilentLayerError",
+    "Tap",
+    "attribute",
+    "choose",
+    "explain",
+    "trace",
+]

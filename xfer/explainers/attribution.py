@@ -16,7 +16,11 @@ from xfer.explainers.state import check_finite, place, still
 from xfer.explainers.tap import Tap
 from xfer.explainers.targets import Targets, columns, read_targets
 
-__all__ = ["Attribution", "attribute", "trace"]
+__all__ = ["Attribution", "SilentLayerError", "attribute", "trace"]
+
+
+class SilentLayerError(InputError):
+    """No gradient of any face reaches a layer: there is nothing to explain these faces by."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +160,7 @@ def _joined(batches: Sequence[tuple[Attribution, dict[str, Tensor]]]) -> Attribu
     first = batches[0][0]
     for name in first.maps:
         if not torch.stack([alive[name] for _, alive in batches]).any():
-            raise InputError(
+            raise SilentLayerError(
                 f"every gradient at layer {name!r} is zero: its features do not reach the logits; take an earlier layer"
             )
     return Attribution(
