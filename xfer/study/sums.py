@@ -1,0 +1,342 @@
+"""Streamed sums of heatmaps: memory that does not grow with the faces, partials that merge, means drawn from them.
+
+A shard's sums hold, for every cell that has faces, each pixel's sum, sum of squares and count, and for every block of
+subjects the sums and counts at half resolution, from which intervals are computed without a second look at the faces.
+"""
+
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from array_api_compat import array_namespace
+from numpy.typing import NDArray
+
+from xfer.errors import unknown
+from xfer.heatmaps.store import label
+from xfer.labels import EXPRESSIONS, KEY
+
+STREAMED = ("raw", "positive_l1")
+"""The normalisations that are summed face by face: averaging cannot be undone."""
+OUTCOMES = ("correct", "incorrect", "all")
+"""The first two are stored and make the third; a selection by prediction stores the third alone."""
+CONSTANT = ("model", "guide", "seed", "fold", "layer")
+"""The part of the key that a shard has once, among its facts."""
+CELL = ["explainer", "expression", "outcome", "normalisation"]
+MAX_BLOCKS = 200
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What one unit of explaining leaves.
+
+    Attributes
+    ----------
+    facts : mapping
+        What JSON can hold; the names of `CONSTANT` among them.
+    cells : DataFrame
+        One row a cell: explainer, expression, outcome, normalisation, n (faces in the sums) and undefined (faces
+        that are not, for want of positive relevance).
+    sums, squares : float64 array (cell, y, x)
+        Over the faces that have a value at the pixel.
+    counts : int32 array (cell, y, x)
+        How many have.
+    support : bool array (y, x)
+    blocks : int
+        Blocks of subjects that the faces were dealt into, with faces here or without.
+    rows : DataFrame
+        One row a block and cell that have faces: block, cell (row of `cells`), n.
+    block_sums : float32 array (row, pixel)
+        Sums over faces and over the pixels of the support that `half_pixels` pools.
+    block_missing : unsigned array (row, pixel)
+        How many of the n faces' pooled pixels have no value.
+    """
+
+    facts: Mapping[str, Any]
+    cells: pd.DataFrame
+    sums: NDArray[np.float64]
+    squares: NDArray[np.float64]
+    counts: NDArray[np.int32]
+    support: NDArray[np.bool_]
+    blocks: int
+    rows: pd.DataFrame
+    block_sums: NDArray[np.float32]
+    block_missing: NDArray[np.unsignedinteger] = field(repr=False)
+
+
+class Blocks(NamedTuple):
+    """One cell, block by block, at half resolution: ``sums / counts`` is a block's mean map."""
+
+    sums: NDArray[np.float64]
+    """(block, pixel)"""
+    counts: NDArray[np.int64]
+    """(block, pixel); faces times pooled pixels that have a value"""
+    n: NDArray[np.int64]
+    """(block,) faces"""
+
+
+def cell_order(cell: Sequence[Any]) -> tuple[Any, ...]:
+    """Where a cell (explainer, expression, outcome, normalisation) stands: the same place whatever came first.
+
+    >>> sorted([("hires_cam", "fear", "correct", "raw"), ("grad_cam", "fear", "incorrect", "raw")], key=cell_order)[0]
+    ('grad_cam', 'fear', 'incorrect', 'raw')
+    """
+    explainer, expression, outcome, normalisation = cell
+    return explainer, EXPRESSIONS.index(expression), OUTCOMES.index(outcome), STREAMED.index(normalisation)
+
+
+def pooled(maps: Any, support: Any) -> Any:
+    """Sums of maps (..., y, x) over the pixels of the support in every square of 2 x 2: (..., half y, half x).
+
+    Squares begin at the top left; an odd last row or column makes smaller ones. NumPy or torch.
+
+    >>> pooled(np.array([[1.0, 2, 3], [4, 5, 6]]), np.array([[True, True, True], [True, False, False]])).tolist()
+    [[7.0, 3.0]]
+    """
+    xp = array_namespace(maps)
+    inside = xp.where(support, maps, xp.zeros_like(maps))
+    for axis in (-2, -1):
+        if inside.shape[axis] % 2:
+            edge = inside[..., :1, :] if axis == -2 else inside[..., :1]
+            inside = xp.concat([inside, xp.zeros_like(edge)], axis=axis)
+    pairs = inside[..., 0::2, :] + inside[..., 1::2, :]
+    return pairs[..., 0::2] + pairs[..., 1::2]
+
+
+def half_pixels(support: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The pixels of a support at half resolution.
+
+    Parameters
+    ----------
+    support : bool array (y, x)
+
+    Returns
+    -------
+    positions : int array (pixel,)
+        On the canvas of half the rows and columns (rounded up), row by row.
+    area : int array (pixel,)
+        Pixels of the support pooled into each, 1 to 4.
+    """
+    area = pooled(support.astype(np.int64), support).ravel()
+    positions = np.flatnonzero(area)
+    return positions, area[positions]
+
+
+def halved(maps: NDArray[Any], support: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Maps or masks (..., y, x) at the pixels of `half_pixels`: (..., pixel), the mean of those pooled.
+
+    >>> halved(np.array([[1.0, 2], [3, 4]]), np.array([[True, True], [True, False]])).tolist()
+    [2.0]
+    """
+    positions, area = half_pixels(support)
+    sums = pooled(np.asarray(maps, np.float64), support)
+    means: NDArray[np.float64] = sums.reshape(*sums.shape[:-2], -1)[..., positions] / area
+    return means
+
+
+def merge(parts: Sequence[Sums]) -> Sums:
+    """The sums of one unit that was computed in parts, added in float64.
+
+    Which part comes first does not matter, to the last bit: every pixel's partial sums are added in the order of
+    their size.
+
+    Raises
+    ------
+    ValueError
+        If the parts are not of one unit: other facts, support or number of blocks.
+    """
+    first = parts[0]
+    for part in parts[1:]:
+        alike = part.facts == first.facts and part.blocks == first.blocks
+        if not alike or not np.array_equal(part.support, first.support):
+            raise ValueError("parts of different units cannot be merged")
+    found = _gather(parts, [_keys(part) for part in parts], cell_order)
+    cells = [(*key, *_totals(parts, places, "cells", ["n", "undefined"])) for key, places in found.items()]
+    of_cell = {key: i for i, key in enumerate(found)}
+    numbers = [_row_keys(part, of_cell) for part in parts]
+    rows = _gather(parts, numbers, lambda key: key)
+    return Sums(
+        facts=first.facts,
+        cells=cell_table(cells),
+        sums=_added(parts, found, "sums", np.float64),
+        squares=_added(parts, found, "squares", np.float64),
+        counts=_added(parts, found, "counts", np.int32),
+        support=first.support,
+        blocks=first.blocks,
+        rows=row_table([(b, c, *_totals(parts, places, "rows", ["n"])) for (c, b), places in rows.items()]),
+        block_sums=_added(parts, rows, "block_sums", np.float32),
+        block_missing=smallest(_added(parts, rows, "block_missing", np.uint32)),
+    )
+
+
+Places = list[tuple[int, int]]
+"""(part, row in it)"""
+
+
+def _keys(sums: Sums) -> list[tuple[str, ...]]:
+    return list(sums.cells[CELL].itertuples(index=False, name=None))
+
+
+def _row_keys(part: Sums, of_cell: Mapping[tuple[str, ...], int]) -> list[tuple[int, int]]:
+    keys = _keys(part)
+    return [(of_cell[keys[c]], b) for b, c in zip(part.rows["block"], part.rows["cell"], strict=True)]
+
+
+def _gather(parts: Sequence[Sums], keys: Sequence[Sequence[Any]], order: Callable[[Any], Any]) -> dict[Any, Places]:
+    """Where every key's rows are, keys in order."""
+    places: dict[Any, Places] = {}
+    for number in range(len(parts)):
+        for row, key in enumerate(keys[number]):
+            places.setdefault(key, []).append((number, row))
+    return {key: places[key] for key in sorted(places, key=order)}
+
+
+def _totals(parts: Sequence[Sums], places: Places, table: str, names: list[str]) -> list[int]:
+    return [sum(int(getattr(parts[p], table)[name].iloc[row]) for p, row in places) for name in names]
+
+
+def _added(parts: Sequence[Sums], found: Mapping[Any, Places], name: str, dtype: Any) -> NDArray[Any]:
+    shape = getattr(parts[0], name).shape[1:]
+    total = np.empty((len(found), *shape), dtype)
+    wide = np.float64 if np.dtype(dtype).kind == "f" else np.int64
+    for i, places in enumerate(found.values()):
+        partial = np.stack([getattr(parts[p], name)[row] for p, row in places]).astype(wide)
+        total[i] = np.sort(partial, axis=0).sum(axis=0)
+    return total
+
+
+def cell_table(cells: Iterable[Sequence[Any]]) -> pd.DataFrame:
+    """Rows (explainer, expression, outcome, normalisation, n, undefined) as `Sums.cells`."""
+    return pd.DataFrame(cells, columns=[*CELL, "n", "undefined"]).astype({"n": "int64", "undefined": "int64"})
+
+
+def row_table(rows: Iterable[Sequence[int]]) -> pd.DataFrame:
+    """Rows (block, cell, n) as `Sums.rows`."""
+    return pd.DataFrame(rows, columns=["block", "cell", "n"], dtype="int64")
+
+
+def smallest(counts: NDArray[Any]) -> NDArray[np.unsignedinteger]:
+    """Counts in the smallest unsigned type that holds them."""
+    held: NDArray[np.unsignedinteger] = counts.astype(np.min_scalar_type(int(counts.max(initial=0))))
+    return held
+
+
+def heatmaps(shards: Iterable[Sums]) -> tuple[xr.DataArray, pd.DataFrame]:
+    """The mean maps of all cells, outcome "all" included.
+
+    Parameters
+    ----------
+    shards : iterable of Sums
+        Looked at one at a time.
+
+    Returns
+    -------
+    maps : DataArray (cell, y, x)
+        float32, with the whole key; NaN where no face has a value.
+    faces : DataFrame
+        One row a cell: the key, n (faces behind the map), undefined (faces without positive relevance, which are
+        not).
+
+    Raises
+    ------
+    ValueError
+        If there is no cell with a face.
+    """
+    return _labelled(shards, lambda cell: _ratio(cell.sums, cell.counts))
+
+
+def spread(shards: Iterable[Sums]) -> tuple[xr.DataArray, pd.DataFrame]:
+    """The standard deviation over faces (with n - 1) of the same cells as `heatmaps`; NaN below two faces."""
+    return _labelled(shards, _deviation)
+
+
+class _Cell(NamedTuple):
+    key: tuple[str, ...]
+    n: int
+    undefined: int
+    sums: NDArray[np.float64]
+    squares: NDArray[np.float64]
+    counts: NDArray[np.int32]
+
+    def plus(self, other: "_Cell") -> "_Cell":
+        n, undefined = self.n + other.n, self.undefined + other.undefined
+        sums, squares = self.sums + other.sums, self.squares + other.squares
+        return _Cell(self.key, n, undefined, sums, squares, self.counts + other.counts)
+
+
+def _ratio(sums: NDArray[Any], counts: NDArray[Any]) -> NDArray[Any]:
+    return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
+
+
+def _deviation(cell: _Cell) -> NDArray[Any]:
+    scatter = cell.squares - cell.sums * np.nan_to_num(_ratio(cell.sums, cell.counts))
+    return np.sqrt(_ratio(scatter.clip(min=0), cell.counts - 1))
+
+
+def _cells(shard: Sums) -> Iterator[_Cell]:
+    """The cells stored, each expression's "all" after its outcomes."""
+    facts = zip(_keys(shard), shard.cells["n"], shard.cells["undefined"], strict=True)
+    stored = [
+        _Cell(key, int(n), int(lost), shard.sums[i], shard.squares[i], shard.counts[i])
+        for i, (key, n, lost) in enumerate(facts)
+    ]
+    together: dict[tuple[str, ...], list[_Cell]] = {}
+    for cell in stored:
+        together.setdefault((cell.key[0], cell.key[1], cell.key[3]), []).append(cell)
+    for (explainer, expression, normalisation), outcomes in together.items():
+        whole = functools.reduce(_Cell.plus, outcomes)._replace(key=(explainer, expression, "all", normalisation))
+        yield from (cell for cell in outcomes if cell.n and cell.key != whole.key)
+        if whole.n:
+            yield whole
+
+
+def _labelled(shards: Iterable[Sums], draw: Callable[[_Cell], NDArray[Any]]) -> tuple[xr.DataArray, pd.DataFrame]:
+    maps, rows = [], []
+    for shard in shards:
+        constant = [str(shard.facts[name]) for name in CONSTANT]
+        for cell in _cells(shard):
+            explainer, expression, outcome, normalisation = cell.key
+            maps.append(draw(cell).astype(np.float32))
+            rows.append((*constant, explainer, expression, expression, outcome, normalisation, cell.n, cell.undefined))
+    if not maps:
+        raise ValueError("no cell has a face")
+    faces = pd.DataFrame(rows, columns=[*KEY, "n", "undefined"])
+    return label(np.stack(maps), {name: faces[name].tolist() for name in KEY}), faces
+
+
+def blocks(sums: Sums, explainer: str, expression: str, outcome: str, normalisation: str) -> Blocks:
+    """One cell's sums and counts by block of subjects; a block without faces is zero throughout.
+
+    Raises
+    ------
+    InputError
+        If a name is outside its vocabulary or the explainer is not in these sums.
+    """
+    _known("explainer", explainer, dict.fromkeys(sums.cells["explainer"]))
+    _known("expression", expression, EXPRESSIONS)
+    _known("outcome", outcome, OUTCOMES)
+    _known("normalisation", normalisation, STREAMED)
+    parts = ("correct", "incorrect", "all") if outcome == "all" else (outcome,)
+    wanted = {
+        i for i, key in enumerate(_keys(sums)) if key in {(explainer, expression, o, normalisation) for o in parts}
+    }
+    _, area = half_pixels(sums.support)
+    found = Blocks(
+        np.zeros((sums.blocks, len(area))),
+        np.zeros((sums.blocks, len(area)), np.int64),
+        np.zeros(sums.blocks, np.int64),
+    )
+    for row, (block, cell, n) in enumerate(sums.rows.itertuples(index=False, name=None)):
+        if cell in wanted:
+            found.sums[block] += sums.block_sums[row]
+            found.counts[block] += n * area - sums.block_missing[row]
+            found.n[block] += n
+    return found
+
+
+def _known(what: str, value: str, allowed: Iterable[str]) -> None:
+    if value not in (names := list(allowed)):
+        raise unknown(what, value, names)
