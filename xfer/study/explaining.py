@@ -1,0 +1,328 @@
+"""One unit of explaining: a network, the faces it never saw, every explainer, from one look at each face."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
+
+from xfer.datasets.samples import Dropped
+from xfer.errors import unknown
+from xfer.explainers import SilentLayerError, choose, trace
+from xfer.explainers.state import still
+from xfer.geometry import CanonicalFrame
+from xfer.models.layers import Layer
+from xfer.study.accumulation import Accumulator
+from xfer.study.sums import Sums
+from xfer.training import Pixels, Settings, inputs
+from xfer.training.evaluation import table
+from xfer.warping import FLIPPED_TOLERANCE, to_frame
+
+SELECTIONS = ("true", "predicted")
+"""Whose map a face's is: of the expression it shows, or of the one the network sees."""
+
+UNLABELLED = "shows none of the expressions"
+NO_LANDMARKS = "no landmarks"
+NOT_DRAWN = "not among those drawn of its expression"
+TURNED = f"turned-over triangles take more than {FLIPPED_TOLERANCE:.0%} of the face"
+NO_EYES = "the outer eye corners coincide"
+NOT_FINITE = "a heatmap that is not finite"
+
+_WARPED = 8
+"""Faces brought to the frame at once: memory does not grow with the batch."""
+
+
+@dataclass(frozen=True)
+class FaceMaps:
+    """The maps of single faces, those behind the sums.
+
+    Attributes
+    ----------
+    index : int array (face,)
+        Positions in the data set, in the order they were given in.
+    targets : int array (face,)
+        The class explained.
+    maps : float32 array (face, explainer, gy, gx)
+        Raw, on the layer's grid over the whole picture.
+    """
+
+    index: NDArray[np.intp]
+    targets: NDArray[np.int64]
+    maps: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What one network's test faces gave.
+
+    Attributes
+    ----------
+    sums : Sums
+    predictions : DataFrame
+        As `xfer.training.evaluate` returns them, of every face that could be decoded.
+    left_out : tuple of Dropped
+        Faces that are predicted but in no heatmap, and why.
+    maps : FaceMaps or None
+        Where they were asked for.
+    """
+
+    sums: Sums
+    predictions: pd.DataFrame
+    left_out: tuple[Dropped, ...]
+    maps: FaceMaps | None
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """How many faces were left out for each reason."""
+        return dict(Counter(face.reason for face in self.left_out))
+
+
+def explain_faces(
+    model: nn.Module,
+    pixels: Pixels,
+    test: ArrayLike,
+    settings: Settings,
+    *,
+    layer: Layer,
+    blocks: ArrayLike,
+    frame: CanonicalFrame,
+    facts: Mapping[str, Any],
+    explainers: str | Iterable[str] = "all",
+    landmarks: ArrayLike | None = None,
+    support: NDArray[np.bool_] | None = None,
+    selection: str = "true",
+    per_class: int = 0,
+    device: str = "cpu",
+    batch_size: int = 32,
+    per_face: bool = False,
+    tick: Callable[[], None] | None = None,
+) -> Explained:
+    """Predict test faces, explain them, and add their heatmaps up in the frame, in float32.
+
+    Logits and maps come from one forward, but for faces drawn by prediction, which are predicted first. The network
+    is left as it was. On one machine the result follows from the arguments to the last bit; with another batch size
+    networks round otherwise.
+
+    Parameters
+    ----------
+    model : nn.Module
+    pixels : Pixels
+    test : sequence of int
+        Positions in the data set; those that could not be decoded are passed over (`Pixels.dropped`).
+    settings : Settings
+        Those it was trained with; `seed` draws faces, `threads` are used.
+    layer : Layer
+        Where the maps are read.
+    blocks : sequence of int (face of test,)
+        The block of its subject; there are as many as the highest number says, at most 200.
+    frame : CanonicalFrame
+    facts : mapping
+        Facts of the sums: model, guide, seed and fold as the key has them, and whatever else JSON holds; the layer
+        and what is explained are added.
+    explainers : str or iterable of str
+    landmarks : array (face of test, 68, 2), optional
+        (x, y) in px of the small pictures, NaN where there are none; the published ones of `pixels` by default.
+    support : bool array (y, x), optional
+        What the sums of blocks keep; the frame's by default.
+    selection : {"true", "predicted"}
+        "true": a face counts for the expression it shows, correct faces apart from incorrect ones; unlabelled faces
+        are only predicted. "predicted": for the expression the network sees.
+    per_class : int
+        The most faces of one expression, drawn by the seed among those with landmarks; 0 for all.
+    device : str
+    batch_size : int
+        Faces in one forward.
+    per_face : bool
+        Return every face's maps too, which memory grows with.
+    tick : callable, optional
+        Called once a face.
+
+    Raises
+    ------
+    InputError
+        If `selection` or an explainer is unknown, no gradient of any face reaches the layer, or the network cannot
+        be explained there (see `xfer.explainers.trace`).
+    """
+    if selection not in SELECTIONS:
+        raise unknown("selection", selection, SELECTIONS)
+    faces = _Faces.of(pixels, test, landmarks, blocks)
+    chosen = [explainer.name for explainer in choose(explainers)]
+    whole = {**facts, "layer": layer.name, "grid": list(layer.grid), "selection": selection, "per_class": per_class}
+    count = int(np.max(np.asarray(blocks), initial=0)) + 1
+    total = Accumulator(chosen, frame.support if support is None else support, count, device)
+    unit = _Unit(model, pixels, settings, layer, chosen, frame, device, batch_size, total, tick or (lambda: None))
+    with _at_work(model, settings.threads, device):
+        logits, kept = unit.run(faces, selection, per_class, per_face)
+    predictions = table(pixels, faces.row, logits.softmax(1).numpy())
+    left_out = tuple(
+        Dropped(pixels.ids[row], reason) for row, reason in zip(faces.row, faces.reason, strict=True) if reason
+    )
+    return Explained(total.finish(whole), predictions, left_out, kept)
+
+
+@dataclass(frozen=True)
+class _Faces:
+    """The faces of a unit that were decoded; `reason` is filled in as they are left out."""
+
+    index: NDArray[np.intp]
+    row: NDArray[np.intp]
+    label: NDArray[np.int64]
+    points: NDArray[np.float64]
+    block: NDArray[np.int64]
+    reason: NDArray[np.object_]
+
+    @classmethod
+    def of(cls, pixels: Pixels, test: ArrayLike, landmarks: ArrayLike | None, blocks: ArrayLike) -> "_Faces":
+        positions = np.asarray(test, np.intp).reshape(-1)
+        there = pixels.row[positions] >= 0
+        rows = pixels.rows(positions[there])
+        points = pixels.landmarks[rows] if landmarks is None else np.asarray(landmarks)[there]
+        reason = np.full(len(rows), "", object)
+        reason[~np.isfinite(points).all(axis=(1, 2))] = NO_LANDMARKS
+        block = np.asarray(blocks, np.int64)[there]
+        return cls(positions[there], rows, pixels.labels[rows], points.astype(np.float64), block, reason)
+
+    def draw(self, classes: NDArray[np.int64], per_class: int, seed: int) -> None:
+        """Leave out what is beyond `per_class` faces of a class, at random but for the seed."""
+        for number in np.unique(classes[self.reason == ""]):
+            pool = np.flatnonzero((self.reason == "") & (classes == number))
+            order = np.random.default_rng([seed, int(number)]).permutation(len(pool))
+            self.reason[pool[order[per_class:]]] = NOT_DRAWN
+
+    def in_blocks(self) -> NDArray[np.intp]:
+        """Those that are still in, block by block."""
+        within = np.flatnonzero(self.reason == "")
+        return within[np.argsort(self.block[within], kind="stable")]
+
+
+@dataclass
+class _Unit:
+    """The pass over the faces."""
+
+    model: nn.Module
+    pixels: Pixels
+    settings: Settings
+    layer: Layer
+    explainers: list[str]
+    frame: CanonicalFrame
+    device: str
+    batch: int
+    total: Accumulator
+    tick: Callable[[], None]
+    silent: SilentLayerError | None = None
+    heard: bool = False
+
+    def run(self, faces: _Faces, selection: str, per_class: int, per_face: bool) -> tuple[Tensor, FaceMaps | None]:
+        """The logits (face, class) on the CPU, and single maps where asked for; the sums go to `total`."""
+        logits = torch.zeros((len(faces.row), len(self.pixels.classes)))
+        known = np.zeros(len(faces.row), bool)
+        classes: NDArray[np.int64] | None = None
+        if selection == "true":
+            classes = faces.label
+            faces.reason[classes < 0] = UNLABELLED
+        elif per_class:
+            self._predict(faces, np.arange(len(known)), logits)
+            classes, known[:] = logits.argmax(1).numpy(), True
+        if classes is not None and per_class:
+            faces.draw(classes, per_class, self.settings.seed)
+        order = faces.in_blocks()
+        others = np.setdiff1d(np.arange(len(known)), order)
+        self._predict(faces, others[~known[others]], logits)
+        self._tick(others)
+        single = [np.zeros((0, len(self.explainers), *self.layer.grid), np.float32)]
+        for batch in self._batches(order):
+            found, maps = self._trace(faces.index[batch], None if classes is None else classes[batch])
+            logits[batch[~known[batch]]] = found[~known[batch]]
+            targets = found.argmax(1).numpy() if classes is None else classes[batch]
+            correct = logits[batch].argmax(1).numpy() == faces.label[batch]
+            self._add(faces, batch, maps, targets, correct if selection == "true" else None)
+            single += [maps.cpu().numpy()] if per_face else []
+            self._tick(batch)
+        if self.silent and not self.heard:
+            raise self.silent
+        if classes is None:
+            classes = logits.argmax(1).numpy()
+        return logits, _single(faces, order, classes, np.concatenate(single)) if per_face else None
+
+    def _batches(self, order: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
+        return (order[start : start + self.batch] for start in range(0, len(order), self.batch))
+
+    def _tick(self, faces: NDArray[np.intp]) -> None:
+        for _ in faces:
+            self.tick()
+
+    def _predict(self, faces: _Faces, some: NDArray[np.intp], logits: Tensor) -> None:
+        for batch in self._batches(some):
+            logits[batch] = self._forward(faces.index[batch])
+
+    def _forward(self, index: NDArray[np.intp]) -> Tensor:
+        """Logits (face, class) on the CPU."""
+        with torch.inference_mode():
+            found: Tensor = self.model(inputs(self.pixels, index, self.settings).to(self.device))
+        return found.float().cpu()
+
+    def _trace(self, index: NDArray[np.intp], targets: NDArray[np.int64] | None) -> tuple[Tensor, Tensor]:
+        """Logits (face, class) on the CPU and raw maps (face, explainer, gy, gx) of a batch; of silent faces zeros."""
+        images, wanted = inputs(self.pixels, index, self.settings), "predicted" if targets is None else targets
+        try:
+            seen = trace(self.model, images, self.explainers, wanted, layers=(self.layer,), batch_size=len(index))
+        except SilentLayerError as silent:
+            self.silent = silent
+            maps = torch.zeros((len(index), len(self.explainers), *self.layer.grid), device=self.device)
+            return self._forward(index), maps
+        self.heard = True
+        maps = torch.stack([seen.maps[self.layer.name][name][:, 0] for name in self.explainers], 1)
+        return seen.logits.float().cpu(), maps.float()
+
+    def _add(
+        self,
+        faces: _Faces,
+        batch: NDArray[np.intp],
+        maps: Tensor,
+        targets: NDArray[np.int64],
+        correct: NDArray[np.bool_] | None,
+    ) -> None:
+        """Bring maps to the frame and add those up that can be; the others' reasons are noted."""
+        finite = maps.isfinite().flatten(1).all(1).cpu().numpy()
+        faces.reason[batch[~finite]] = NOT_FINITE
+        sound = np.flatnonzero(finite)
+        points = torch.from_numpy(faces.points[batch]).to(maps.device)
+        size = (self.pixels.size, self.pixels.size)
+        for start in range(0, len(sound), _WARPED):
+            part = sound[start : start + _WARPED]
+            warped = to_frame(maps[part], points[part], self.frame, size=size)
+            kept = warped.kept.cpu().numpy()
+            turned = (warped.flipped_share > FLIPPED_TOLERANCE).cpu().numpy()
+            faces.reason[batch[part[~kept]]] = np.where(turned[~kept], TURNED, NO_EYES)
+            part = part[kept]
+            names = [self.pixels.classes[target] for target in targets[part]]
+            outcomes = ["all" if correct is None else "correct" if correct[i] else "incorrect" for i in part]
+            self.total.add(warped.values[kept], names, outcomes, faces.block[batch[part]].tolist())
+
+
+def _single(faces: _Faces, order: NDArray[np.intp], classes: NDArray[np.int64], maps: NDArray[np.float32]) -> FaceMaps:
+    """The maps of the faces in `order` that were not left out since, in the order that the faces were given in."""
+    back = np.argsort(order)
+    back = back[faces.reason[order[back]] == ""]
+    return FaceMaps(faces.index[order[back]], classes[order[back]], maps[back])
+
+
+@contextmanager
+def _at_work(model: nn.Module, threads: int, device: str) -> Iterator[None]:
+    """The network on its device and still, so many threads (0: as they are); everything as it was afterwards."""
+    before = torch.get_num_threads()
+    home = next(model.parameters()).device
+    try:
+        torch.set_num_threads(threads or before)
+        model.to(device)
+        with still(model):
+            yield
+    finally:
+        model.to(home)
+        torch.set_num_threads(before)
