@@ -11,15 +11,20 @@ __version__ = "0.1.0"
 __all__ = ["Study", "compare", "explain", "score"]
 
 
-def compare(*, heatmaps: Any, **options: Any) -> "Study":
-    """Score, cluster and report heatmaps: a study folder and its `Study`.
+def compare(models: str = "all", *, heatmaps: Any = None, **options: Any) -> "Study":
+    """Does a network look where people do: a study folder with scores and report, and its `Study`.
 
-    `heatmaps` is a folder of files or a ``heatmaps.zarr``; the options are those of
-    `xfer.study.imported.compare_heatmaps`.
+    Networks are trained on faces, explained and scored, with the options of
+    `xfer.study.networks.compare_networks`; or, with `heatmaps` (a folder of files or a ``heatmaps.zarr``), maps that
+    are there already are scored, with the options of `xfer.study.imported.compare_heatmaps`.
     """
-    from xfer.study.imported import compare_heatmaps
+    if heatmaps is not None:
+        from xfer.study.imported import compare_heatmaps
 
-    return compare_heatmaps(heatmaps, **options)
+        return compare_heatmaps(heatmaps, **options)
+    from xfer.study.networks import compare_networks
+
+    return compare_networks(models, **options)
 
 
 def __getattr__(name: str) -> Any:

@@ -164,7 +164,7 @@ def test_damage_is_named_and_mended_by_the_same_call(home: Path, tmp_path: Path,
 
 def test_a_study_toml_that_lacks_keys_is_named(tmp_path: Path) -> None:
     (tmp_path / "study.toml").write_text("format = 1\n")
-    with pytest.raises(InputError, match=r"study\.toml: lacks kind, heatmaps, pooled, masks"):
+    with pytest.raises(InputError, match=r"study\.toml: lacks kind, masks, metrics"):
         Study(tmp_path)
 
 

@@ -1,30 +1,21 @@
 """A study of heatmaps that somebody else made: read from files, scored, clustered, reported."""
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
 from xfer import clustering, heatmaps, mask_sources, scoring
 from xfer.errors import InputError, unknown
 from xfer.labels import KEY
-from xfer.study import folder, provenance
-from xfer.study.study import CLUSTERS, HEATMAPS, MASKS, POOLED, PROVENANCE, SCORES, SCORES_CSV, Study
+from xfer.study import folder, provenance, results
+from xfer.study.results import Stage, silent
+from xfer.study.study import CLUSTERS, HEATMAPS, MASKS, POOLED, SCORES, SCORES_CSV, Study
 
 FILES = (HEATMAPS, MASKS, SCORES, SCORES_CSV, CLUSTERS)
 """What a study of imported heatmaps holds besides its configuration, provenance and report."""
-
-Stage = Callable[[str, int], Callable[[], None]]
-"""Progress: called with a stage's name and number of steps; returns what is called after every step."""
-
-
-def silent(stage: str, steps: int) -> Callable[[], None]:
-    """The progress that shows nothing."""
-    return lambda: None
 
 
 def compare_heatmaps(
@@ -105,9 +96,9 @@ def compare_heatmaps(
         "kind": "heatmaps",
         "source": folder.slug(Path(source).resolve().name),
         "pattern": pattern,
-        "heatmaps": _digest(maps),
-        "pooled": "" if whole is None else _digest(whole),
-        **_described(sources),
+        "heatmaps": results.digest(maps),
+        "pooled": "" if whole is None else results.digest(whole),
+        **results.described(sources),
         "metrics": names,
         "threshold": str(threshold),
         "linkage": linkage,
@@ -136,28 +127,9 @@ def _read(index: pd.DataFrame, progress: Stage) -> xr.DataArray:
     return heatmaps.read_heatmaps(index, progress=progress("reading heatmaps", len(index)))
 
 
-def _described(sources: mask_sources.MaskSources) -> dict[str, Any]:
-    """Everything about the masks that touches a score."""
-    return {
-        "masks": [str(m.name) for m in sources.masks],
-        "mask_digests": [_digest(m) for m in sources.masks],
-        "support": sources.support_name,
-        "support_digest": provenance.digest_bytes([sources.support.tobytes()]),
-        "inter_ocular": "unknown" if sources.inter_ocular is None else repr(sources.inter_ocular),
-    }
-
-
 def default_folder(config: dict[str, Any]) -> Path:
     """``reports/<source>-heatmaps-<digest8>`` under the working directory."""
-    digest = provenance.digest_bytes([json.dumps(config, sort_keys=True).encode()])
-    return Path("reports") / f"{config['source']}-{config['kind']}-{digest[:8]}"
-
-
-def _digest(labelled: xr.DataArray) -> str:
-    names = [labelled.coords[c] for c in sorted(map(str, labelled.coords)) if labelled.coords[c].dtype.kind in "UOT"]
-    labels = ["\0".join(map(str, np.atleast_1d(c.values))) for c in names]
-    values = np.ascontiguousarray(labelled.values)
-    return provenance.digest_bytes([*(t.encode("utf-8", "surrogateescape") for t in labels), values.tobytes()])
+    return Path("reports") / f"{config['source']}-{config['kind']}-{results.config_digest(config)[:8]}"
 
 
 def _read_pooled(source: str | Path, pattern: str, maps: xr.DataArray) -> xr.DataArray:
@@ -183,49 +155,14 @@ def _write(
     config: dict[str, Any],
     progress: Stage,
 ) -> None:
-    unit = provenance.digest_bytes([json.dumps([config, provenance.unit_facts()], sort_keys=True).encode()])
-    if _finished(home, unit):
+    unit = results.config_digest({"config": config, **provenance.unit_facts()})
+    if results.finished(home, unit):
         return
     folder.require_space(home, maps.nbytes * (1 if pooled is None else 2))
     heatmaps.save(maps, home / HEATMAPS)
     if pooled is not None:
         heatmaps.save(pooled, home / POOLED)
     folder.write_whole(home / MASKS, sources.save)
-    step = progress("scoring", maps.sizes["cell"])
-    scores = scoring.score(
-        maps,
-        sources.masks,
-        metrics=config["metrics"],
-        threshold=scoring.read_threshold(config["threshold"]),
-        support=sources.support,
-        inter_ocular=sources.inter_ocular,
-        progress=step,
-    )
-    folder.write_whole(home / SCORES, lambda p: scoring.write_parquet(scores, p))
-    folder.write_whole(home / SCORES_CSV, lambda p: scoring.write_csv(scores, p))
-    folder.write_whole(home / CLUSTERS, lambda p: scoring.write_csv(_clusters(Study(home)), p))
-    files = {name: provenance.digest_files([home / name]) for name in (*FILES, *([POOLED] if config["pooled"] else []))}
-    facts = json.dumps(provenance.collect(config=config, units={unit: files}), indent=1, sort_keys=True)
-    folder.write_whole(home / PROVENANCE, lambda p: p.write_text(facts + "\n", encoding="utf-8"))
-
-
-def _finished(home: Path, unit: str) -> bool:
-    """Whether the unit was computed and its files are still what it wrote."""
-    try:
-        files = json.loads((home / PROVENANCE).read_text(encoding="utf-8"))["units"][unit]
-        return all(provenance.digest_files([home / name]) == digest for name, digest in files.items())
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-
-
-def _clusters(study: Study) -> pd.DataFrame:
-    """The two-cluster cut of each expression's tree; one whose maps are all constant has no tree."""
-    rows = []
-    for expression in sorted(set(map(str, study.heatmaps.coords["expression"].values))):
-        try:
-            tree = study.tree(expression)
-        except InputError:
-            continue
-        cut = clustering.cut(tree, min(2, len(tree.names)))
-        rows += [(expression, model, leaf, cut[model]) for leaf, model in enumerate(tree.leaves)]
-    return pd.DataFrame(rows, columns=["expression", "model", "leaf", "cluster"])
+    results.write_scores(home, results.score(maps, sources, config, progress))
+    results.write_clusters(Study(home))
+    results.record(home, config, {unit: [*FILES, *([POOLED] if config["pooled"] else [])]})

@@ -4,7 +4,7 @@ import hashlib
 import os
 import platform
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ PACKAGES = (
     "numpy", "scipy", "pandas", "xarray", "zarr", "POT", "matplotlib", "torch", "torchvision", "timm",
 )  # fmt: skip
 _SOURCE = Path(xfer.__file__).parent
+_MUTE = ("cli", "report")
+"""Rooms that show numbers and make none."""
 
 
 def digest_bytes(parts: Iterable[bytes]) -> str:
@@ -41,14 +43,23 @@ def _parts(path: Path) -> Iterable[bytes]:
         yield file.read_bytes()
 
 
-def source_digest() -> str:
-    """The sha256 (hex) of xfer's own source, so that a changed formula is never served from an old file."""
-    return digest_files(sorted(p for p in _SOURCE.rglob("*.py") if "report" not in p.parts))
+def source_digest(rooms: Collection[str] = ()) -> str:
+    """The sha256 (hex) of xfer's own source, so that a changed formula is never served from an old file.
+
+    Of some rooms, or of all that touch a number.
+    """
+    parts = ((path, path.relative_to(_SOURCE).parts[0].removesuffix(".py")) for path in _SOURCE.rglob("*.py"))
+    return digest_files(sorted(path for path, room in parts if (room in rooms if rooms else room not in _MUTE)))
 
 
 def unit_facts() -> dict[str, str]:
     """What touches a number besides the configuration: xfer's source and the libraries that compute."""
     return {"source": source_digest(), **{name: version(name) for name in ("numpy", "scipy", "POT")}}
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that a network's weights and heatmaps follow from."""
+    return {name: version(name) for name in ("torch", "torchvision", "timm", "numpy")}
 
 
 def versions() -> dict[str, str]:

@@ -17,16 +17,17 @@ from xfer.mask_sources import MaskSources
 from xfer.metrics import view
 from xfer.metrics.thresholds import cut
 from xfer.study.folder import CONFIG, read_config, write_whole
+from xfer.study.recognition import Recognition
 
 HEATMAPS, POOLED, MASKS = "heatmaps.zarr", "pooled.zarr", "masks.npz"
 SCORES, SCORES_CSV, CLUSTERS = "scores.parquet", "scores.csv", "clusters.csv"
 PROVENANCE, REPORT = "provenance.json", "report.html"
 
-_KEYS = ("kind", "heatmaps", "pooled", "masks", "metrics", "threshold", "linkage")
+_KEYS = ("kind", "masks", "metrics", "threshold", "linkage")
 """What every configuration tells."""
 
 
-class Study:
+class Study(Recognition):
     """One study folder (DESIGN section 6).
 
     Parameters
@@ -44,6 +45,8 @@ class Study:
         The pixels that count.
     scores : DataFrame
         Tidy scores, see `xfer.scoring.score`.
+    networks, predictions, curves, dropped, faces, mean_face
+        What is known of the networks where xfer trained them, see `Recognition`.
 
     Raises
     ------
@@ -110,8 +113,24 @@ class Study:
         return self._read(SCORES, pd.read_parquet)
 
     @property
-    def _leading(self) -> pd.DataFrame:
-        return self.scores[self.scores["mask"] == self.masks.name]
+    def _lead(self) -> dict[str, str]:
+        """The part of the key that tells the cells that tables, trees and the page show first."""
+        if self.config["kind"] == "heatmaps":
+            return {}
+        return {"explainer": self.config["explainers"][0], "normalisation": "positive_l1", "outcome": "all"}
+
+    @cached_property
+    def leading(self) -> xr.DataArray:
+        """The heatmaps shown first: of the first explainer, ``positive_l1``, all faces; maps from files all."""
+        return heatmaps.select(self.heatmaps, **self._lead)
+
+    @cached_property
+    def leading_scores(self) -> pd.DataFrame:
+        """The scores of `leading` against the first mask source."""
+        chosen = self.scores["mask"] == self.masks.name
+        for name, value in self._lead.items():
+            chosen &= self.scores[name] == value
+        return self.scores[chosen]
 
     @cached_property
     def clusters(self) -> pd.DataFrame:
@@ -121,9 +140,9 @@ class Study:
     @cached_property
     def pooled(self) -> xr.DataArray:
         """One map per model and expression: as given with ``--pooled``, else the average over folds."""
-        if self.config["pooled"]:
+        if self.config.get("pooled"):
             return heatmaps.open_heatmaps(self._file(POOLED))
-        return heatmaps.pool_folds(self.heatmaps)
+        return heatmaps.pool_folds(self.leading)
 
     def heatmap(self, **key: str) -> np.ndarray:
         """The one map (y, x) that a key picks, such as ``model="songnet", expression="fear"``.
@@ -143,11 +162,11 @@ class Study:
 
     def table(self, metric: str = "iou") -> pd.DataFrame:
         """Models x expressions of own-mask scores, mean over folds."""
-        return scoring.table(self._leading, metric)
+        return scoring.table(self.leading_scores, metric)
 
     def swap(self, metric: str = "iou") -> pd.DataFrame:
         """Expressions x expressions whose mask was used, mean over models."""
-        return scoring.swap(self._leading, metric)
+        return scoring.swap(self.leading_scores, metric)
 
     def chance(self) -> pd.Series:
         """Expected IoU, per expression, of a mask and an independent map at the maps' mean foreground area.
@@ -158,11 +177,11 @@ class Study:
         rule, share = scoring.read_threshold(self.config["threshold"]), {}
         if rule == "upper_bound":
             rule = "area"
-        present = set(self.heatmaps.coords["expression"].values)
+        present = set(self.leading.coords["expression"].values)
         for expression, mask in zip(map(str, self.masks.coords["expression"].values), self.masks.values, strict=True):
             if expression not in present:
                 continue
-            maps = view(heatmaps.select(self.heatmaps, expression=expression).values, self.support)
+            maps = view(heatmaps.select(self.leading, expression=expression).values, self.support)
             truth = view(mask, self.support)
             areas = np.asarray(cut(maps, truth, rule)[1], dtype=float) * np.ones(len(maps.values))
             defined = ~np.asarray(maps.constant) & np.asarray(maps.finite)
@@ -171,7 +190,9 @@ class Study:
         return pd.Series(share, name="chance")
 
     def tree(self, expression: str) -> clustering.Tree:
-        """The dendrogram of models for one expression, on fold-mean maps; constant maps are left out.
+        """The dendrogram of models for one expression, on fold-mean maps.
+
+        Constant maps, and those of too coarse a grid, are left out.
 
         Raises
         ------
@@ -181,7 +202,7 @@ class Study:
         maps = heatmaps.select(self.pooled, expression=expression)
         names = [str(m) for m in maps.coords["model"].values]
         distances = clustering.distances(maps.values, self.support)
-        kept = np.isfinite(np.diagonal(distances))
+        kept = np.isfinite(np.diagonal(distances)) & ~np.isin(names, self.coarse)
         kept_names = [name for name, keep in zip(names, kept, strict=True) if keep]
         return clustering.tree(distances[np.ix_(kept, kept)], kept_names, self.config["linkage"])
 
@@ -209,7 +230,7 @@ class Study:
         -------
         dict with ``mean_of_folds`` and ``pooled_map`` (mean IoU per model) and ``winners`` (one of each).
         """
-        if len(set(self.heatmaps.coords["fold"].values)) < 2 or "iou" not in self.config["metrics"]:
+        if len(set(self.leading.coords["fold"].values)) < 2 or "iou" not in self.config["metrics"]:
             return None
         rule = scoring.read_threshold(self.config["threshold"])
         scores = scoring.score(self.pooled, self.masks, metrics=["iou"], threshold=rule, support=self.support)
@@ -222,11 +243,17 @@ class Study:
             "winners": (each.idxmax(), pooled.idxmax()),
         }
 
-    def report(self) -> Path:
-        """Write ``report.html`` anew from what is in the folder; the path."""
+    def report(self, faces: str = "mean") -> Path:
+        """Write ``report.html`` anew from what is in the folder; the path.
+
+        Parameters
+        ----------
+        faces : {"mean", "none", "all"}
+            Whose pictures the page shows.
+        """
         from xfer.report import page
 
         path = self.folder / REPORT
-        html = page.build(self)
+        html = page.build(self, faces=faces)
         write_whole(path, lambda aside: aside.write_text(html, encoding="utf-8"))
         return path

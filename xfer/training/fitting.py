@@ -23,7 +23,7 @@ from xfer.training.weights import digest, load_into, read_weights
 if TYPE_CHECKING:
     from xfer.training.loop import Files, Progress
 
-__all__ = ["LOG", "Fitted", "TrainingError", "fit", "silent"]
+__all__ = ["LOG", "Fitted", "TrainingError", "fit", "out_of_memory", "silent"]
 
 LOG = ("epoch", "train_loss", "validation_loss", "validation_accuracy", "lr", "seconds")
 """Columns of the log; losses in nats a face, the validation loss always plain cross entropy."""
@@ -245,7 +245,7 @@ def _train(task: _Task) -> Fitted:
         try:
             return _attempt(task, progress, resume=held is not None)
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if not _out_of_memory(error):
+            if not out_of_memory(error):
                 raise
         smaller = progress.batch // 2
         if smaller < _FEWEST:
@@ -292,7 +292,8 @@ def _attempt(task: _Task, progress: "Progress", *, resume: bool) -> Fitted:
     return _fitted(task, read_weights(files.weights)[0], log, facts)
 
 
-def _out_of_memory(error: BaseException) -> bool:
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on whatever device."""
     told = str(error).lower()
     known = ("out of memory", "can't allocate memory", "not enough memory")
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in told for words in known)

@@ -19,8 +19,8 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from torch import Tensor, nn
 from torch.nn import functional
 
-from xfer.training.batches import Batch, Batches, Loss
 from xfer.errors import TrainingError
+from xfer.training.batches import Batch, Batches, Loss
 from xfer.training.settings import Settings
 from xfer.training.weights import put, write_weights
 

@@ -84,3 +84,8 @@ def preset(name: str, network: str, **changes: Any) -> Settings:
     if name == "quick" and plain != network and network not in table:
         settings = settings.change(lr=max(settings.lr, 1e-3))
     return settings.change(**changes)
+
+
+def variant(name: str, network: str) -> str:
+    """What a preset trains in place of a network; itself where there is nothing better."""
+    return network

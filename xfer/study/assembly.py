@@ -1,0 +1,219 @@
+"""From shards to a study of networks: heatmaps, tables, scores."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from xfer import heatmaps, scoring, training
+from xfer.errors import InputError, TrainingError
+from xfer.labels import EXPRESSIONS, KEY
+from xfer.mask_sources import MaskSources
+from xfer.study import folder, provenance, results, shards, sums
+from xfer.study.gathering import Gathered
+from xfer.study.plan import Plan
+from xfer.study.recognition import (
+    BASELINE,
+    DROPPED,
+    DROPPED_COLUMNS,
+    NETWORK_COLUMNS,
+    NETWORKS,
+    PREDICTIONS,
+    SHARDS,
+    UNITS,
+)
+from xfer.study.results import Stage
+from xfer.study.study import CLUSTERS, HEATMAPS, MASKS, SCORES, SCORES_CSV, Study
+from xfer.study.unit import Unit, checkpoint_name
+
+Failed = Sequence[tuple[Unit, str]]
+
+
+def write(home: Path, plan: Plan, gathered: Gathered, done: Sequence[str], failed: Failed, progress: Stage) -> None:
+    """Merge the shards of finished units, in the order of the configuration, and write all that follows from them.
+
+    Parameters
+    ----------
+    home : Path
+    plan : Plan
+    gathered : Gathered
+    done : sequence of str
+        The digests of the units that have a shard, fold by fold in the order of the networks.
+    failed : sequence of (Unit, reason)
+    progress : callable
+
+    Raises
+    ------
+    TrainingError
+        If no unit is finished.
+    """
+    if not done:
+        raise TrainingError(f"no network finished: {'; '.join(f'{u.name}: {why}' for u, why in failed[:3])}")
+    paths = [home / SHARDS / f"{digest}.npz" for digest in done]
+    facts = {"units": list(done), "failed": [[unit.name, why] for unit, why in failed]}
+    unit = results.config_digest({"config": plan.config, **facts, **provenance.unit_facts()})
+    if results.finished(home, unit):
+        return
+    folder.require_space(home, 2 * sum(path.stat().st_size for path in paths))
+    tables = [shards.read_tables(path) for path in paths]
+    told = [shards.read_facts(path) for path in paths]
+    networks = network_table(home, plan, told, tables, failed)
+    _write_csv(home / NETWORKS, networks)
+    predictions = prediction_table(gathered, told, tables)
+    folder.write_whole(home / PREDICTIONS, lambda p: scoring.write_parquet(predictions, p))
+    maps, counts = sums.heatmaps(shards.read(path) for path in paths)
+    heatmaps.save(maps, home / HEATMAPS)
+    folder.write_whole(home / MASKS, plan.sources.save)
+    results.write_scores(home, score(maps, counts, plan.sources, plan.config, told, progress))
+    _write_csv(home / DROPPED, dropped_table(plan, gathered, tables, failed))
+    results.write_clusters(Study(home))
+    names = [HEATMAPS, MASKS, SCORES, SCORES_CSV, CLUSTERS, NETWORKS, PREDICTIONS, DROPPED]
+    results.record(home, plan.config, {unit: names}, shards=list(done), device=plan.device)
+
+
+def _write_csv(path: Path, table: pd.DataFrame) -> None:
+    folder.write_whole(path, lambda aside: scoring.write_csv(table, aside))
+
+
+def network_table(
+    home: Path,
+    plan: Plan,
+    told: Sequence[dict[str, Any]],
+    tables: Sequence[dict[str, pd.DataFrame]],
+    failed: Failed,
+) -> pd.DataFrame:
+    """One row per network and fold: `NETWORK_COLUMNS`."""
+    linear = (
+        scoring.read_csv(home / BASELINE).assign(fold=lambda t: t["fold"].astype(str)).set_index("fold")["accuracy"]
+    )
+    seconds = _seconds(home)
+    classes = plan.dataset.expressions
+    rows = []
+    for facts, found in zip(told, tables, strict=True):
+        predictions = found["predictions"]
+        rows.append(
+            {
+                **facts,
+                "grid": " x ".join(map(str, facts["grid"])),
+                "accuracy": training.accuracy(predictions),
+                "macro_f1": training.macro_f1(predictions, classes),
+                "linear": linear.get(facts["fold"], np.nan),
+                "chance": 1 / len(classes),
+                "n_test": len(predictions),
+                **seconds.get((facts["model"], facts["fold"]), {}),
+                "failed": "",
+            }
+        )
+    for unit, why in failed:
+        start = plan.config["networks"][unit.network]
+        rows.append(
+            {
+                "model": unit.network,
+                "fold": unit.fold,
+                "size": unit.settings.size,
+                "start": start["start_kind"],
+                "checkpoint": checkpoint_name(unit.network, unit.fold),
+                "failed": why,
+            }
+        )
+    table = pd.DataFrame(rows).reindex(columns=list(NETWORK_COLUMNS))
+    text = ["layer", "grid", "coarse", "start", "precision", "remarks", "weights_digest", "checkpoint", "failed"]
+    return table.assign(**{name: table[name].fillna("") for name in text})
+
+
+def _seconds(home: Path) -> dict[tuple[str, str], dict[str, float]]:
+    """What each network and fold took, summed over the runs that worked on it."""
+    path = home / UNITS
+    took: dict[tuple[str, str], dict[str, float]] = {}
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:  # the last line of a run that was killed
+            continue
+        sums_of = took.setdefault((entry["model"], entry["fold"]), {"train_seconds": 0.0, "explain_seconds": 0.0})
+        for name in sums_of:
+            sums_of[name] += entry[name]
+    return took
+
+
+def prediction_table(
+    gathered: Gathered, told: Sequence[dict[str, Any]], tables: Sequence[dict[str, pd.DataFrame]]
+) -> pd.DataFrame:
+    """Every network's predictions, with salted subjects."""
+    salted = dict(zip(gathered.salted["id"], gathered.salted["subject"], strict=True))
+    parts = [
+        found["predictions"]
+        .rename(columns={"id": "face"})
+        .assign(model=facts["model"], fold=facts["fold"], subject=lambda t: t["face"].map(salted))
+        for facts, found in zip(told, tables, strict=True)
+    ]
+    whole = pd.concat(parts, ignore_index=True)
+    first = ["model", "fold", "face", "subject", "expression", "predicted"]
+    return whole[[*first, *(c for c in whole if c not in first)]]
+
+
+def score(
+    maps: xr.DataArray,
+    counts: pd.DataFrame,
+    sources: MaskSources,
+    config: dict[str, Any],
+    told: Iterable[dict[str, Any]],
+    progress: Stage,
+) -> pd.DataFrame:
+    """Scores of the ``positive_l1`` maps against every source that has their expression.
+
+    ``n`` is the number of faces behind a map; a map from too coarse a grid scores NaN, with the reason.
+    """
+    scored = heatmaps.select(maps, normalisation="positive_l1")
+    parts = []
+    for source in sources.masks:
+        known = np.isin(scored.coords["expression"].values, source.coords["expression"].values)
+        if known.any():
+            alone = MaskSources((source,), sources.support, sources.support_name, sources.inter_ocular)
+            parts.append(results.score(scored.isel(cell=np.flatnonzero(known)), alone, config, progress))
+    if not parts:
+        raise InputError(f"no expression has a mask in {', '.join(str(m.name) for m in sources.masks)}; see --masks")
+    table = pd.concat(parts, ignore_index=True)
+    table = table.drop(columns="n").merge(counts[[*KEY, "n"]], on=list(KEY), how="left")[list(scoring.COLUMNS)]
+    coarse = {facts["model"]: facts["coarse"] for facts in told if facts["coarse"]}
+    unscored = table["model"].isin(list(coarse))
+    table.loc[unscored, "value"] = np.nan
+    table.loc[unscored, "reason"] = table.loc[unscored, "model"].map(coarse)
+    return table
+
+
+def dropped_table(
+    plan: Plan, gathered: Gathered, tables: Sequence[dict[str, pd.DataFrame]], failed: Failed
+) -> pd.DataFrame:
+    """What was left out: networks, expressions, faces by reason, and masks that are missing."""
+    rows: list[tuple[str, str, str, int]] = [("network", unit.name, why, 1) for unit, why in failed]
+    rows += [
+        ("network", plain, f"preset {plan.config['preset']} trains {variant} in its place", 1)
+        for variant, plain in plan.config["in_place_of"].items()
+    ]
+    rows += [_left_out(reason, n) for reason, n in Counter(d.reason for d in plan.dataset.dropped).most_common()]
+    unused = gathered.salted[~gathered.salted["used"]]
+    rows += [("face", "", reason, n) for reason, n in Counter(unused["reason"]).most_common()]
+    left: Counter[str] = Counter()
+    for reason, ids in pd.concat([found["left_out"] for found in tables]).groupby("reason")["face"]:
+        left[str(reason)] = ids.nunique()
+    rows += [("face", "", f"{reason}: predicted, in no heatmap", n) for reason, n in left.most_common()]
+    masked = set(plan.sources.masks[0].coords["expression"].values.tolist())
+    rows += [
+        ("mask", expression, f"{plan.sources.masks[0].name} has no mask of it: its heatmaps are shown, not scored", 1)
+        for expression in plan.dataset.expressions
+        if expression not in masked
+    ]
+    return pd.DataFrame(rows, columns=list(DROPPED_COLUMNS))
+
+
+def _left_out(reason: str, n: int) -> tuple[str, str, str, int]:
+    """An expression that was left out as a whole, or faces for some other reason."""
+    expression, comma, why = reason.partition(", ")
+    return ("expression", expression, why, n) if comma and expression in EXPRESSIONS else ("face", "", reason, n)

@@ -1,0 +1,159 @@
+"""The local engine: units of work side by side in processes of their own, one after another where one suffices."""
+
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import loky
+from loky.backend.context import get_context
+from loky.process_executor import BrokenProcessPool
+
+from xfer.errors import TrainingError
+
+Stage = Callable[[str, int], Callable[[], None]]
+Work = TypeVar("Work")
+Result = TypeVar("Result")
+Compute = Callable[[Work, Stage], Result]
+
+_BEAT = 0.5
+"""Seconds between two looks at whether the run that a worker belongs to is still there."""
+
+
+def run(
+    units: Sequence[Work], compute: Compute[Work, Result], workers: int, progress: Stage
+) -> Iterator[tuple[Work, Result | Exception]]:
+    """Every unit with what `compute` made of it, or the exception it ended with, as they finish.
+
+    A unit's result must follow from the unit alone. Leaving the loop early, by an exception or an interruption, ends
+    the workers at once; when this process is killed they end themselves.
+
+    Parameters
+    ----------
+    units : sequence
+        Picklable where there are several workers.
+    compute : callable
+        ``(unit, progress) -> result``, a function of a module.
+    workers : int
+    progress : callable
+        Told of every stage and step.
+
+    Raises
+    ------
+    OSError
+        What a unit raised: the disk is everybody's.
+    """
+    if workers <= 1 or len(units) <= 1:
+        yield from ((unit, _attempt(compute, unit, progress)) for unit in units)
+        return
+    left: list[Work] = []
+    for unit, result in _pool(units, compute, min(workers, len(units)), progress):
+        if isinstance(result, BrokenProcessPool):
+            left.append(unit)
+        else:
+            yield unit, result
+    for unit in left:  # a worker was killed, by the system most likely: each that was open gets a process for itself
+        for _, result in _pool([unit], compute, 1, progress):
+            broken = isinstance(result, BrokenProcessPool)
+            yield unit, TrainingError("its process was killed, most likely for its memory") if broken else result
+
+
+def _attempt(compute: Compute[Work, Result], unit: Work, progress: Stage) -> Result | Exception:
+    try:
+        return compute(unit, progress)
+    except OSError:
+        raise
+    except Exception as error:  # whatever it is, the other units go on
+        return error
+
+
+def _pool(
+    units: Sequence[Work], compute: Compute[Work, Result], workers: int, progress: Stage
+) -> Iterator[tuple[Work, Result | Exception]]:
+    context = get_context("loky")
+    told: Any = context.Queue()
+    executor = loky.ProcessPoolExecutor(
+        workers,
+        context=context,
+        initializer=_begin,
+        initargs=(told, os.getpid()),
+        env={"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+    )
+    futures = {executor.submit(_remote, compute, unit): unit for unit in units}
+    finished = False
+    try:
+        with _relayed(told, progress):
+            for future in loky.as_completed(futures):
+                error = future.exception()
+                if isinstance(error, OSError):
+                    raise error
+                if error is not None and not isinstance(error, Exception):
+                    raise error
+                yield futures[future], future.result() if error is None else error
+        finished = True
+    finally:
+        executor.shutdown(wait=True, kill_workers=not finished)
+
+
+def workers_for(threads: int) -> int:
+    """How many units of so many threads (0: all) this machine works on side by side."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // threads) if threads else 1
+
+
+_told: Any = None
+
+
+def _begin(told: Any, parent: int) -> None:
+    """A worker's first act: the interruption is the run's to handle; without the run there is no work."""
+    global _told
+    _told = told
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+
+
+def _follow(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_BEAT)
+    os._exit(1)
+
+
+def _remote(compute: Compute[Work, Result], unit: Work) -> Result:
+    return compute(unit, _report)
+
+
+def _report(stage: str, steps: int) -> Callable[[], None]:
+    """Progress in a worker: begun stages and steps go to the run."""
+    key = f"{os.getpid()}:{stage}:{time.monotonic_ns()}"
+    _told.put((key, stage, steps))
+    return lambda: _told.put((key, "", 0))
+
+
+@contextmanager
+def _relayed(told: Any, progress: Stage) -> Iterator[None]:
+    """Hand what workers report to `progress` while the block runs."""
+    over = threading.Event()
+    ticks: dict[str, Callable[[], None]] = {}
+
+    def relay() -> None:
+        while not over.is_set():
+            try:
+                key, stage, steps = told.get(timeout=_BEAT)
+            except (queue.Empty, EOFError, OSError):
+                continue
+            if stage:
+                ticks[key] = progress(stage, steps)
+            elif key in ticks:
+                ticks[key]()
+
+    thread = threading.Thread(target=relay, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

@@ -1,0 +1,212 @@
+"""A unit of work: one network on one fold, from its starting weights to a shard. A pure function of its fields."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from torch import nn
+
+from xfer import geometry, models, training
+from xfer.errors import TrainingError
+from xfer.models import layers, starting
+from xfer.models.starting import Start
+from xfer.study import folder, shards
+from xfer.study.explaining import Explained, explain_faces
+from xfer.study.recognition import CHECKPOINTS, MAPS, SHARDS
+from xfer.training import Fitted, Pixels, Settings
+
+Stage = Callable[[str, int], Callable[[], None]]
+
+_EXPLAINED = 32
+"""Faces explained at a time; where memory runs out half of it, and so on."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One network on one fold.
+
+    Attributes
+    ----------
+    network : str
+    fold : str
+    digest, trained : str
+        Of all that the shard follows from, and of all that the weights follow from.
+    settings : Settings
+    start : Start
+    device : str
+    pixels : Pixels
+        The faces at the settings' size; readable from another process.
+    train, validation, test : array of int
+        Positions in the data set.
+    blocks : array of int
+        The block of subjects of each test face.
+    explainers : tuple of str
+    selection, per_class
+        See `xfer.study.plan.Protocol`.
+    frame : str
+    home : Path
+        The study folder.
+    per_face : bool
+        Keep the maps of single faces.
+    until : {"training", "heatmaps"}
+    """
+
+    network: str
+    fold: str
+    digest: str
+    trained: str
+    settings: Settings
+    start: Start
+    device: str
+    pixels: Pixels
+    train: NDArray[np.intp]
+    validation: NDArray[np.intp]
+    test: NDArray[np.intp]
+    blocks: NDArray[np.intp]
+    explainers: tuple[str, ...]
+    selection: str
+    per_class: int
+    frame: str
+    home: Path
+    per_face: bool = False
+    until: str = "heatmaps"
+
+    @property
+    def name(self) -> str:
+        """As in file names."""
+        return checkpoint_name(self.network, self.fold)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What computing a unit took, in seconds, and the accuracy on its test faces."""
+
+    train_seconds: float
+    explain_seconds: float
+    accuracy: float
+
+
+def checkpoint_name(network: str, fold: str) -> str:
+    """A file name for a network on a fold.
+
+    >>> checkpoint_name("timm:vit_tiny_patch16_224", "0")
+    'timm-vit_tiny_patch16_224-f0'
+    """
+    return f"{folder.slug(network)}-f{folder.slug(fold)}"
+
+
+def compute(unit: Unit, progress: Stage) -> Done:
+    """Train, or find trained, and explain; the shard is written last and whole.
+
+    Raises
+    ------
+    InputError, TrainingError
+        What ends this unit and no other.
+    """
+    settings = unit.settings
+    started = time.perf_counter()
+    model = models.build(unit.network, len(unit.pixels.classes), size=settings.size, seed=settings.seed)
+    starting.begin(model, unit.network, unit.start, size=settings.size, seed=settings.seed)
+    fitted = training.fit(
+        model,
+        unit.pixels,
+        unit.train,
+        unit.validation,
+        settings,
+        name=unit.name,
+        folder=unit.home / CHECKPOINTS,
+        device=unit.device,
+        key=unit.trained,
+        progress=progress,
+    )
+    trained = time.perf_counter()
+    if unit.until == "training":
+        table = training.evaluate(model, unit.pixels, unit.pixels.labelled(unit.test), settings, device=unit.device)
+        return Done(trained - started, 0.0, training.accuracy(table))
+    explained = _explained(unit, model, fitted, progress)
+    _keep(unit, explained)
+    return Done(trained - started, time.perf_counter() - trained, training.accuracy(explained.predictions))
+
+
+def _explained(unit: Unit, model: nn.Module, fitted: Fitted, progress: Stage) -> Explained:
+    """The pass over the test faces, with half the batch again each time that memory runs out."""
+    layer = layers.heatmap_layer(model, unit.settings.size)
+    most = batch = min(_EXPLAINED, unit.settings.batch)
+    while True:
+        remarks = list(fitted.remarks)
+        if batch < most:
+            remarks.append(f"memory ran out with {most} faces explained at a time; explained {batch} at a time")
+        try:
+            return explain_faces(
+                model,
+                unit.pixels,
+                unit.test,
+                unit.settings,
+                layer=layer,
+                blocks=unit.blocks,
+                frame=geometry.load_frame(unit.frame),
+                facts=_facts(unit, model, layer, fitted, remarks),
+                explainers=unit.explainers,
+                selection=unit.selection,
+                per_class=unit.per_class,
+                device=unit.device,
+                batch_size=batch,
+                per_face=unit.per_face,
+                tick=progress(f"{unit.name}: heatmaps", len(unit.test)),
+            )
+        except (MemoryError, RuntimeError) as error:
+            if not training.out_of_memory(error):
+                raise
+        if batch == 1:
+            raise TrainingError(
+                f"{unit.network}: out of memory with one face of {unit.settings.size} px; use smaller ones"
+            )
+        batch //= 2
+
+
+def _keep(unit: Unit, explained: Explained) -> None:
+    """Write the shard, and before it the maps of single faces where they are asked for."""
+    name = f"{unit.digest}.npz"
+    for sub in (SHARDS, MAPS) if explained.maps else (SHARDS,):
+        (unit.home / sub).mkdir(exist_ok=True)
+    if maps := explained.maps:
+        ids = np.array([unit.pixels.ids[row] for row in unit.pixels.rows(maps.index)])
+        stored = {"format": np.array(1), "face": ids, "target": maps.targets, "maps": maps.maps}
+        folder.write_whole(unit.home / MAPS / name, lambda aside: _save(aside, stored))
+    left_out = pd.DataFrame(explained.left_out, columns=["face", "reason"])
+    tables = {"predictions": explained.predictions, "left_out": left_out}
+    shards.write(unit.home / SHARDS / name, explained.sums, tables)
+
+
+def _save(path: Path, stored: dict[str, NDArray[Any]]) -> None:
+    with path.open("wb") as file:
+        np.savez(file, allow_pickle=False, **stored)
+
+
+def _facts(unit: Unit, model: nn.Module, layer: layers.Layer, fitted: Fitted, remarks: Sequence[str]) -> dict[str, Any]:
+    """What the shard says of the network besides its maps; nothing that two runs could differ in."""
+    return {
+        "model": unit.network,
+        "guide": "none",
+        "fold": unit.fold,
+        "seed": str(unit.settings.seed),
+        "coarse": layer.reason,
+        "parameters": models.parameter_count(model),
+        "size": unit.settings.size,
+        "start": str(Start(unit.start.kind, Path(unit.start.source).name, unit.start.reason)),
+        "epochs": unit.settings.epochs,
+        "epoch": fitted.epoch,
+        "batch": fitted.batch,
+        "precision": fitted.precision,
+        "remarks": "; ".join(remarks),
+        "validation_accuracy": fitted.accuracy,
+        "n_train": len(unit.pixels.labelled(unit.train)),
+        "n_validation": len(unit.pixels.labelled(unit.validation)),
+        "weights_digest": fitted.digest,
+        "checkpoint": unit.name,
+    }
