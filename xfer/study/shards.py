@@ -156,7 +156,7 @@ def _table(archive: zipfile.ZipFile, name: str) -> pd.DataFrame:
         m[len(name) + 1 : -len(".npy")] for m in archive.namelist() if m.startswith(f"{name}.") and m.count(".") > 1
     ]
     found = {column: _array(archive, f"{name}.{column}") for column in columns}
-    return pd.DataFrame({c: v.tolist() if v.dtype.kind == "U" else v for c, v in found.items()})
+    return pd.DataFrame({c: pd.Series(v.tolist(), dtype=str) if v.dtype.kind == "U" else v for c, v in found.items()})
 
 
 def _check(sums: Sums) -> None:

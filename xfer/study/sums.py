@@ -28,6 +28,8 @@ CONSTANT = ("model", "guide", "seed", "fold", "layer")
 CELL = ["explainer", "expression", "outcome", "normalisation"]
 MAX_BLOCKS = 200
 
+_CELL_TYPES: Any = {**dict.fromkeys(CELL, str), "n": "int64", "undefined": "int64"}
+
 
 @dataclass(frozen=True)
 class Sums:
@@ -210,7 +212,7 @@ def _added(parts: Sequence[Sums], found: Mapping[Any, Places], name: str, dtype:
 
 def cell_table(cells: Iterable[Sequence[Any]]) -> pd.DataFrame:
     """Rows (explainer, expression, outcome, normalisation, n, undefined) as `Sums.cells`."""
-    return pd.DataFrame(cells, columns=[*CELL, "n", "undefined"]).astype({"n": "int64", "undefined": "int64"})
+    return pd.DataFrame(cells, columns=[*CELL, "n", "undefined"]).astype(_CELL_TYPES)
 
 
 def row_table(rows: Iterable[Sequence[int]]) -> pd.DataFrame:
