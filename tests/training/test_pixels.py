@@ -1,5 +1,10 @@
 """Faces decoded once: what is read, at what size, from memory or from the scratch file."""
 
+import errno
+import gc
+import pickle
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,3 +98,101 @@ def test_hold_out_takes_whole_subjects_out_of_the_training_faces() -> None:
     subjects = [{data.samples[i].subject for i in part} for part in (train, held)]
     assert not subjects[0] & subjects[1]
     assert [p.tolist() for p in training.hold_out(data, pool, 0.2, 3)] == [train.tolist(), held.tolist()]
+
+
+def test_several_sizes_in_one_pass(faces: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = {size: training.read(faces, size, workers=1) for size in (24, 32)}
+    decoded = []
+    load = FaceSample.load
+    monkeypatch.setattr(FaceSample, "load", lambda sample: decoded.append(sample.id) or load(sample))
+    found = training.read_sizes(faces, [32, 24, 32])
+    assert sorted(decoded) == [s.id for s in faces.samples]
+    assert list(found) == [32, 24]
+    for size, pixels in found.items():
+        assert pixels.images(range(64)).equal(expected[size].images(range(64)))
+        np.testing.assert_array_equal(pixels.landmarks, expected[size].landmarks)
+        assert pixels.size == size
+    assert found[24].ids is found[32].ids
+
+
+def test_landmarks_from_outside(faces: Dataset) -> None:
+    points = np.full((64, 68, 2), np.nan)
+    points[7] = 16.0
+    read = training.read(faces, 64, only=[3, 7], landmarks=points)
+    np.testing.assert_array_equal(read.landmarks[1], np.full((68, 2), 32.5, np.float32))
+    assert np.isnan(read.landmarks[0]).all()
+
+
+class TestSharing:
+    def test_another_process_reads_the_same_file(self, faces: Dataset, pixels: training.Pixels, tmp_path: Path) -> None:
+        shared = training.read(faces, 32, scratch=tmp_path, shared=True)
+        (file,) = tmp_path.iterdir()
+        assert file.name.startswith(".pixels-")
+        assert file.suffix == ".tmp"
+        assert file.stat().st_size == 64 * 3 * 32**2
+        packed = pickle.dumps(shared)
+        assert len(packed) < 64 * 800 + 5000
+        (tmp_path / "packed").write_bytes(packed)
+        script = (
+            "import pickle, sys; pixels = pickle.load(open(sys.argv[1], 'rb'))\n"
+            "found = pixels.images([63, 0, 7]).numpy(); pixels.close()\n"
+            "sys.stdout.buffer.write(found.tobytes())"
+        )
+        command = [sys.executable, "-W", "ignore::ResourceWarning", "-c", script, str(tmp_path / "packed")]
+        found = subprocess.run(command, check=True, capture_output=True).stdout
+        assert found == pixels.images([63, 0, 7]).numpy().tobytes()
+        assert file.exists()
+        assert shared.images([5]).equal(pixels.images([5]))
+        shared.close()
+        assert not file.exists()
+
+    def test_the_file_goes_with_the_pixels(self, faces: Dataset, tmp_path: Path) -> None:
+        shared = training.read(faces, 32, only=[0, 1], scratch=tmp_path, shared=True)
+        assert len(list(tmp_path.iterdir())) == 1
+        del shared
+        gc.collect()
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_forked_process_opens_the_file_itself(
+        self, faces: Dataset, pixels: training.Pixels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shared = training.read(faces, 32, scratch=tmp_path, shared=True)
+        (file,) = tmp_path.iterdir()
+        own = shared._store._open
+        monkeypatch.setattr(store.os, "getpid", lambda: -1)
+        assert shared.images([9]).equal(pixels.images([9]))
+        assert shared._store._open != own
+        shared.close()
+        assert file.exists()
+
+    def test_pictures_in_memory_travel_those_in_a_nameless_file_do_not(
+        self, faces: Dataset, pixels: training.Pixels, tmp_path: Path
+    ) -> None:
+        assert pickle.loads(pickle.dumps(pixels)).images([4]).equal(pixels.images([4]))
+        filed = training.read(faces, 32, only=[0], scratch=tmp_path, in_memory=0)
+        with pytest.raises(TypeError, match=r"stay in their process; read them with shared=True"):
+            pickle.dumps(filed)
+
+    def test_nothing_is_left_of_a_reading_that_failed(self, faces: Dataset, tmp_path: Path) -> None:
+        def stop() -> None:
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            training.read_sizes(faces, [32, 48], scratch=tmp_path, shared=True, tick=stop)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_disk_that_is_full_in_the_middle(
+        self, faces: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(self: store.Store, picture: np.ndarray) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(store.Store, "add", full)
+        with pytest.raises(OSError, match=r"No space left on device; the faces need 0\.2 MB for the time") as raised:
+            training.read(faces, 32, scratch=tmp_path, shared=True)
+        assert raised.value.filename == str(tmp_path)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_folder_that_cannot_be_written(self, faces: Dataset, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match=r"/gone: cannot be written \(No such file or directory\)$"):
+            training.read(faces, 32, only=[0], scratch=tmp_path / "gone", shared=True)

@@ -87,7 +87,7 @@ def assign(
     Raises
     ------
     InputError
-        If there are too few subjects, a published split leaves a part empty, or an expression has no face to train on.
+        If there are too few subjects, or nobody is left to train on, or nobody who shows some expression.
     """
     given = np.asarray(usable)
     positions = np.flatnonzero(given) if given.dtype == bool else np.unique(given.astype(np.intp))
@@ -102,12 +102,10 @@ def assign(
 
 def _split(dataset: Dataset, positions: Positions, seed: int, fractions: Mapping[str, float]) -> Assignment:
     positions, left_out = _disjoint(dataset, positions)
-    part = dataset.take(positions)
-    parted = splits.split(part, fractions, seed)
+    if left_out and not any(dataset.samples[i].split == "train" for i in positions):
+        raise InputError(f"{dataset.name}: every subject to train on is in another published part too; give --folds")
+    parted = splits.split(dataset.take(positions), fractions, seed)
     names = np.array([s.split for s in parted.samples])
-    empty = [name for name in fractions if not (names == name).any()]
-    if empty:
-        raise InputError(f"{dataset.name}: the published split leaves no face for {' and '.join(empty)}; give --folds")
     notes = [note for note in parted.notes if note not in dataset.notes]
     if left_out:
         notes.append(f"{len(left_out)} faces left out, their subjects are in another part of the published split too")

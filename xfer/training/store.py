@@ -101,7 +101,9 @@ class Store:
         """The file, opened by this process: a forked one must not share its parent's place in it."""
         if self._open is None or (self._path is not None and self._open[0] != os.getpid()):
             assert self._path is not None
-            self._open = os.getpid(), self._path.open("rb")
+            file = self._path.open("rb")
+            weakref.finalize(self, file.close)
+            self._open = os.getpid(), file
         return self._open[1]
 
 
@@ -132,7 +134,10 @@ def stores(
 
 
 def _require_room(place: Path, faces: int, sizes: Sequence[int], needed: int) -> None:
-    free = shutil.disk_usage(place).free
+    try:
+        free = shutil.disk_usage(place).free
+    except OSError as error:
+        raise InputError(f"{place}: cannot be written ({error.strerror})") from None
     if free < needed:
         told = ", ".join(map(str, sizes))
         raise InputError(
