@@ -5,7 +5,8 @@ import torch
 
 from xfer.errors import InputError
 from xfer.models import MODELS
-from xfer.training import PRESETS, Settings, loop, preset
+from xfer.training import PRESETS, Settings, loop, preset, variant
+from xfer.training.presets import FACES, VARIANTS
 
 
 def test_config_and_back() -> None:
@@ -26,6 +27,7 @@ def test_config_and_back() -> None:
         ({"lr": float("nan")}, "training setting 'lr' must be from 0 to 100; got nan"),
         ({"lr": 0.0}, "training settings 'lr', 'std' and 'validation' must be above 0"),
         ({"precision": "16"}, "'precision' must be one of 32, bf16; got '16' (did you mean 'bf16'?)"),
+        ({"warm_up": 0.0}, "training setting 'warm_up' must be from 0.01 to 0.99; got 0.0"),
         ({"schedule": "cosine"}, "'schedule' must be one of one_cycle, constant; got 'cosine'"),
     ],
 )  # fmt: skip
@@ -43,6 +45,18 @@ def test_presets_fit_the_networks(name: str) -> None:
     assert known <= set(MODELS)
     with pytest.raises(InputError, match="'preset' must be one of quick, standard, paper; got 'quik'"):
         preset("quik", "songnet")
+
+
+def test_variants_are_networks_of_their_own() -> None:
+    published = [n for n, spec in MODELS.items() if "published" in spec.tags]
+    for name in PRESETS:
+        chosen = [variant(name, n) for n in published]
+        assert len(set(chosen)) == 12
+        assert all(new in (old, f"{old}_bn") and new in MODELS for old, new in zip(published, chosen, strict=True))
+    assert set(VARIANTS) | set(FACES) <= set(PRESETS)
+    assert variant("quick", "timm:resnet18") == "timm:resnet18"
+    with pytest.raises(InputError, match="'preset' must be one of quick, standard, paper; got 'quik'"):
+        variant("quik", "songnet")
 
 
 def test_paper_sees_the_published_sizes() -> None:

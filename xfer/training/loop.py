@@ -95,6 +95,7 @@ class Module(lightning.LightningModule):
             chosen,
             self._settings.lr,
             total_steps=max(2, self._steps),
+            pct_start=self._settings.warm_up,
             cycle_momentum="adam" in self._settings.optimiser,
         )
         return {"optimizer": chosen, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}

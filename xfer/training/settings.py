@@ -27,8 +27,9 @@ class Settings:
     lr, weight_decay : float
         The learning rate; with `schedule` "one_cycle" the highest.
     schedule : {"one_cycle", "constant"}
-        OneCycle warms up over a third of the steps, then falls along a cosine (Smith and Topin 2019,
-        doi:10.1117/12.2520589).
+        OneCycle warms up, then falls along a cosine (Smith and Topin 2019, doi:10.1117/12.2520589).
+    warm_up : float
+        The share of the steps in which OneCycle's rate rises.
     label_smoothing : float
         In [0, 1).
     clip : float
@@ -64,6 +65,7 @@ class Settings:
     lr: float = 1e-3
     weight_decay: float = 0.01
     schedule: str = "one_cycle"
+    warm_up: float = 0.3
     label_smoothing: float = 0.0
     clip: float = 0.0
     precision: str = "32"
@@ -133,6 +135,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "batch": (1, 65_536),
     "lr": (0, 100),
     "weight_decay": (0, 100),
+    "warm_up": (0.01, 0.99),
     "label_smoothing": (0, 0.99),
     "clip": (0, 1e9),
     "rotation": (0, 180),
