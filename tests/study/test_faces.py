@@ -162,6 +162,8 @@ class TestFacts:
         with data.samples[3].source.open("ab") as file:
             file.write(b"x")
         assert faces.facts(data)["digest"] != digest
+        data.samples[3].source.unlink()
+        assert faces.facts(data)["digest"] != digest
         drawn = [{}, {"seed": 1}, {"size": 25}, {"faces": 13}]
         opened = [faces.open_faces("synthetic", **{"faces": 12, "size": 24, **options}) for options in drawn]
         assert len({faces.facts(data)["digest"] for data in opened}) == 4
