@@ -75,3 +75,11 @@ def test_optimisers_take_a_step_down(name: str) -> None:
     before.backward()
     chosen.step()
     assert model(image) ** 2 < before
+
+
+def test_wide_dense_layers_learn_more_slowly() -> None:
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 64, 3), torch.nn.Linear(64, 32), torch.nn.Linear(32, 2))
+    settings = Settings(size=32, lr=1e-2, wide=32)
+    groups = loop.optimiser(model, settings, fused=True).param_groups
+    assert [(g["lr"], sum(p.numel() for p in g["params"])) for g in groups] == [(1e-2, 1792 + 66), (5e-3, 2080)]
+    assert len(loop.optimiser(model, settings.change(wide=0), fused=True).param_groups) == 1

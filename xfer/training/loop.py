@@ -93,7 +93,7 @@ class Module(lightning.LightningModule):
             return chosen
         cycle = torch.optim.lr_scheduler.OneCycleLR(
             chosen,
-            self._settings.lr,
+            [group["lr"] for group in chosen.param_groups],
             total_steps=max(2, self._steps),
             pct_start=self._settings.warm_up,
             cycle_momentum="adam" in self._settings.optimiser,
@@ -158,7 +158,7 @@ class Module(lightning.LightningModule):
 
 def optimiser(model: nn.Module, settings: Settings, *, fused: bool) -> torch.optim.Optimizer:
     """The optimiser of some settings; Adam and RMSprop with the constants of the published study's framework."""
-    weights = [p for p in model.parameters() if p.requires_grad]
+    weights = _groups(model, settings)
     common: dict[str, Any] = {"lr": settings.lr, "weight_decay": settings.weight_decay}
     if settings.optimiser == "adamw":
         return torch.optim.AdamW(weights, **common, fused=fused)
@@ -167,6 +167,19 @@ def optimiser(model: nn.Module, settings: Settings, *, fused: bool) -> torch.opt
     if settings.optimiser == "rmsprop":
         return torch.optim.RMSprop(weights, **common, alpha=0.9, eps=1e-7)
     return torch.optim.SGD(weights, **common, momentum=0.9)
+
+
+def _groups(model: nn.Module, settings: Settings) -> list[dict[str, Any]]:
+    """The parameters by their rate, those of the full rate first."""
+    rates = dict.fromkeys((p for p in model.parameters() if p.requires_grad), settings.lr)
+    for module in model.modules():
+        if settings.wide and isinstance(module, nn.Linear) and module.in_features > settings.wide:
+            slow = settings.lr * settings.wide / module.in_features
+            rates |= {p: slow for p in module.parameters() if p in rates}
+    return [
+        {"params": [p for p, of in rates.items() if of == rate], "lr": rate}
+        for rate in sorted(set(rates.values()), reverse=True)
+    ]
 
 
 class Keeper(lightning.Callback):

@@ -26,6 +26,9 @@ class Settings:
     optimiser : {"adamw", "adam", "rmsprop", "sgd"}
     lr, weight_decay : float
         The learning rate; with `schedule` "one_cycle" the highest.
+    wide : int
+        A dense layer of n inputs, n above this, learns at the rate lr * wide / n, as a step of an adaptive optimiser
+        moves its output n times as far as one input does; 0 for one rate for all.
     schedule : {"one_cycle", "constant"}
         OneCycle warms up, then falls along a cosine (Smith and Topin 2019, doi:10.1117/12.2520589).
     warm_up : float
@@ -64,6 +67,7 @@ class Settings:
     optimiser: str = "adamw"
     lr: float = 1e-3
     weight_decay: float = 0.01
+    wide: int = 0
     schedule: str = "one_cycle"
     warm_up: float = 0.3
     label_smoothing: float = 0.0
@@ -135,6 +139,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "batch": (1, 65_536),
     "lr": (0, 100),
     "weight_decay": (0, 100),
+    "wide": (0, 1e9),
     "warm_up": (0.01, 0.99),
     "label_smoothing": (0, 0.99),
     "clip": (0, 1e9),
