@@ -6,9 +6,10 @@ if TYPE_CHECKING:
     from xfer.explainers import explain
     from xfer.scoring import score
     from xfer.study import Study
+    from xfer.study.networks import Trained
 
 __version__ = "0.1.0"
-__all__ = ["Study", "compare", "explain", "score"]
+__all__ = ["Study", "compare", "explain", "score", "train"]
 
 
 def compare(models: str = "all", *, heatmaps: Any = None, **options: Any) -> "Study":
@@ -25,6 +26,16 @@ def compare(models: str = "all", *, heatmaps: Any = None, **options: Any) -> "St
     from xfer.study.networks import compare_networks
 
     return compare_networks(models, **options)
+
+
+def train(model: str, **options: Any) -> "list[Trained]":
+    """Train networks on faces: their weights and accuracies, as `xfer.study.networks.train` says.
+
+    `compare` with the same options goes on from there.
+    """
+    from xfer.study.networks import train
+
+    return train(model, **options)
 
 
 def __getattr__(name: str) -> Any:

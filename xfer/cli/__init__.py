@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import typer
 
 from xfer.cli import data, masks, metrics, models, studies
-from xfer.errors import InputError
+from xfer.errors import InputError, TrainingError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(studies.app)
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             print(f"xfer: {_one_line(message)}", file=sys.stderr)
     except (KeyboardInterrupt, typer.Abort):
         code = 130
-    except OSError as error:
+    except (OSError, TrainingError) as error:
         print(f"xfer: {_one_line(error)}", file=sys.stderr)
         code = 1
     if code == 130:

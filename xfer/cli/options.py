@@ -15,6 +15,22 @@ Metrics = Annotated[str, typer.Option(help="'all', or names separated by commas 
 Threshold = Annotated[str, typer.Option(help="otsu, area, upper_bound, or a share of the map's range in (0, 1).")]
 Support = Annotated[str | None, typer.Option(help="'frame' (pixels a face can cover) or 'canvas'.")]
 AllowMissing = Annotated[bool, typer.Option("--allow-missing", help="Score what is there.")]
+Models = Annotated[
+    str, typer.Option(help="'all', a tag, or names with commas ('xfer models list'); 'timm:NAME' for any of timm's.")
+]
+Data = Annotated[str, typer.Option(help="synthetic, folder:DIR, csv:FILE or NAME:DIR ('xfer data list').")]
+Expressions = Annotated[str | None, typer.Option(help="Those to tell apart, with commas; all by default.")]
+MinFaces = Annotated[
+    int | None, typer.Option(min=1, help="Leave out expressions with fewer faces; 30 by default, 1 for drawn faces.")
+]
+Preset = Annotated[str, typer.Option(help="quick (drawn faces on a laptop), standard or paper (the published study).")]
+Pretrained = Annotated[str, typer.Option(help="ImageNet weights where the study had them: auto, yes or no.")]
+Weights = Annotated[list[str] | None, typer.Option(help="Starting weights, NAME=FILE.safetensors; may be repeated.")]
+Folds = Annotated[int | None, typer.Option(min=1, help="Folds that share no subject; 1 is a single split.")]
+Seed = Annotated[int, typer.Option(min=0, help="Everything drawn at random follows from it.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")]
+Landmarker = Annotated[str, typer.Option(help="mediapipe, points:FILE or onnx:FILE, for faces without landmarks.")]
+FacesShown = Annotated[str, typer.Option(help="Pictures in the report: mean, none, or all (mind the licence).")]
 
 MAPS_PATTERN = "{model}_{expression}_heatmap.png"
 MASKS_PATTERN = "{expression}_gt.png"

@@ -23,6 +23,26 @@ def print_table(frame: Any, title: str) -> None:
     print_rows((title, *map(str, frame.columns)), rows)
 
 
+def print_networks(study: Any) -> None:
+    """Accuracy of the networks a study trained, beside the linear classifier's and chance."""
+    table = study.networks
+    if not len(table):
+        return
+    rows = [
+        [row.model, row.fold, *(_share(v) for v in (row.accuracy, row.macro_f1, row.linear, row.chance)), _told(row)]
+        for row in table.itertuples()
+    ]
+    print_rows(("network", "fold", "accuracy", "macro-F1", "linear", "chance", "layer, grid, start"), rows)
+
+
+def _share(value: float) -> str:
+    return "" if value != value else f"{value:.3f}"
+
+
+def _told(row: Any) -> str:
+    return f"FAILED: {row.failed}" if row.failed else f"{row.layer}, {row.grid}, {row.start}"
+
+
 @contextlib.contextmanager
 def progress() -> Iterator[Callable[[str, int], Callable[[], None]]]:
     """Bars on stderr, drawn only on a terminal."""

@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,61 +11,185 @@ from xfer.cli.options import (
     MAPS_PATTERN,
     MASKS_PATTERN,
     AllowMissing,
+    Data,
+    Device,
+    Expressions,
+    FacesShown,
+    Folds,
     Frame,
+    Landmarker,
     MaskPattern,
     Masks,
     Metrics,
+    MinFaces,
+    Models,
     Pattern,
+    Preset,
+    Pretrained,
+    Seed,
     Support,
     Threshold,
+    Weights,
 )
-from xfer.cli.printing import print_table, progress
+from xfer.cli.printing import print_networks, print_table, progress
 from xfer.errors import InputError
 
 app = typer.Typer()
 
 
+_FILES_ONLY = {"pattern": "--pattern", "pooled": "--pooled", "mask_pattern": "--mask-pattern", "frame": "--frame"}
+_NETWORKS_ONLY = (
+    "models", "data", "expressions", "min_faces", "explainers", "preset", "pretrained", "weights", "folds", "seed",
+    "device", "landmarker", "per_face",
+)  # fmt: skip
+
+
 @app.command()
 def compare(
-    heatmaps: Annotated[Path, typer.Option(help="A folder of heatmaps, or a study's heatmaps.zarr.")],
+    context: typer.Context,
+    models: Models = "all",
+    data: Data = "synthetic",
+    expressions: Expressions = None,
+    min_faces: MinFaces = None,
+    explainers: Annotated[
+        str, typer.Option(help="'all', or names with commas; the first leads the report.")
+    ] = "grad_cam",
+    masks: Masks = "ekman",
+    preset: Preset = "quick",
+    pretrained: Pretrained = "auto",
+    weights: Weights = None,
+    folds: Folds = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    landmarker: Landmarker = "mediapipe",
+    per_face: Annotated[bool, typer.Option("--per-face", help="Keep the maps of single faces.")] = False,
+    faces: FacesShown = "mean",
+    heatmaps: Annotated[
+        Path | None, typer.Option(help="Compare maps that are there: a folder, or a study's heatmaps.zarr.")
+    ] = None,
     pattern: Pattern = MAPS_PATTERN,
     pooled: Annotated[Path | None, typer.Option(help="Maps already averaged over the folds of --heatmaps.")] = None,
     pooled_pattern: Pattern = MAPS_PATTERN,
-    masks: Masks = "ekman",
     mask_pattern: MaskPattern = MASKS_PATTERN,
     frame: Frame = None,
+    allow_missing: AllowMissing = False,
     support: Support = None,
     metrics: Metrics = "all",
     threshold: Threshold = "otsu",
     linkage: Annotated[str, typer.Option(help="average, complete, single or weighted.")] = "average",
-    allow_missing: AllowMissing = False,
     out: Annotated[Path | None, typer.Option(help="The study folder; reports/... by default.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set a study that is there aside.")] = False,
 ) -> None:
-    """Score, cluster and report heatmaps: one study folder with scores.csv and report.html."""
+    """Train networks on faces, explain them, score their heatmaps against masks: one folder with a report."""
+    given = {
+        name for name in context.params if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+    }
+    common: dict[str, Any] = {
+        "masks": masks,
+        "support": support,
+        "metrics": metrics,
+        "threshold": threshold,
+        "linkage": linkage,
+        "out": out,
+        "fresh": fresh,
+    }
+    if heatmaps is not None:
+        _refuse(given & set(_NETWORKS_ONLY), "are for networks, not for --heatmaps")
+        options: dict[str, Any] = {
+            "heatmaps": heatmaps,
+            "pattern": pattern,
+            "pooled": pooled,
+            "pooled_pattern": pooled_pattern,
+            "mask_pattern": mask_pattern,
+            "frame": frame,
+            "allow_missing": allow_missing,
+        }
+    else:
+        _refuse(given & {*_FILES_ONLY, "pooled_pattern", "allow_missing"}, "need --heatmaps")
+        options = {
+            "models": models,
+            "data": data,
+            "expressions": _names(expressions),
+            "min_faces": min_faces,
+            "explainers": explainers,
+            "preset": preset,
+            "pretrained": pretrained,
+            "weights": weights or [],
+            "folds": folds,
+            "seed": seed,
+            "device": device,
+            "landmarker": landmarker,
+            "per_face": per_face,
+            "faces": faces,
+        }
+    _compare({**options, **common})
+
+
+def _refuse(given: set[str], why: str) -> None:
+    if given:
+        raise InputError(f"{', '.join('--' + name.replace('_', '-') for name in sorted(given))} {why}")
+
+
+def _names(text: str | None) -> list[str] | None:
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _compare(options: dict[str, Any]) -> None:
     import xfer
 
     with progress() as stage:
-        study = xfer.compare(
-            heatmaps=heatmaps,
-            pattern=pattern,
-            pooled=pooled,
-            pooled_pattern=pooled_pattern,
-            masks=masks,
-            mask_pattern=mask_pattern,
-            frame=frame,
-            support=support,
-            metrics=metrics,
-            threshold=threshold,
-            linkage=linkage,
-            allow_missing=allow_missing,
+        study = xfer.compare(**options, progress=stage)
+    print_networks(study)
+    if "iou" in study.config["metrics"]:
+        print_table(study.table().assign(mean=lambda t: t.mean(axis=1)), f"IoU ({study.config['threshold']})")
+    for kind, name, reason, n in study.dropped.itertuples(index=False, name=None):
+        print(f"left out: {n} {kind}{'s' * (n > 1)} {name}: {reason}", file=sys.stderr)
+    print(f"{study.folder / 'report.html'}")
+    if (study.networks["failed"] != "").any():
+        raise typer.Exit(1)
+
+
+@app.command()
+def train(
+    model: Annotated[str, typer.Argument(help="A network: NAME or timm:NAME; several with commas between them.")],
+    data: Data = "synthetic",
+    expressions: Expressions = None,
+    min_faces: MinFaces = None,
+    preset: Preset = "quick",
+    pretrained: Pretrained = "auto",
+    weights: Weights = None,
+    folds: Folds = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    landmarker: Landmarker = "mediapipe",
+    out: Annotated[Path | None, typer.Option(help="The study folder; reports/... by default.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Set a study that is there aside.")] = False,
+) -> None:
+    """Train a network; 'xfer compare --models' with the same options goes on from there."""
+    import xfer
+
+    with progress() as stage:
+        trained = xfer.train(
+            model,
+            data=data,
+            expressions=_names(expressions),
+            min_faces=min_faces,
+            preset=preset,
+            pretrained=pretrained,
+            weights=weights or [],
+            folds=folds,
+            seed=seed,
+            device=device,
+            landmarker=landmarker,
             out=out,
             fresh=fresh,
             progress=stage,
         )
-    if "iou" in study.config["metrics"]:
-        print_table(study.table().assign(mean=lambda t: t.mean(axis=1)), f"IoU ({study.config['threshold']})")
-    print(f"{study.folder / 'report.html'}")
+    for one in trained:
+        told = one.failed or f"accuracy {one.accuracy:.3f} on the test faces, linear classifier {one.linear:.3f}"
+        print(f"{one.weights if not one.failed else one.model}: {told}")
+    if any(one.failed for one in trained):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -120,11 +244,12 @@ def _check_writable(out: Path) -> None:
 def report(
     study: Annotated[Path, typer.Argument(help="A study folder.")],
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    faces: FacesShown = "mean",
 ) -> None:
     """Write a study's report.html anew from what is in its folder."""
     from xfer.study import Study
 
-    path = Study(study).report()
+    path = Study(study).report(faces=faces)
     print(path)
     if open_:
         typer.launch(str(path))

@@ -15,10 +15,9 @@ from xfer.errors import InputError, TrainingError
 from xfer.labels import EXPRESSIONS, KEY
 from xfer.mask_sources import MaskSources
 from xfer.study import folder, provenance, results, shards, sums
-from xfer.study.gathering import Gathered
+from xfer.study.gathering import Gathered, linear_accuracies
 from xfer.study.plan import Plan
 from xfer.study.recognition import (
-    BASELINE,
     DROPPED,
     DROPPED_COLUMNS,
     NETWORK_COLUMNS,
@@ -88,9 +87,7 @@ def network_table(
     failed: Failed,
 ) -> pd.DataFrame:
     """One row per network and fold: `NETWORK_COLUMNS`."""
-    linear = (
-        scoring.read_csv(home / BASELINE).assign(fold=lambda t: t["fold"].astype(str)).set_index("fold")["accuracy"]
-    )
+    linear = linear_accuracies(home)
     seconds = _seconds(home)
     classes = plan.dataset.expressions
     rows = []

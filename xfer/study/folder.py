@@ -18,6 +18,8 @@ from xfer.errors import InputError
 FORMAT = 1
 CONFIG = "study.toml"
 _LOCK, _HOLDER = ".lock", ".lock-holder"
+_LEFTOVERS = (".*.tmp", "*/.*.tmp", ".*.zarr.*.new", ".*.zarr.*.old")
+"""What a run that was killed leaves half-written."""
 _UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR)
 
 
@@ -131,8 +133,9 @@ def _ours(path: Path) -> bool:
 
 
 def _freeze(folder: Path, config: Mapping[str, Any]) -> None:
-    for left in folder.glob(".*.tmp"):
-        shutil.rmtree(left) if left.is_dir() else left.unlink()
+    for pattern in _LEFTOVERS:
+        for left in folder.glob(pattern):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
     there = read_config(folder)
     if there is None:
         write_whole(folder / CONFIG, lambda p: p.write_text(tomli_w.dumps(dict(config)), encoding="utf-8"))
@@ -156,12 +159,24 @@ def differences(there: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
     >>> differences({"threshold": "otsu"}, {"threshold": "area"})
     ["threshold: 'otsu' there, 'area' now"]
+    >>> differences({"data": {"faces": 1, "name": "a"}}, {"data": {"faces": 2, "name": "a"}})
+    ['data.faces: 1 there, 2 now']
     """
+    flat, new = (dict(_flat(config)) for config in (there, now))
     return [
-        f"{key}: {there.get(key)!r} there, {now.get(key)!r} now"
-        for key in sorted({*there, *now})
-        if there.get(key) != now.get(key)
+        f"{key}: {flat.get(key)!r} there, {new.get(key)!r} now"
+        for key in sorted({*flat, *new})
+        if flat.get(key) != new.get(key)
     ]
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of nested tables under dotted names."""
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from xfer.datasets import Dataset
 from xfer.geometry import CanonicalFrame
 from xfer.study import dealing, faces, folder, provenance
 from xfer.study.dealing import Fold
-from xfer.study.mean_face import mean_face, write_mean_face
+from xfer.study.mean_face import LEAST, mean_face, write_mean_face
 from xfer.study.plan import Plan
 from xfer.study.recognition import BASELINE, MEAN_FACE
 from xfer.study.results import Stage, config_digest
@@ -53,6 +53,11 @@ class Gathered:
     folds: tuple[Fold, ...]
     notes: tuple[str, ...]
     digest: str
+
+    @property
+    def tested(self) -> NDArray[np.intp]:
+        """The positions of all test faces."""
+        return np.unique(np.concatenate([fold.test for fold in self.folds]))
 
     def fold_digest(self, fold: Fold) -> str:
         """Of the names of the faces in every part of a fold."""
@@ -115,6 +120,14 @@ def baselines(home: Path, gathered: Gathered, plan: Plan, pixels: Mapping[int, P
     folder.write_whole(home / BASELINE, lambda p: scoring.write_csv(table, p))
 
 
+def linear_accuracies(home: Path) -> dict[str, float]:
+    """The linear classifier's accuracy on every fold's test faces; empty where it is not known."""
+    if not (home / BASELINE).is_file():
+        return {}
+    table = scoring.read_csv(home / BASELINE)
+    return {str(fold): float(value) for fold, value in zip(table["fold"], table["accuracy"], strict=True)}
+
+
 def needs_baselines(home: Path, gathered: Gathered, plan: Plan) -> bool:
     """Whether ``baseline.csv`` is missing, or of other faces."""
     try:
@@ -135,10 +148,14 @@ def portrait(
     home: Path, gathered: Gathered, frame: CanonicalFrame, pixels: Mapping[int, Pixels], progress: Stage
 ) -> None:
     """Write ``mean_face.png``, the mean of the test faces on the frame."""
-    if not pixels or (home / MEAN_FACE).is_file():
+    if not pixels or not needs_portrait(home, gathered):
         return
-    large = pixels[max(pixels)]
-    test = np.unique(np.concatenate([fold.test for fold in gathered.folds]))
-    found, _ = mean_face(large, test, frame, progress)
+    found, _ = mean_face(pixels[max(pixels)], gathered.tested, frame, progress)
     if found is not None:
         write_mean_face(home, found)
+
+
+def needs_portrait(home: Path, gathered: Gathered) -> bool:
+    """Whether ``mean_face.png`` is missing although there are people enough to make one of."""
+    people = {gathered.dataset.samples[i].subject for i in gathered.tested}
+    return not (home / MEAN_FACE).is_file() and len(people) >= LEAST

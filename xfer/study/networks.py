@@ -2,86 +2,40 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from xfer.errors import InputError, TrainingError
-from xfer.models import starting
 from xfer.study import assembly, engine, folder, gathering, plan, shards
 from xfer.study.dealing import Fold
 from xfer.study.gathering import Gathered
 from xfer.study.plan import Network, Plan
-from xfer.study.recognition import MEAN_FACE, SHARDS, UNITS
+from xfer.study.recognition import CHECKPOINTS, SHARDS, UNITS
 from xfer.study.results import Stage, config_digest, silent
 from xfer.study.study import Study
 from xfer.study.unit import Done, Unit, compute
 
 
 def compare_networks(
-    networks: str = "all",
+    models: str = "all",
     *,
-    data: str = "synthetic",
-    expressions: Sequence[str] | None = None,
-    min_faces: int | None = None,
-    explainers: str | Sequence[str] = "grad_cam",
-    masks: str | Path | Sequence[str | Path] = "ekman",
-    support: str | None = None,
-    preset: str = "quick",
-    pretrained: str = "auto",
-    weights: Mapping[str, Path] | Sequence[str] = (),
-    folds: int | None = None,
-    seed: int = 0,
-    device: str = "auto",
-    metrics: Sequence[str] | str = "all",
-    threshold: str | float = "otsu",
-    linkage: str = "average",
-    landmarker: str = "mediapipe",
-    per_face: bool = False,
     out: str | Path | None = None,
     fresh: bool = False,
     workers: int | None = None,
     faces: str = "mean",
     progress: Stage = silent,
-    until: str = "report",
-    **overrides: Any,
+    **options: Any,
 ) -> Study:
     """Train networks on faces, explain them, and compare their heatmaps with masks.
 
     Parameters
     ----------
-    networks : str
+    models : str
         ``all``, a tag, or names with commas between them; ``timm:NAME`` too.
-    data : str
-        As `xfer.datasets.open` takes.
-    expressions : sequence of str, optional
-        Those to tell apart; all that have enough faces by default.
-    min_faces : int, optional
-        Expressions with fewer faces are left out, and named; 30 by default, for drawn faces 1.
-    explainers : str or sequence of str
-        ``all`` or names of `xfer.explainers.EXPLAINERS`; the first leads the report.
-    masks : name, folder or several
-        Mask sources; the first leads the report.
-    support : {"frame", "canvas"}, optional
-        Pixels that count.
-    preset : {"quick", "standard", "paper"}
-    pretrained : {"auto", "yes", "no"}
-        Whether networks start from ImageNet weights where the published study's did.
-    weights : mapping or sequence of ``NAME=FILE``
-        Starting weights of single networks, safetensors.
-    folds : int, optional
-        Cross-validation folds that share no subject; 1 is a single split. The preset's by default.
-    seed : int
-    device : {"auto", "cpu", "cuda", "cuda:i"}
-    metrics, threshold
-        See `xfer.scoring.score`.
-    linkage : {"average", "complete", "single", "weighted"}
-        How the dendrograms join clusters.
-    landmarker : str
-        As `xfer.landmarkers.open` takes; faces that come with landmarks keep those.
-    per_face : bool
-        Keep the maps of single faces too.
     out : path, optional
         The study folder; ``reports/<data>-<preset>-<digest>`` by default.
     fresh : bool
@@ -92,10 +46,8 @@ def compare_networks(
         Whose pictures the report shows.
     progress : callable, optional
         Told of every stage and step.
-    until : {"training", "report"}
-        Where to stop; the same call without it goes on from there.
-    **overrides
-        Settings of training in place of the preset's (`xfer.training.Settings`), ``faces_drawn`` and ``per_class``.
+    **options
+        Those of `xfer.study.plan.settle`: data, expressions, explainers, masks, preset, folds, seed ...
 
     Returns
     -------
@@ -107,35 +59,19 @@ def compare_networks(
         For anything that a user can mend; what is finished is kept.
     TrainingError
         If no network finished.
+
+    Examples
+    --------
+    >>> study = compare_networks("songnet,resnet50", preset="quick", seed=1)  # doctest: +SKIP
+    >>> study.table("iou")  # doctest: +SKIP
     """
-    chosen = plan.settle(
-        networks=networks,
-        data=data,
-        expressions=expressions,
-        min_faces=min_faces,
-        chosen_explainers=explainers,
-        masks=masks,
-        support=support,
-        preset_name=preset,
-        pretrained=pretrained,
-        weight_files=weights if isinstance(weights, Mapping) else starting.pairs(weights),
-        folds=folds,
-        seed=seed,
-        device=device,
-        metrics=metrics,
-        threshold=threshold,
-        linkage=linkage,
-        landmarker=landmarker,
-        per_face=per_face,
-        overrides=overrides,
-    )
+    chosen = plan.settle(models, **options)
     home = Path(out) if out else chosen.default_folder
     with folder.claim(home, chosen.config, fresh=fresh):
         gathered = gathering.gather(home, chosen, progress)
-        units = [_describe(chosen, gathered, network, fold) for fold in gathered.folds for network in chosen.networks]
-        failed = _work(home, chosen, gathered, units, workers, progress, until)
-        if until == "training":
-            return Study(home)
+        units = _describe(chosen, gathered)
+        worked = _work(home, chosen, gathered, units, workers, progress, "heatmaps")
+        failed = [(unit, result) for unit, result in worked if isinstance(result, str)]
         lost = {unit.digest for unit, _ in failed}
         done = [each["digest"] for each in units if each["digest"] not in lost]
         assembly.write(home, chosen, gathered, done, failed, progress)
@@ -146,6 +82,63 @@ def compare_networks(
     return study
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A network that `train` trained on one fold.
+
+    Attributes
+    ----------
+    model, fold : str
+    weights : Path
+        Its safetensors; the log of the epochs lies beside it as csv.
+    accuracy : float
+        On test faces whose subjects took no part in training, in [0, 1].
+    linear : float
+        The linear classifier's on the same faces.
+    failed : str
+        Why there is none; "" where there is.
+    """
+
+    model: str
+    fold: str
+    weights: Path
+    accuracy: float
+    linear: float
+    failed: str
+
+
+def train(
+    models: str,
+    *,
+    out: str | Path | None = None,
+    fresh: bool = False,
+    workers: int | None = None,
+    progress: Stage = silent,
+    **options: Any,
+) -> list[Trained]:
+    """Train networks as `compare_networks` would and stop there; that goes on in the same folder.
+
+    Parameters and errors are those of `compare_networks`.
+    """
+    chosen = plan.settle(models, **options)
+    home = Path(out) if out else chosen.default_folder
+    with folder.claim(home, chosen.config, fresh=fresh):
+        gathered = gathering.gather(home, chosen, progress)
+        worked = _work(home, chosen, gathered, _describe(chosen, gathered), workers, progress, "training")
+    linear = gathering.linear_accuracies(home)
+    return [
+        Trained(
+            unit.network,
+            unit.fold,
+            home / CHECKPOINTS / f"{unit.name}.safetensors",
+            result.accuracy if isinstance(result, Done) else nan,
+            linear.get(unit.fold, nan),
+            result if isinstance(result, str) else "",
+        )
+        for unit, result in worked
+    ]
+
+
 def _work(
     home: Path,
     chosen: Plan,
@@ -154,15 +147,15 @@ def _work(
     workers: int | None,
     progress: Stage,
     until: str,
-) -> list[tuple[Unit, str]]:
-    """Compute the units that are not finished; those that failed, with the reason."""
+) -> list[tuple[Unit, Done | str]]:
+    """Compute the units that are not finished; each with what it took, or the reason why it failed."""
     pending = [each for each in described if until == "training" or not _has_shard(home, each["digest"])]
     sizes = {each["settings"].size for each in pending}
     if gathering.needs_baselines(home, gathered, chosen):
         sizes.add(min(network.settings.size for network in chosen.networks))
-    if not (home / MEAN_FACE).is_file():
+    if gathering.needs_portrait(home, gathered):
         sizes.add(max(network.settings.size for network in chosen.networks))
-    failed = []
+    worked: list[tuple[Unit, Done | str]] = []
     with gathered.pictures(sizes, home, progress) as pixels:
         gathering.baselines(home, gathered, chosen, pixels, progress)
         gathering.portrait(home, gathered, chosen.frame, pixels, progress)
@@ -170,13 +163,24 @@ def _work(
         for unit, result in engine.run(units, compute, _side_by_side(units, chosen.device, workers), progress):
             if isinstance(result, Done):
                 _log(home, unit, result)
+                worked.append((unit, result))
             else:
-                failed.append((unit, _reason(result)))
-    return failed
+                worked.append((unit, _reason(result)))
+    return worked
 
 
-def _describe(chosen: Plan, gathered: Gathered, network: Network, fold: Fold) -> dict[str, Any]:
-    """A unit but for where its pictures and files are; its digests cover everything the numbers follow from."""
+def _describe(chosen: Plan, gathered: Gathered) -> list[dict[str, Any]]:
+    """The units, fold by fold, but for where their pictures and files are."""
+    versions = chosen.versions
+    return [
+        _described(chosen, gathered, network, fold, versions) for fold in gathered.folds for network in chosen.networks
+    ]
+
+
+def _described(
+    chosen: Plan, gathered: Gathered, network: Network, fold: Fold, versions: Mapping[str, str]
+) -> dict[str, Any]:
+    """One unit; its digests cover everything the numbers follow from."""
     config = chosen.config
     trained = config_digest(
         {
@@ -186,16 +190,16 @@ def _describe(chosen: Plan, gathered: Gathered, network: Network, fold: Fold) ->
             "fold": gathered.fold_digest(fold),
             "classes": gathered.dataset.expressions,
             "threads": network.settings.threads or torch.get_num_threads(),
-            **chosen.versions,
+            **versions,
         }
     )
-    explained = {name: config[name] for name in ("explainers", "selection", "per_class", "blocks", "per_face")}
-    frame = {"frame": chosen.frame.digest, "support": config["support_digest"]}
+    selection = {name: config[name] for name in ("selection", "per_class", "per_face")}
+    explained = {"explainers": config["explainers"], "blocks": config["blocks"], "support": config["support_digest"]}
     return {
         "network": network.name,
         "fold": fold.name,
         "trained": trained,
-        "digest": config_digest({"trained": trained, **explained, **frame}),
+        "digest": config_digest({"trained": trained, "frame": chosen.frame.digest, **explained, **selection}),
         "settings": network.settings,
         "start": network.start,
         "device": chosen.device,
@@ -204,10 +208,8 @@ def _describe(chosen: Plan, gathered: Gathered, network: Network, fold: Fold) ->
         "test": fold.test,
         "blocks": gathered.blocks(fold, config["blocks"]),
         "explainers": tuple(config["explainers"]),
-        "selection": config["selection"],
-        "per_class": config["per_class"],
         "frame": chosen.frame.name,
-        "per_face": config["per_face"],
+        **selection,
     }
 
 

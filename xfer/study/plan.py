@@ -7,7 +7,9 @@ from typing import Any
 
 import torch
 
-from xfer import clustering, explainers, geometry, mask_sources, models, scoring
+from xfer import clustering, geometry, mask_sources, scoring
+from xfer import explainers as explaining
+from xfer import models as registered
 from xfer.datasets import Dataset
 from xfer.errors import InputError, unknown
 from xfer.geometry import CanonicalFrame
@@ -16,7 +18,7 @@ from xfer.metrics.thresholds import rule
 from xfer.models import starting
 from xfer.models.starting import Start
 from xfer.study import faces, folder, provenance, results
-from xfer.training import Settings, preset, variant
+from xfer.training import Settings, presets
 
 
 @dataclass(frozen=True)
@@ -102,68 +104,111 @@ class Plan:
 
 
 def settle(
+    models: str = "all",
     *,
-    networks: str,
-    data: str,
-    expressions: Sequence[str] | None,
-    min_faces: int | None,
-    chosen_explainers: str | Sequence[str],
-    masks: str | Path | Sequence[str | Path],
-    support: str | None,
-    preset_name: str,
-    pretrained: str,
-    weight_files: Mapping[str, Path],
-    folds: int | None,
-    seed: int,
-    device: str,
-    metrics: Sequence[str] | str,
-    threshold: str | float,
-    linkage: str,
-    landmarker: str,
-    per_face: bool,
-    overrides: Mapping[str, Any],
+    data: str = "synthetic",
+    expressions: Sequence[str] | None = None,
+    min_faces: int | None = None,
+    explainers: str | Sequence[str] = "grad_cam",
+    masks: str | Path | Sequence[str | Path] = "ekman",
+    support: str | None = None,
+    preset: str = "quick",
+    pretrained: str = "auto",
+    weights: Mapping[str, Path] | Sequence[str] = (),
+    folds: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    metrics: Sequence[str] | str = "all",
+    threshold: str | float = "otsu",
+    linkage: str = "average",
+    landmarker: str = "mediapipe",
+    per_face: bool = False,
+    drawn: int | None = None,
+    per_class: int | None = None,
+    training: Mapping[str, Any] | None = None,
 ) -> Plan:
-    """Everything that can be refused is refused here; nothing is written.
+    """Refuse everything that can be refused; nothing is written.
+
+    Parameters
+    ----------
+    models : str
+        ``all``, a tag, or names with commas between them; ``timm:NAME`` too.
+    data : str
+        As `xfer.datasets.open` takes.
+    expressions : sequence of str, optional
+        Those to tell apart; all that have enough faces by default.
+    min_faces : int, optional
+        Expressions with fewer faces are left out, and named; 30 by default, for drawn faces 1.
+    explainers : str or sequence of str
+        ``all`` or names of `xfer.explainers.EXPLAINERS`; the first leads the report.
+    masks : name, folder or several
+        Mask sources; the first leads the report.
+    support : {"frame", "canvas"}, optional
+        Pixels that count.
+    preset : {"quick", "standard", "paper"}
+    pretrained : {"auto", "yes", "no"}
+        Whether networks start from ImageNet weights where the published study's did.
+    weights : mapping or sequence of ``NAME=FILE``
+        Starting weights of single networks, safetensors.
+    folds : int, optional
+        Cross-validation folds that share no subject; 1 is a single split. The preset's by default.
+    seed : int
+    device : {"auto", "cpu", "cuda", "cuda:i"}
+    metrics, threshold
+        See `xfer.scoring.score`.
+    linkage : {"average", "complete", "single", "weighted"}
+        How the dendrograms join clusters.
+    landmarker : str
+        As `xfer.landmarkers.open` takes; faces that come with landmarks keep those.
+    per_face : bool
+        Keep the maps of single faces too.
+    drawn : int, optional
+        Faces of ``synthetic``; the preset's by default.
+    per_class : int, optional
+        The most faces of a heatmap, 0 for all; the preset's by default.
+    training : mapping, optional
+        Settings of training in place of the preset's, see `xfer.training.Settings`.
+
+    Returns
+    -------
+    Plan
 
     Raises
     ------
     InputError
         For anything a user can mend.
     """
-    if preset_name not in PROTOCOLS:
-        raise unknown("--preset", preset_name, PROTOCOLS)
+    if preset not in PROTOCOLS:
+        raise unknown("--preset", preset, PROTOCOLS)
     if linkage not in clustering.METHODS:
         raise unknown("linkage", linkage, clustering.METHODS)
-    names, replaced = choose(networks, preset_name)
-    methods = [e.name for e in explainers.choose(chosen_explainers)]
+    names, replaced = choose(models, preset)
+    methods = [e.name for e in explaining.choose(explainers)]
     metric_names = scoring.metric_names(metrics)
     rule(scoring.read_threshold(threshold))
     sources = mask_sources.load(masks, support=support)
     frame = geometry.load_frame("xfer")
     if sources.support.shape != (frame.height, frame.width):
         raise InputError(f"--masks are {sources.support.shape}, the frame is {(frame.height, frame.width)}")
-    protocol = PROTOCOLS[preset_name]
-    dataset = faces.open_faces(
-        data,
-        expressions=expressions,
-        min_faces=min_faces,
-        faces=overrides.get("faces_drawn", protocol.faces),
-        size=protocol.pixels,
-        seed=seed,
-    )
-    own = {k: v for k, v in overrides.items() if k not in ("faces_drawn", "per_class")}
+    protocol = PROTOCOLS[preset]
     where = device_name(device)
-    settings = {name: preset(preset_name, name, seed=seed, **own) for name in names}
-    settled = _networks(settings, len(dataset.expressions), preset_name, pretrained, weight_files)
+    settings = {name: presets.preset(preset, name, seed=seed, **(training or {})) for name in names}
+    _require_sizes(settings)
+    count = protocol.faces if drawn is None else drawn
+    dataset = faces.open_faces(
+        data, expressions=expressions, min_faces=min_faces, faces=count, size=protocol.pixels, seed=seed
+    )
+    files = weights if isinstance(weights, Mapping) else starting.pairs(weights)
+    settled = _networks(settings, len(dataset.expressions), preset, pretrained, files)
     config = {
         "format": folder.FORMAT,
         "kind": "models",
         "source": folder.slug(dataset.name),
-        "preset": preset_name,
+        "preset": preset,
         "seed": seed,
         "folds": protocol.folds if folds is None else folds,
         "selection": protocol.selection,
-        "per_class": overrides.get("per_class", protocol.per_class),
+        "per_class": protocol.per_class if per_class is None else per_class,
         "blocks": protocol.blocks,
         "device": where.partition(":")[0],
         "models": names,
@@ -180,7 +225,7 @@ def settle(
     return Plan(config, dataset, settled, sources, frame, where)
 
 
-def choose(networks: str, preset_name: str) -> tuple[list[str], dict[str, str]]:
+def choose(networks: str, preset: str) -> tuple[list[str], dict[str, str]]:
     """The networks asked for, and for each variant that the preset trains in place of one of ``all`` that one's name.
 
     >>> choose("songnet", "quick")
@@ -189,8 +234,8 @@ def choose(networks: str, preset_name: str) -> tuple[list[str], dict[str, str]]:
     asked = {n.strip() for n in networks.split(",")}
     names: list[str] = []
     replaced: dict[str, str] = {}
-    for name in models.choose(networks):
-        trained = name if name in asked else variant(preset_name, name)
+    for name in registered.choose(networks):
+        trained = name if name in asked else presets.variant(preset, name)
         if trained != name:
             replaced[trained] = name
         if trained not in names:
@@ -217,27 +262,26 @@ def device_name(device: str) -> str:
     return f"cuda:{number or 0}"
 
 
-def _networks(
-    settings: Mapping[str, Settings], classes: int, preset_name: str, pretrained: str, files: Mapping[str, Path]
-) -> tuple[Network, ...]:
+def _require_sizes(settings: Mapping[str, Settings]) -> None:
     for name, chosen in settings.items():
-        if chosen.size < models.spec(name).min_input:
-            raise InputError(
-                f"model {name!r} needs faces of at least {models.spec(name).min_input} px; "
-                f"--preset {preset_name} gives {chosen.size} px"
-            )
-    starts = starting.settle(
-        {name: chosen.size for name, chosen in settings.items()}, classes, pretrained=pretrained, weights=files
-    )
-    return tuple(_network(name, settings[name], starts[name], classes, preset_name) for name in settings)
+        if chosen.size < (least := registered.spec(name).min_input):
+            raise InputError(f"model {name!r} needs faces of at least {least} px; this preset's are {chosen.size} px")
 
 
-def _network(name: str, settings: Settings, start: Start, classes: int, preset_name: str) -> Network:
+def _networks(
+    settings: Mapping[str, Settings], classes: int, preset: str, pretrained: str, files: Mapping[str, Path]
+) -> tuple[Network, ...]:
+    sizes = {name: chosen.size for name, chosen in settings.items()}
+    starts = starting.settle(sizes, classes, pretrained=pretrained, weights=files)
+    return tuple(_network(name, settings[name], starts[name], classes, preset) for name in settings)
+
+
+def _network(name: str, settings: Settings, start: Start, classes: int, preset: str) -> Network:
     if start.kind == "scratch":
         return Network(name, settings, start, "")
-    declared = models.spec(name)
-    if start.kind == "imagenet" and preset_name != "paper":
+    declared = registered.spec(name)
+    if start.kind == "imagenet" and preset != "paper":
         settings = settings.change(mean=declared.mean, std=declared.std)
-    model = models.build(name, classes, size=settings.size, seed=settings.seed)
+    model = registered.build(name, classes, size=settings.size, seed=settings.seed)
     digest = starting.begin(model, name, start, size=settings.size, seed=settings.seed)
     return Network(name, settings, start, digest)
