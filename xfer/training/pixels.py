@@ -144,8 +144,8 @@ def read_sizes(
     """
     sizes = tuple(dict.fromkeys(sizes))
     chosen = np.arange(len(dataset)) if only is None else np.unique(np.asarray(only, np.intp))
-    areas = None if boxes is None else np.asarray(boxes, np.float64)[chosen]
-    known = None if landmarks is None else np.asarray(landmarks, np.float32)[chosen]
+    areas = None if boxes is None else np.asarray(boxes, np.float64)
+    known = None if landmarks is None else np.asarray(landmarks, np.float32)
     part = dataset.take(chosen)
     kept: list[int] = []
     dropped: list[Dropped] = []
@@ -155,8 +155,8 @@ def read_sizes(
             if isinstance(picture, str):
                 dropped.append(Dropped(sample.id, picture))
             else:
-                box = np.array([0, 0, *picture.shape[1::-1]], float) if areas is None else areas[i]
-                at = sample.landmarks if known is None else known[i]
+                box = np.array([0, 0, *picture.shape[1::-1]], float) if areas is None else areas[chosen[i]]
+                at = sample.landmarks if known is None else known[chosen[i]]
                 for size in sizes:
                     kept_in[size].add(shrink(picture, size, box))
                     if at is not None:
