@@ -16,7 +16,7 @@ from matplotlib.patches import Rectangle
 from xfer.clustering import Tree
 from xfer.errors import InputError
 from xfer.report import canvas, figures
-from xfer.report.maps import outline
+from xfer.report.panels import outline
 
 LONG = "timm:vit_base_patch16_224.augreg_in21k_ft_in1k"
 

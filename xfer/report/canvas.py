@@ -188,6 +188,7 @@ def cells(
     size: float = 7.5,
     bold: np.ndarray | None = None,
     annotate: bool = True,
+    marks: np.ndarray | None = None,
 ) -> None:
     """Draw values (row, column) as annotated cells of side 1; NaN is hatched and says 'undefined'.
 
@@ -197,6 +198,8 @@ def cells(
         Column and row at which the block's top left corner stands.
     bold : bool array (row, column), optional
         Cells to print in bold.
+    marks : array (row, column) of str, optional
+        Printed behind a value.
     """
     left, top = at
     rows, columns = values.shape
@@ -212,7 +215,7 @@ def cells(
             weight = "bold" if bold is not None and bold[row, column] else "normal"
             ax.text(
                 *centre,
-                decimal(value, digits),
+                decimal(value, digits) + ("" if marks is None else str(marks[row, column])),
                 ha="center",
                 va="center",
                 size=size,

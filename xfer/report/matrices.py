@@ -21,11 +21,16 @@ _ANNOTATED = 16
 
 @mpl.rc_context(STYLE)
 def score_heat(
-    table: pd.DataFrame, *, chance: pd.Series | None = None, higher_is_better: bool = True, digits: int = 3
+    table: pd.DataFrame,
+    *,
+    chance: pd.Series | None = None,
+    higher_is_better: bool = True,
+    digits: int = 3,
+    marks: np.ndarray | None = None,
 ) -> Figure:
     """Scores as an annotated matrix; row means on the right, column means and the chance value below.
 
-    The best of each column is bold.
+    The best of each column is bold, those with a mark left out.
 
     Parameters
     ----------
@@ -36,6 +41,8 @@ def score_heat(
         Which end of a column is its best.
     digits : int
         Decimals printed.
+    marks : array (model, expression) of str, optional
+        Printed behind a score.
     """
     values, names = table.to_numpy(dtype=float), short_labels([str(m) for m in table.index])
     below = {"mean": table.mean(axis=0).to_numpy(dtype=float)}
@@ -51,11 +58,13 @@ def score_heat(
     fig = canvas.figure(left + wide + 0.05, heads[2] + tall + 0.05)
     ax = canvas.axes(fig, left, heads[2], wide, tall)
     shade, size = canvas.colours(values, *below.values()), min(7.5, cell * 13)
-    best = _best(values if higher_is_better else -values, axis=0)
+    plain = values if marks is None else np.where(marks == "", values, np.nan)
+    best = _best(plain if higher_is_better else -plain, axis=0)
     across = table.mean(axis=1).to_numpy(dtype=float)[:, None]
     blocks = ((0, 0, values), (right, 0, across), (0, under, foot[:, :-1]), (right, under, foot[:, -1:]))
     for x, y, block in blocks:
-        canvas.cells(ax, block, shade, at=(x, y), digits=digits, size=size, bold=best if block is values else None)
+        canvas.cells(ax, block, shade, at=(x, y), digits=digits, size=size, bold=best if block is values else None,
+                     marks=marks if block is values else None)  # fmt: skip
     ax.set(xlim=(0, right + 1), ylim=(under + len(below), 0))
     _draw_heads(ax, [*_centres(columns), right + 0.5], heads)
     ax.set_yticks([*_centres(rows), *(under + place for place in _centres(len(below)))], [*names, *below])

@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from xfer.inspection import Portrait
 from xfer.report import canvas
 from xfer.report.canvas import BLUE, GREY, HEAT, ORANGE, STYLE, WIDTH, short_labels, spoken
-from xfer.report.maps import outline
+from xfer.report.panels import outline
 
 MEASURES = {
     "inter_ocular": "between the eyes (px)",
