@@ -1,9 +1,13 @@
 """Every figure of the report: data in, `matplotlib.figure.Figure` out, no pyplot, no display needed."""
 
+from xfer.report.accuracies import accuracy_chart, confusion_grid
+from xfer.report.curves import training_curves
 from xfer.report.maps import heatmap_grid, masks_grid
 from xfer.report.matrices import correlation_matrix, score_heat, swap_matrix
+from xfer.report.pairs import outcome_pairs
 from xfer.report.trees import dendrogram, family
 
 __all__ = [
-    "correlation_matrix", "dendrogram", "family", "heatmap_grid", "masks_grid", "score_heat", "swap_matrix",
+    "accuracy_chart", "confusion_grid", "correlation_matrix", "dendrogram", "family", "heatmap_grid", "masks_grid",
+    "outcome_pairs", "score_heat", "swap_matrix", "training_curves",
 ]  # fmt: skip
