@@ -50,10 +50,23 @@ class FakeStudy:
     support: np.ndarray
     folder: Path = Path("reports/fake")
     name: str = "fake"
-    config: dict[str, Any] = field(default_factory=lambda: {"format": 1, "threshold": "otsu", "missing": []})
+    config: dict[str, Any] = field(
+        default_factory=lambda: {"format": 1, "kind": "heatmaps", "threshold": "otsu", "missing": []}
+    )
     provenance: dict[str, Any] = field(
         default_factory=lambda: {"versions": {"python": "3.11", "numpy": "2"}, "source": "ab" * 32}
     )
+
+    lead: dict[str, str] = field(default_factory=dict)
+    counts: list[int] | None = None
+    networks: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["model", "fold", "failed", "coarse"]))
+    predictions: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame(columns=["model", "fold", "face", "subject"])
+    )
+    curves: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["model", "fold", "epoch"]))
+    dropped: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["kind", "name", "reason", "n"]))
+    mean_face: np.ndarray | None = None
+    coarse: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.scores = pd.DataFrame([row for i in range(self.heatmaps.sizes["cell"]) for row in self._rows(i)])
@@ -61,7 +74,9 @@ class FakeStudy:
     def _rows(self, i: int) -> list[dict[str, Any]]:
         heatmap = self.heatmaps.values[i]
         key = {name: str(self.heatmaps.coords[name].values[i]) for name in KEY}
-        rows = []
+        rows: list[dict[str, Any]] = []
+        if key["normalisation"] == "raw" or key["expression"] not in self.masks.coords["expression"].values:
+            return rows
         region = heatmap > np.quantile(heatmap, 0.75)
         for expression, mask in zip(self.masks.coords["expression"].values, self.masks.values >= 0.5, strict=True):
             flat = np.ptp(heatmap) == 0
@@ -69,34 +84,52 @@ class FakeStudy:
             r = np.nan if flat else np.corrcoef(heatmap.ravel(), mask.ravel())[0, 1]
             for metric, threshold, value in (("iou", "otsu", iou), ("pearson", "", r)):
                 row = {"mask": self.masks.name, "mask_expression": str(expression), "metric": metric}
-                row |= {"threshold": threshold, "value": value, "n": 1, "reason": "constant heatmap" if flat else ""}
+                row |= {"threshold": threshold, "value": value, "reason": "constant heatmap" if flat else ""}
+                row["n"] = self.counts[i] if self.counts else 1
+                if key["model"] in self.coarse:
+                    row |= {"value": np.nan, "reason": "layer 'last' has 2 x 2 cells, fewer than 4 x 4"}
                 rows.append(key | row)
         return rows
 
     @property
+    def leading(self) -> xr.DataArray:
+        chosen = [(self.heatmaps.coords[k].values == v) for k, v in self.lead.items()]
+        return self.heatmaps[np.logical_and.reduce(chosen)] if chosen else self.heatmaps
+
+    @property
+    def leading_scores(self) -> pd.DataFrame:
+        rows = self.scores[self.scores["mask"] == self.masks.name]
+        for name, value in self.lead.items():
+            rows = rows[rows[name] == value]
+        return rows
+
+    @property
     def models(self) -> list[str]:
-        return sorted(set(map(str, self.heatmaps.coords["model"].values)))
+        return sorted(set(map(str, self.leading.coords["model"].values)))
 
     @property
     def expressions(self) -> list[str]:
-        return sorted(set(map(str, self.heatmaps.coords["expression"].values)))
+        return sorted(set(map(str, self.leading.coords["expression"].values)))
 
     def _mean_map(self, model: str, expression: str) -> np.ndarray:
-        at = (self.heatmaps.coords["model"] == model) & (self.heatmaps.coords["expression"] == expression)
-        return self.heatmaps.values[at.values].mean(axis=0) if at.any() else np.full(self.support.shape, np.nan)
+        at = (self.leading.coords["model"] == model) & (self.leading.coords["expression"] == expression)
+        return self.leading.values[at.values].mean(axis=0) if at.any() else np.full(self.support.shape, np.nan)
 
     @property
     def pooled(self) -> xr.DataArray:
-        held = set(zip(self.heatmaps.coords["model"].values, self.heatmaps.coords["expression"].values, strict=True))
+        held = set(zip(self.leading.coords["model"].values, self.leading.coords["expression"].values, strict=True))
         maps = {(m, "all", e): self._mean_map(m, e) for m, e in held}
         return cells(self.models, self.expressions, ["all"], maps)
 
     def table(self, metric: str = "iou") -> pd.DataFrame:
-        rows = self.scores[(self.scores.metric == metric) & (self.scores.expression == self.scores.mask_expression)]
+        rows = self.leading_scores[
+            (self.leading_scores.metric == metric)
+            & (self.leading_scores.expression == self.leading_scores.mask_expression)
+        ]
         return rows.pivot_table("value", "model", "expression", aggfunc=lambda v: v.mean(skipna=False), dropna=False)
 
     def swap(self, metric: str = "iou") -> pd.DataFrame:
-        rows = self.scores[self.scores.metric == metric]
+        rows = self.leading_scores[self.leading_scores.metric == metric]
         return rows.pivot_table("value", "expression", "mask_expression", dropna=False)
 
     def chance(self) -> pd.Series:
@@ -111,7 +144,7 @@ class FakeStudy:
 
     def tree(self, expression: str) -> Tree:
         r = self.model_correlations(expression)
-        defined = np.isfinite(np.diag(r))
+        defined = np.isfinite(np.diag(r)) & ~r.index.isin(self.coarse)
         r = r.loc[defined, defined]
         if len(r) < 2:
             raise InputError(f"a dendrogram needs two networks or more; {expression} has {len(r)}")
@@ -143,7 +176,7 @@ class FakeStudy:
         return pd.DataFrame(rows, columns=["expression", "model", "leaf", "cluster"])
 
     def pooling(self) -> dict[str, Any] | None:
-        if len(set(self.heatmaps.coords["fold"].values)) < 2:
+        if len(set(self.leading.coords["fold"].values)) < 2:
             return None
         means = self.table().mean(axis=1).to_dict()
         pooled = {m: v + 0.01 * i for i, (m, v) in enumerate(means.items())}
@@ -167,6 +200,12 @@ def masks_for(expressions, size=SIZE) -> xr.DataArray:
         name="ekman",
         attrs={"frame": "xfer", "digest": "cd" * 32},
     )
+
+
+@pytest.fixture(scope="session")
+def fake():
+    """The class of studies without a folder, and the masks that go with it."""
+    return FakeStudy, masks_for
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import lxml.html
 
 from xfer.labels import BASIC
 from xfer.report import words
-from xfer.report.page import SECTIONS, build
+from xfer.report.page import build, sections
 
 
 def text_of(element):
@@ -80,12 +80,14 @@ def test_svg_images_hold_no_script_and_load_nothing(whole_page):
             assert all(link.startswith(("#", "data:")) for link in links)
 
 
-def test_headings_are_in_order_and_name_every_section(whole_page):
+def test_headings_are_in_order_and_name_every_section(whole_page, make_study):
     levels = [int(h.tag[1]) for h in whole_page.xpath("//h1|//h2|//h3|//h4|//h5|//h6")]
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(after - before <= 1 for before, after in pairwise(levels))
-    assert len(whole_page.xpath("//main/section")) == len(SECTIONS) - 1  # one mask source only
+    ids = [section.id for section in sections(make_study(folds=("CV1", "CV2")))]
+    assert whole_page.xpath("//main/section/@aria-labelledby") == ids
+    assert len(ids) == 13
 
 
 def test_ids_are_unique_and_contents_resolve(whole_page):

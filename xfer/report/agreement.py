@@ -1,7 +1,6 @@
 """Sections on agreement: what was compared, the masks, the maps and their scores."""
 
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -9,8 +8,10 @@ import xarray as xr
 
 from xfer import heatmaps as stacks
 from xfer.report import figures, words
+from xfer.report.account import account, doubtful, spans
 from xfer.report.blocks import Cell, KeyFigures, Picture, Section, Table, number, raster, vector
 from xfer.report.canvas import finite_mean, spoken
+from xfer.report.people import beneath, few_people
 from xfer.report.reading import (
     HEADLINE,
     cut,
@@ -19,11 +20,14 @@ from xfer.report.reading import (
     higher_is_better,
     is_human,
     own_scores,
+    parts,
     pooled_given,
     ranked,
     title,
     values_of,
 )
+from xfer.report.recognition import mark_notes
+from xfer.report.trained import Doubts, doubts
 from xfer.study import Study
 
 _GRID = (12, 6)
@@ -33,13 +37,14 @@ _GRID = (12, 6)
 def headline(study: Study) -> Section:
     """Counts, the measure, and its mean, best and worst network."""
     metric = headline_metric(study)
-    table = ranked(study, metric)
-    maps, folds = study.heatmaps.sizes["cell"], len(values_of(study, "fold"))
+    table, found = ranked(study, metric), doubts(study)
+    maps, folds = study.leading.sizes["cell"], len(values_of(study, "fold"))
     facts = [
         _counted(len(values_of(study, "model")), "network"),
         _counted(len(values_of(study, "expression")), "expression"),
         _counted(maps, "heatmap", f" in {folds} folds" if folds > 1 else ""),
-        *_winners(table, metric),
+        *spans(study, table, title(metric)),
+        *_winners(table, metric, found),
     ]
     part = f"inside the support, {study.support.mean():.0%} of the canvas"
     text = words.text(
@@ -53,14 +58,15 @@ def headline(study: Study) -> Section:
         meaning=words.say("headline", "human" if is_human(study) else "facs"),
     )
     caution = words.text("headline", "caution", tone="note")
-    return Section("headline", "What was compared", [KeyFigures(facts), text, caution])
+    blocks = [KeyFigures(facts), *account(study), text, *doubtful(found), caution]
+    return Section("headline", "What was compared", blocks)
 
 
 def _counted(count: int, noun: str, more: str = "") -> tuple[str, str]:
     return str(count), (noun if count == 1 else f"{noun}s") + more
 
 
-def _winners(table: pd.DataFrame, metric: str) -> list[tuple[str, str]]:
+def _winners(table: pd.DataFrame, metric: str, found: Doubts) -> list[tuple[str, str]]:
     means = table.mean(axis=1).dropna()
     if means.empty:
         return [("undefined", f"mean {title(metric)}: no cell has a score")]
@@ -68,7 +74,9 @@ def _winners(table: pd.DataFrame, metric: str) -> list[tuple[str, str]]:
     if len(means) > 1:
         for place, rank in ((0, "best"), (-1, "worst")):
             score = number(means.iloc[place], 4).text
-            facts.append((str(means.index[place]), f"{rank} network, mean {title(metric)} {score}"))
+            model = str(means.index[place])
+            doubt = f"; {words.say('doubts', 'headline')}" if model in found.networks else ""
+            facts.append((model, f"{rank} network, mean {title(metric)} {score}{doubt}"))
     return facts
 
 
@@ -85,20 +93,31 @@ def masks(study: Study) -> Section:
     return Section("masks", "The masks", [words.plot("masks", [picture], masks=study.masks.name)])
 
 
-def heatmaps(study: Study) -> Section:
-    """All fold-mean heatmaps with the outline of their masks."""
-    metric = headline_metric(study)
+def heatmaps(study: Study, face: np.ndarray | None = None) -> Section:
+    """All fold-mean heatmaps with the outline of their masks, over a face where one is given."""
+    metric, found = headline_metric(study), doubts(study)
     table = ranked(study, metric)
     maps = stacks.dense(study.pooled, "model", "expression", allow_missing=True)
-    maps = maps.sel(model=[str(m) for m in table.index if m in maps.coords["model"].values])
-    notes = [[_note(metric, v) for v in line] for line in _as_in(table, maps)]
+    maps = maps.sel(model=_in_order([str(m) for m in table.index], maps))
     folds = len(values_of(study, "fold"))
     source = "pooled" if pooled_given(study) else "averaged"
-    mean = words.say("heatmaps", source, folds=folds) if folds > 1 else ""
-    plot = words.plot("heatmaps", _grids(study, maps, np.array(notes)), metric=title(metric), folds=mean)
+    plot = words.plot(
+        "heatmaps",
+        _grids(study, maps, _notes(study, metric, table, maps, found), found, face),
+        metric=title(metric),
+        folds=words.say("heatmaps", source, folds=folds) if folds > 1 else "",
+        face=beneath(study, face),
+        doubt=words.say("heatmaps", "doubt") if found.networks or found.expressions else "",
+    )
     cut_names = [[name, short] for name, short in figure_names(study).items() if short != name]
     key = [Table(words.say("heatmaps", "names"), ["network", "in the figures"], cut_names)] if cut_names else []
-    return Section("heatmaps", "All heatmaps", [plot, *key])
+    return Section("heatmaps", "All heatmaps", [plot, *few_people(study, face), *key])
+
+
+def _in_order(ranking: list[str], maps: xr.DataArray) -> list[str]:
+    """The models that have maps: those with scores in the order of these, then the others."""
+    held = [str(m) for m in maps.coords["model"].values]
+    return [*(m for m in ranking if m in held), *(m for m in held if m not in ranking)]
 
 
 def _as_in(table: pd.DataFrame, maps: xr.DataArray) -> np.ndarray:
@@ -107,17 +126,27 @@ def _as_in(table: pd.DataFrame, maps: xr.DataArray) -> np.ndarray:
     return table.reindex(index=models, columns=expressions).to_numpy(dtype=float)
 
 
-def _note(metric: str, value: float) -> str:
-    return f"{title(metric)} {number(value).text}"
+def _notes(study: Study, metric: str, table: pd.DataFrame, maps: xr.DataArray, found: Doubts) -> np.ndarray:
+    """What is printed under each map: its score, or why it has none."""
+    masked = set(map(str, study.masks.coords["expression"].values))
+    notes = []
+    for model, line in zip(maps.coords["model"].values, _as_in(table, maps), strict=True):
+        score = [f"{title(metric)} {number(v).text}" if str(model) not in found.coarse else "not scored" for v in line]
+        names = map(str, maps.coords["expression"].values)
+        notes.append([text if name in masked else "no mask" for text, name in zip(score, names, strict=True)])
+    return np.array(notes)
 
 
-def _grids(study: Study, maps: xr.DataArray, notes: np.ndarray) -> list[Picture]:
+def _grids(
+    study: Study, maps: xr.DataArray, notes: np.ndarray, found: Doubts, face: np.ndarray | None
+) -> list[Picture]:
     """Pictures of at most `_GRID` networks and expressions, coarser where there are many."""
     tall, wide = _GRID
-    dpi = 180 if notes.size <= 2 * tall * wide else 110
+    fine, coarse = (180, 110) if face is None else (150, 100)
+    dpi = fine if notes.size <= 2 * tall * wide else coarse
     pictures, names = [], figure_names(study)
-    for rows in _parts(maps.sizes["model"], tall):
-        for columns in _parts(maps.sizes["expression"], wide):
+    for rows in parts(maps.sizes["model"], tall):
+        for columns in parts(maps.sizes["expression"], wide):
             part = maps.isel(model=rows, expression=columns)
             alt = words.say(
                 "heatmaps",
@@ -126,29 +155,39 @@ def _grids(study: Study, maps: xr.DataArray, notes: np.ndarray) -> list[Picture]
                 expressions=", ".join(map(spoken, part.coords["expression"].values)),
             )
             short = part.assign_coords(model=[names[str(m)] for m in part.coords["model"].values])
-            drawn = figures.heatmap_grid(short, study.masks, support=study.support, notes=notes[rows, columns])
+            drawn = figures.heatmap_grid(
+                short,
+                study.masks,
+                support=study.support,
+                notes=notes[rows, columns],
+                doubts=_each(found.note, part.coords["model"].values, part.coords["expression"].values),
+                face=face,
+            )
             pictures.append(raster(drawn, alt, dpi))
     return pictures
 
 
-def _parts(count: int, most: int) -> list[slice]:
-    """As few parts of at most `most` as there can be, alike in size."""
-    ends = np.linspace(0, count, -(-count // most) + 1).round().astype(int).tolist()
-    return [slice(start, stop) for start, stop in pairwise(ends)]
+def _each(say: Callable[[str, str], str], models: Iterable[object], expressions: Iterable[object]) -> np.ndarray:
+    """What is said of each model (row) and expression (column)."""
+    names = [str(e) for e in expressions]
+    return np.array([[say(str(m), e) for e in names] for m in models], dtype=object)
 
 
 def scores(study: Study) -> Section:
     """The headline scores, as a figure and as a table with the chance values."""
-    metric = headline_metric(study)
+    metric, found = headline_metric(study), doubts(study)
     table, up = ranked(study, metric), higher_is_better(metric)
     chance = study.chance() if metric == HEADLINE and hasattr(study, "chance") else None
     alt = words.say("scores", "alt", metric=title(metric), rows=len(table), columns=table.shape[1])
+    marks = _each(found.mark, table.index, table.columns)
+    drawn = figures.score_heat(table.rename(index=figure_names(study)), chance=chance, higher_is_better=up, marks=marks)
     plot = words.plot(
         "scores",
-        [vector(figures.score_heat(table.rename(index=figure_names(study)), chance=chance, higher_is_better=up), alt)],
+        [vector(drawn, alt)],
         metric=title(metric),
         direction="Dark is higher" if up else "Dark is higher, and lower is better",
         chance="" if chance is None else words.say("scores", "chance"),
+        doubt=words.say("scores", "doubt") if (marks != "").any() else "",
     )
     return Section("scores", "Scores", [plot, _score_table(study, metric, table, chance)])
 
@@ -158,7 +197,7 @@ def _score_table(study: Study, metric: str, table: pd.DataFrame, chance: pd.Seri
     rows: list[Sequence[str | Cell]] = []
     for model, line in zip(map(str, table.index), table.to_numpy(dtype=float), strict=True):
         cells = [number(v, 4, marks(model, str(e), v)) for e, v in zip(table.columns, line, strict=True)]
-        rows.append([model, *cells, number(finite_mean(line), 4)])
+        rows.append([model, *cells, number(finite_mean(line), 4, marks.network(model))])
     foot: list[Sequence[str | Cell]] = [
         ["mean", *(number(v, 4) for v in table.mean(axis=0)), number(finite_mean(table), 4)]
     ]
@@ -168,21 +207,30 @@ def _score_table(study: Study, metric: str, table: pd.DataFrame, chance: pd.Seri
     rule = f", threshold '{cut(study, metric)}'" if cut(study, metric) else ""
     folds = ", mean over folds" if len(values_of(study, "fold")) > 1 else ""
     head = ["network", *map(spoken, table.columns), "mean"]
-    return Table(f"{title(metric)}{rule}, own mask{folds}.", head, rows, foot, marks.notes)
+    return Table(f"{title(metric)}{rule}, own mask{folds}.", head, rows, foot, marks.notes | marks.doubts)
 
 
 class _Marks:
-    """Letters that lead from an undefined score to its reason under the table."""
+    """Letters that lead from an undefined score to its reason under the table, and the marks of doubtful ones."""
 
     def __init__(self, study: Study, metric: str) -> None:
         rows = own_scores(study)
         self._rows = rows[(rows["metric"] == metric) & rows["value"].isna()]
+        self._found = doubts(study)
         self.notes: dict[str, str] = {}
+        self.doubts: dict[str, str] = {}
 
     def __call__(self, model: str, expression: str, value: float) -> str:
-        """The letter for a cell; "" where it is defined."""
-        if np.isfinite(value):
-            return ""
+        """The marks of a cell; "" where nothing is to be said of it."""
+        doubt = self._found.mark(model, expression)
+        self.doubts |= mark_notes(doubt)
+        return doubt if np.isfinite(value) else self._undefined(model, expression) + doubt
+
+    def network(self, model: str) -> str:
+        """The mark of a network as a whole."""
+        return self._found.mark(model)
+
+    def _undefined(self, model: str, expression: str) -> str:
         here = self._rows[(self._rows["model"] == model) & (self._rows["expression"] == expression)]
         text = "; ".join(dict.fromkeys(r for r in here["reason"] if r)) or "there is no such map"
         letters = {reason: mark for mark, reason in self.notes.items()}

@@ -10,6 +10,7 @@ from xfer.report import figures, words
 from xfer.report.blocks import Block, Cell, Section, Table, Text, number, vector
 from xfer.report.canvas import finite_mean, spoken
 from xfer.report.matrices import own_cells
+from xfer.report.outcomes import like_leading
 from xfer.report.reading import (
     cut,
     headline_metric,
@@ -20,6 +21,8 @@ from xfer.report.reading import (
     title,
     values_of,
 )
+from xfer.report.recognition import mark_notes
+from xfer.report.trained import Doubts, doubts
 from xfer.study import Study
 
 Row = Sequence[str | Cell]
@@ -30,8 +33,9 @@ def further_metrics(study: Study) -> Section | None:
     names = metrics(study)
     if len(names) < 2:
         return None
-    known = set(study.scores["metric"])
-    rows = [_metric_row(study, name, f"{name}_specificity" in known) for name in names]
+    known = set(study.leading_scores["metric"])
+    found = doubts(study)
+    rows = [_metric_row(study, name, f"{name}_specificity" in known, found) for name in names]
     head = [
         "metric",
         "threshold",
@@ -43,7 +47,10 @@ def further_metrics(study: Study) -> Section | None:
         "worst cell",
         "undefined",
     ]
-    blocks: list[Block] = [words.text("metrics"), Table(words.say("metrics", "table"), head, rows)]
+    blocks: list[Block] = [
+        words.text("metrics"),
+        Table(words.say("metrics", "table"), head, rows, notes=_used_marks(rows)),
+    ]
     facts = [_facts_row(name) for name in names if name in METRICS]
     if facts:
         head = ["metric", "worst to best", "at chance", "source"]
@@ -51,7 +58,11 @@ def further_metrics(study: Study) -> Section | None:
     return Section("metrics", "Further metrics", blocks)
 
 
-def _metric_row(study: Study, name: str, specific: bool) -> Row:
+def _used_marks(rows: Sequence[Row]) -> dict[str, str]:
+    return mark_notes("".join(cell.mark for row in rows for cell in row if isinstance(cell, Cell)))
+
+
+def _metric_row(study: Study, name: str, specific: bool, found: Doubts) -> Row:
     table, rows = study.table(name), own_scores(study)
     undefined = int(rows.loc[rows["metric"] == name, "value"].isna().sum())
     up = higher_is_better(name)
@@ -63,20 +74,21 @@ def _metric_row(study: Study, name: str, specific: bool) -> Row:
         cut(study, name) or "none",
         number(finite_mean(table)),
         difference,
-        *_end_cell(table, largest=up),
-        *_end_cell(table, largest=not up),
+        *_end_cell(table, found, largest=up),
+        *_end_cell(table, found, largest=not up),
         Cell(str(undefined), "", "number"),
     ]
 
 
-def _end_cell(table: pd.DataFrame, *, largest: bool) -> tuple[Cell, str]:
+def _end_cell(table: pd.DataFrame, found: Doubts, *, largest: bool) -> tuple[Cell, str]:
     """The largest or smallest score of a table and whose it is."""
     values = table.to_numpy(dtype=float)
     if not np.isfinite(values).any():
         return Cell("undefined", "", "undefined"), ""
     place = np.unravel_index(np.nanargmax(values) if largest else np.nanargmin(values), values.shape)
     row, column = (int(i) for i in place)
-    return number(values[row, column]), f"{table.index[row]}, {spoken(table.columns[column])}"
+    mark = found.mark(str(table.index[row]), str(table.columns[column]))
+    return number(values[row, column], mark=mark), f"{table.index[row]}, {spoken(table.columns[column])}"
 
 
 def _facts_row(name: str) -> Row:
@@ -95,7 +107,7 @@ def _formula(chance: str) -> str:
 
 def sources(study: Study) -> Section | None:
     """The headline score against each mask source, where a study has several."""
-    metric, rows = headline_metric(study), study.scores
+    metric, rows = headline_metric(study), study.scores[like_leading(study, study.scores)]
     rows = rows[(rows["metric"] == metric) & (rows["mask_expression"] == rows["expression"])]
     if rows["mask"].nunique() < 2:
         return None

@@ -8,9 +8,11 @@ import pandas as pd
 
 from xfer.errors import InputError
 from xfer.report import figures, words
+from xfer.report.account import listed
 from xfer.report.blocks import Block, Cell, Picture, Section, Table, number, vector
 from xfer.report.canvas import finite_mean, spoken
 from xfer.report.reading import figure_names, values_of
+from xfer.report.trained import doubts
 from xfer.study import Study
 
 
@@ -21,8 +23,11 @@ def networks(study: Study) -> Section:
         return Section("families", heading, [words.text("families", "single", tone="note", model=names[0])])
     pictures, left_out = _pictures(study)
     blocks: list[Block] = [words.plot("families", pictures)] if pictures else []
-    for expression, why in left_out.items():
-        blocks.append(words.text("families", "absent", tone="note", expression=spoken(expression), why=why))
+    if pictures and (weak := doubts(study).networks):
+        blocks.append(words.text("doubts", "families", tone="note", names=", ".join(weak)))
+    for why in dict.fromkeys(left_out.values()):
+        named = listed([spoken(e) for e, reason in left_out.items() if reason == why])
+        blocks.append(words.text("families", "absent", tone="note", expression=named, why=why))
     if len(study.clusters):
         blocks.append(_cut(study.clusters))
     return Section("families", heading, blocks)
@@ -34,9 +39,14 @@ def _pictures(study: Study) -> tuple[list[Picture], dict[str, str]]:
     for expression in sorted(values_of(study, "expression")):
         correlations = study.model_correlations(expression)
         defined = np.isfinite(np.diag(correlations))
-        flat = [str(m) for m in correlations.index[~defined]]
-        if flat:
-            why[expression] = words.say("families", "undefined", models=", ".join(flat))
+        flat, coarse = [str(m) for m in correlations.index[~defined]], correlations.index.isin(study.coarse)
+        reasons = [words.say("families", "undefined", models=", ".join(flat))] if flat else []
+        if coarse.any():
+            models = ", ".join(map(str, correlations.index[coarse]))
+            reasons.append(words.say("families", "coarse", models=models))
+        if reasons:
+            why[expression] = " ".join(reasons)
+        defined &= ~coarse
         if defined.sum() < 2:
             why.setdefault(expression, words.say("families", "alone"))
             continue

@@ -4,7 +4,7 @@ import base64
 import dataclasses
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.resources import files
 from itertools import count
@@ -13,48 +13,77 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 import xfer
-from xfer.report import agreement, controls, families, record
+from xfer.report import agreement, controls, families, outcomes, people, recognition, record
 from xfer.report.blocks import Plot, Section, Table
 from xfer.study import Study
-
-SECTIONS: tuple[Callable[[Study], Section | None], ...] = (
-    agreement.headline,
-    agreement.how_to_read,
-    agreement.masks,
-    agreement.heatmaps,
-    agreement.scores,
-    controls.further_metrics,
-    controls.specificity,
-    controls.sources,
-    controls.pooling,
-    families.networks,
-    families.expressions,
-    record.left_out,
-    record.limits,
-    record.provenance,
-)
-"""The page from top to bottom. A new section is one function here; one that returns None is left out."""
 
 _DOI = re.compile(r"\b(?:doi:|https://doi\.org/)(10\.\d{4,9}/[^\s,;]*[^\s,;.)])")
 
 
-def build(study: Study) -> str:
+def sections(study: Study, faces: str = "mean") -> list[Section]:
+    """The page from top to bottom. A new section is one function here; one that returns None is left out.
+
+    Parameters
+    ----------
+    study : Study
+    faces : {"mean", "none", "all"}
+        See `people.FACES`.
+
+    Raises
+    ------
+    InputError
+        If `faces` is another word.
+    """
+    face = people.mean_face(study, faces)
+    made = (
+        agreement.headline(study),
+        people.reminder(study, faces),
+        recognition.warnings(study),
+        agreement.how_to_read(study),
+        recognition.recognition(study),
+        recognition.curves(study),
+        agreement.masks(study),
+        agreement.heatmaps(study, face),
+        agreement.scores(study),
+        outcomes.outcomes(study, face),
+        outcomes.explainers(study, face),
+        controls.further_metrics(study),
+        controls.specificity(study),
+        controls.sources(study),
+        controls.pooling(study),
+        families.networks(study),
+        families.expressions(study),
+        record.left_out(study),
+        record.limits(study),
+        record.provenance(study),
+    )
+    return [section for section in made if section is not None]
+
+
+def build(study: Study, faces: str = "mean") -> str:
     """The whole page of a study: figures, style and words in one file that asks nothing of any network.
 
     Parameters
     ----------
     study : Study
+    faces : {"mean", "none", "all"}
+        Whose pictures the page may show: the mean face beneath the heatmaps, nobody's, or single people's too, where
+        the study kept them.
 
     Returns
     -------
     str
         HTML with a Content-Security-Policy that forbids scripts and every load but inlined images.
+
+    Raises
+    ------
+    InputError
+        If `faces` is another word.
     """
-    made = (section(study) for section in SECTIONS)
-    return render("xfer report", study.name, [section for section in made if section is not None])
+    return render("xfer report", study.name, sections(study, faces))
 
 
-def render(kind: str, name: str, sections: Sequence[Section]) -> str:
+def render(kind: str, name: str, parts: Sequence[Section]) -> str:
     """A page of any sections.
 
     Parameters
@@ -63,7 +92,7 @@ def render(kind: str, name: str, sections: Sequence[Section]) -> str:
         What the page is, such as "xfer report".
     name : str
         What it is about: its heading.
-    sections : sequence of Section
+    parts : sequence of Section
 
     Returns
     -------
@@ -77,7 +106,7 @@ def render(kind: str, name: str, sections: Sequence[Section]) -> str:
         .render(
             kind=kind,
             name=name,
-            sections=_numbered(sections),
+            sections=_numbered(parts),
             style=Markup(style),
             policy=policy(style),
             version=xfer.__version__,
@@ -105,11 +134,11 @@ def linked(text: str) -> Markup:
     return Markup("").join([*parts, escape(text[end:])])
 
 
-def _numbered(sections: Iterable[Section]) -> list[Section]:
+def _numbered(parts: Iterable[Section]) -> list[Section]:
     """The sections with their figures and tables counted through the page."""
     plots, tables = count(1), count(1)
     made = []
-    for section in sections:
+    for section in parts:
         blocks = []
         for block in section.blocks:
             if isinstance(block, Plot):

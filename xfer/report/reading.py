@@ -1,5 +1,8 @@
 """What the sections ask of a study: its headline metric, its own-mask scores, its names in a reader's words."""
 
+from itertools import pairwise
+
+import numpy as np
 import pandas as pd
 
 from xfer.metrics import METRICS
@@ -23,14 +26,9 @@ def title(metric: str) -> str:
     return _TITLES.get(metric, spoken(metric))
 
 
-def leading_scores(study: Study) -> pd.DataFrame:
-    """The scores against the mask source the page is about, where a study has several."""
-    return study.scores[study.scores["mask"] == study.masks.name]
-
-
 def own_scores(study: Study) -> pd.DataFrame:
-    """Of those, the rows in which each map meets its own expression's mask, specificity left out."""
-    rows = leading_scores(study)
+    """The leading rows in which each map meets its own expression's mask, specificity left out."""
+    rows = study.leading_scores
     own = rows["mask_expression"] == rows["expression"]
     return rows[own & ~rows["metric"].str.endswith("_specificity")]
 
@@ -67,13 +65,13 @@ def cut(study: Study, metric: str) -> str:
 
 
 def values_of(study: Study, key: str) -> list[str]:
-    """The values a part of the key takes among the heatmaps, in order of appearance."""
-    return list(dict.fromkeys(map(str, study.heatmaps.coords[key].values)))
+    """The values a part of the key takes among the leading heatmaps, in order of appearance."""
+    return list(dict.fromkeys(map(str, study.leading.coords[key].values)))
 
 
 def figure_names(study: Study) -> dict[str, str]:
     """How each network is called in every figure of the page: its name, or a shorter one of its own."""
-    names = sorted(values_of(study, "model"))
+    names = sorted({*values_of(study, "model"), *map(str, study.networks["model"])})
     return dict(zip(names, short_labels(names), strict=True))
 
 
@@ -85,3 +83,13 @@ def pooled_given(study: Study) -> bool:
 def is_human(study: Study) -> bool:
     """Whether the masks were collected from people: such agreement is never called FACS, nor the reverse."""
     return str(study.masks.name).startswith("human")
+
+
+def parts(count: int, most: int) -> list[slice]:
+    """As few parts of at most `most` as there can be, alike in size.
+
+    >>> parts(5, 3)
+    [slice(0, 2, None), slice(2, 5, None)]
+    """
+    ends = np.linspace(0, count, -(-count // most) + 1).round().astype(int).tolist()
+    return [slice(start, stop) for start, stop in pairwise(ends)]

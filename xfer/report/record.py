@@ -7,21 +7,24 @@ from typing import Any
 from xfer.report import words
 from xfer.report.blocks import Block, Cell, Section, Table
 from xfer.report.canvas import spoken
-from xfer.report.reading import is_human, leading_scores, values_of
+from xfer.report.reading import is_human, values_of
+from xfer.report.trained import is_trained
 from xfer.study import Study
 
 _MOST = 60
 """Rows of a table, or entries of a line, that could grow without end; the rest is counted."""
 
+_KINDS = ("network", "expression", "face", "mask")
+
 
 def left_out(study: Study) -> Section:
     """Missing heatmaps and undefined scores, each with its reason."""
-    absent, undefined, unmatched = _missing(study), _undefined(study), _unmatched(study)
-    blocks: list[Block] = []
+    absent, undefined, unmatched, dropped = _missing(study), _undefined(study), _unmatched(study), _dropped(study)
+    blocks: list[Block] = list(dropped)
     if not absent and not undefined:
-        blocks.append(words.text("left_out", "nothing"))
+        blocks.append(words.text("left_out", "failed" if dropped else "nothing"))
     if absent:
-        total = len(absent) + study.heatmaps.sizes["cell"]
+        total = len(absent) + study.leading.sizes["cell"]
         blocks.append(words.text("left_out", "missing", tone="note", count=len(absent), total=total))
         blocks.append(_listed("Heatmaps that are missing.", ["network", "expression", "fold"], absent))
     if undefined:
@@ -37,17 +40,40 @@ def _listed(title: str, head: list[str], rows: list[list[str]]) -> Table:
     return Table(title, head, [*rows[:_MOST], *more])
 
 
+def _dropped(study: Study) -> list[Table]:
+    """What the study itself left out before any map was made: a table each of networks, expressions, faces, masks."""
+    tables = []
+    dropped = study.dropped
+    for kind in (*_KINDS, *sorted(set(dropped["kind"]) - set(_KINDS))):
+        rows = [[spoken(name) if kind != "network" else name, why, f"{int(n):,}"]
+                for name, why, n in dropped.loc[dropped["kind"] == kind, ["name", "reason", "n"]].astype(
+                    {"name": str, "reason": str, "n": int}).itertuples(index=False, name=None)]  # fmt: skip
+        if rows:
+            title = words.say("dropped", kind if kind in _KINDS else "other", masks=study.masks.name)
+            tables.append(_faces(title, rows) if kind == "face" else _named(title, kind, rows))
+    return tables
+
+
+def _faces(title: str, rows: list[list[str]]) -> Table:
+    """Faces by reason; a name stands only where the reason has one face."""
+    return _listed(title, ["reason", "faces", "which"], [[why, n, name] for name, why, n in rows])
+
+
+def _named(title: str, kind: str, rows: list[list[str]]) -> Table:
+    return _listed(title, [kind, "reason"], [[name, why] for name, why, _ in rows])
+
+
 def _missing(study: Study) -> list[list[str]]:
     """The combinations of network, expression and fold that have no heatmap."""
     keys = ("model", "expression", "fold")
-    held = set(zip(*(map(str, study.heatmaps.coords[k].values) for k in keys), strict=True))
+    held = set(zip(*(map(str, study.leading.coords[k].values) for k in keys), strict=True))
     wanted = product(*(values_of(study, key) for key in keys))
     return [[cell[0], spoken(cell[1]), cell[2]] for cell in wanted if cell not in held]
 
 
 def _undefined(study: Study) -> list[list[str]]:
     """Undefined scores with the own mask, those of one map and reason on one row."""
-    rows = leading_scores(study)
+    rows = study.leading_scores
     rows = rows[rows["value"].isna() & (rows["mask_expression"] == rows["expression"])]
     found: dict[tuple[str, ...], list[str]] = {}
     for *cell, metric in rows[["model", "expression", "fold", "reason", "metric"]].itertuples(index=False, name=None):
@@ -69,7 +95,8 @@ def _unmatched(study: Study) -> list[str]:
 def limits(study: Study) -> Section:
     """What no number on this page can carry."""
     first = "human" if is_human(study) else "facs"
-    return Section("limits", "What this page cannot say", [words.items("limits", first)])
+    accuracy = "trained" if is_trained(study) else "given"
+    return Section("limits", "What this page cannot say", [words.items("limits", first, accuracy)])
 
 
 def provenance(study: Study) -> Section:
@@ -83,7 +110,7 @@ def provenance(study: Study) -> Section:
     for title, facts in tables.items():
         rows: list[list[str | Cell]] = [[name, Cell(value, "", "code")] for name, value in _flat(facts)]
         if rows:
-            blocks.append(Table(title, ["entry", "value"], rows))
+            blocks.append(Table(title, ["entry", "value"], rows, folded=len(rows) > _MOST))
     return Section("provenance", "Versions and digests", blocks)
 
 
