@@ -98,3 +98,23 @@ def test_pooling_pads_as_keras_does() -> None:
 def test_running_statistics_count_as_parameters() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
     assert parameter_count(model) == 16 + 16
+
+
+@pytest.mark.parametrize("name", ["mobilenetv3", "efficientnetv2", "xception", "resnet50", "resnet101v2"])
+def test_residual_branches_start_at_zero(name: str) -> None:
+    """A block without a shortcut of its own hands on what it gets."""
+    model = build(name, 6, size=64).eval()
+    seen = []
+
+    def compare(block: nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
+        if inputs[0].shape == output.shape:
+            seen.append(torch.equal(output, inputs[0]))
+
+    kinds = ("InvertedResidual", "EdgeResidual", "DepthwiseSeparableConv", "Block", "Bottleneck", "PreActBottleneck")
+    for block in model.modules():
+        if type(block).__name__ in kinds and getattr(block, "has_skip", True):
+            block.register_forward_hook(compare)
+    with torch.no_grad():
+        model(torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)))
+    assert len(seen) >= 8
+    assert all(seen)

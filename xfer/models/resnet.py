@@ -5,6 +5,7 @@ from torch import nn
 
 from xfer.models import MODELS
 from xfer.models.imagenet import IMAGENET, INCEPTION
+from xfer.models.residual import still
 
 
 @MODELS.register(
@@ -40,4 +41,4 @@ def resnet101v2(classes: int, size: int) -> nn.Module:
     Two differences to Keras: some of its convolutions have biases (36,416 parameters), and a stage halves its grid in
     its last block, here in its first.
     """
-    return timm.create_model("resnetv2_101", num_classes=classes)
+    return still(timm.create_model("resnetv2_101", num_classes=classes))

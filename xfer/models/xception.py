@@ -5,6 +5,7 @@ from torch import nn
 
 from xfer.models import MODELS
 from xfer.models.imagenet import INCEPTION
+from xfer.models.residual import still
 
 
 @MODELS.register(
@@ -18,4 +19,4 @@ from xfer.models.imagenet import INCEPTION
 )
 def xception(classes: int, size: int) -> nn.Module:
     """Xception: 20,873,774 parameters for six classes (20.9M)."""
-    return timm.create_model("legacy_xception", num_classes=classes)
+    return still(timm.create_model("legacy_xception", num_classes=classes))
