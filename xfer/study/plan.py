@@ -48,7 +48,7 @@ class Protocol:
 
 
 PROTOCOLS: Mapping[str, Protocol] = {
-    "quick": Protocol(faces=4200, pixels=96, blocks=30),
+    "quick": Protocol(faces=presets.FACES["quick"], pixels=96, blocks=30),
     "standard": Protocol(faces=20_000, pixels=224, folds=5),
     "paper": Protocol(faces=4200, pixels=224, folds=5, selection="predicted", per_class=100),
 }

@@ -11,14 +11,14 @@ from xfer.datasets.synthetic.prototypes import Codebook, default
 from xfer.errors import InputError, unknown
 from xfer.labels import BASIC
 
-_STRENGTH = (0.25, 1.0)
+_STRENGTH = (0.85, 1.0)
 """How strongly a face shows its expression: the range of the mean intensity of its Action Units."""
-_DISTRACTORS = 1.2
+_DISTRACTORS = 0.2
 """Action Units a face shows that its expression does not ask for, on average."""
-_TURN = (9.0, 6.0, 5.0)
+_TURN = (7.0, 5.0, 4.0)
 """Standard deviations of yaw, pitch and roll in degrees, cut at 2.2."""
-_SCALE = (0.30, 0.365)
-_SHIFT = 0.035
+_SCALE = (0.36, 0.40)
+_SHIFT = 0.05
 """Ranges of a face's size and, on either side, of its place, as shares of the picture's side."""
 _RARE = {"AU43": 0.25, "AU27": 0.3, "AU22": 0.5, "AU18": 0.6, "AU13": 0.6}
 """Odds of a distractor against the other Action Units' 1."""
@@ -146,5 +146,5 @@ def portrait(person: int, expression: str, units: dict[str, float], rng: np.rand
         light=light,
         gaze=(float(rng.uniform(-1, 1)), float(rng.uniform(-1, 1))),
         scene=int(rng.integers(2**31)),
-        noise=float(rng.uniform(1, 7)),
+        noise=float(rng.uniform(1, 4)),
     )
