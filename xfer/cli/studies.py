@@ -40,8 +40,17 @@ app = typer.Typer()
 _FILES_ONLY = {"pattern": "--pattern", "pooled": "--pooled", "mask_pattern": "--mask-pattern", "frame": "--frame"}
 _NETWORKS_ONLY = (
     "models", "data", "expressions", "min_faces", "explainers", "preset", "pretrained", "weights", "folds", "seed",
-    "device", "landmarker", "per_face",
+    "device", "landmarker", "per_face", "faces",
 )  # fmt: skip
+
+
+_LEFT_OUT = {
+    "network": "network failed:",
+    "variant": "variant trained for",
+    "expression": "expression left out:",
+    "face": "faces left out:",
+    "mask": "not scored:",
+}
 
 
 @app.command()
@@ -143,7 +152,7 @@ def _compare(options: dict[str, Any]) -> None:
     if "iou" in study.config["metrics"]:
         print_table(study.table().assign(mean=lambda t: t.mean(axis=1)), f"IoU ({study.config['threshold']})")
     for kind, name, reason, n in study.dropped.itertuples(index=False, name=None):
-        print(f"left out: {n} {kind}{'s' * (n > 1)} {name}: {reason}", file=sys.stderr)
+        print(f"{_LEFT_OUT.get(kind, kind)} {name or n}: {reason}", file=sys.stderr)
     print(f"{study.folder / 'report.html'}")
     if (study.networks["failed"] != "").any():
         raise typer.Exit(1)

@@ -26,16 +26,16 @@ def account(study: Study) -> list[Block]:
         networks=f"{made} networks were trained" if made != 1 else "One network was trained",
         preset=config.get("preset", "unknown"),
         seed=config.get("seed", "unknown"),
-        data=data.get("spec", "unknown"),
+        data=data.get("name", "unknown"),
         faces=_count(data.get("faces")),
         subjects=_count(data.get("subjects")),
         expressions=listed([spoken(e) for e in data.get("expressions", [])]) or "unknown expressions",
-        testing=f"{testing} {words.say('account', 'disjoint')}",
+        testing=f"{testing} {disjoint(study)}",
         explainers=listed([spoken(e) for e in config.get("explainers", [])]) or "an unknown explainer",
         chosen=words.say("account", "per_class", n=per_class) if per_class else words.say("account", "every"),
         target=words.say("account", "predicted" if config.get("selection") == "predicted" else "true"),
     )
-    return [text, *_cautions(study, str(data.get("spec", "")))]
+    return [text, *_cautions(study, str(data.get("name", "")))]
 
 
 def listed(names: list[str]) -> str:
@@ -53,7 +53,7 @@ def _count(value: object) -> str:
 
 def _cautions(study: Study, data: str) -> list[Block]:
     notes: list[Block] = []
-    if data.partition(":")[0] == "synthetic":
+    if data == "synthetic":
         notes.append(words.text("account", "synthetic", tone="note"))
     lost = [str(m) for m in dict.fromkeys(study.networks["model"]) if m not in results(study.networks).index]
     if lost:
@@ -93,3 +93,9 @@ def _span(values: pd.Series) -> str:
         return "undefined"
     low, high = number(finite.min()).text, number(finite.max()).text
     return low if low == high else f"{low} to {high}"
+
+
+def disjoint(study: Study) -> str:
+    """The sentence on whether a tested person took part in training."""
+    notes = study.dropped.loc[study.dropped["kind"] == "note", "reason"].astype(str)
+    return words.say("account", "perhaps_shared" if notes.str.startswith("no subjects are told").any() else "disjoint")

@@ -7,9 +7,7 @@ from xfer.report import words
 from xfer.report.blocks import Block, Section
 from xfer.report.trained import is_trained
 from xfer.study import Study
-
-FACES = ("mean", "none", "all")
-"""The mean face beneath heatmaps; no face at all; single faces too, with a reminder of their licence."""
+from xfer.study.recognition import SHOWN
 
 _FEWEST = 10
 """Subjects under which a mean face can show who they are."""
@@ -21,10 +19,10 @@ def mean_face(study: Study, faces: str) -> np.ndarray | None:
     Raises
     ------
     InputError
-        If `faces` is not one of `FACES`.
+        If `faces` is not one of `SHOWN`.
     """
-    if faces not in FACES:
-        raise unknown("faces", faces, FACES)
+    if faces not in SHOWN:
+        raise unknown("faces", faces, SHOWN)
     return None if faces == "none" else study.mean_face
 
 
@@ -49,15 +47,14 @@ def reminder(study: Study, faces: str) -> Section | None:
     """What whoever asked for single faces has to check before the page leaves their hands."""
     if faces != "all" or not is_trained(study):
         return None
-    data = study.config.get("data", {}).get("spec", "unknown")
+    data = study.config.get("data", {}).get("name", "unknown")
     blocks: list[Block] = [words.text("face", "all", tone="note", data=data)]
-    return Section("people", "Pictures of people", [*blocks, *(single_faces(study) or [words.text("face", "kept")])])
-
-
-def single_faces(study: Study) -> list[Block]:
-    """Test faces with their own heatmaps, of a study that kept these; no study does yet."""
-    return []
+    return Section(
+        "people",
+        "Pictures of people",
+        [*blocks, words.text("face", "kept" if study.config.get("per_face") else "not_kept")],
+    )
 
 
 def _drawn(study: Study) -> bool:
-    return str(study.config.get("data", {}).get("spec", "")).partition(":")[0] == "synthetic"
+    return study.config.get("data", {}).get("name") == "synthetic"

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from xfer.report import figures, words
+from xfer.report.account import disjoint
 from xfer.report.blocks import Block, Cell, Items, Section, Table, number, vector
 from xfer.report.canvas import decimal, finite_mean, spoken
 from xfer.report.reading import figure_names
@@ -75,7 +76,7 @@ def recognition(study: Study) -> Section | None:
         return Section(
             "recognition", _HEADING, [words.text("recognition", "absent", tone="note"), *_made(study, table)]
         )
-    blocks: list[Block] = [words.text("recognition", disjoint=words.say("account", "disjoint"))]
+    blocks: list[Block] = [words.text("recognition", disjoint=disjoint(study))]
     blocks += [_accuracy_plot(study, table, found), _accuracy_table(table, found), *_made(study, table)]
     if len(study.predictions):
         blocks += [_confusion_plot(study, table), _recall_table(study, table, found)]

@@ -14,7 +14,7 @@ from xfer.study import Study
 _MOST = 60
 """Rows of a table, or entries of a line, that could grow without end; the rest is counted."""
 
-_KINDS = ("network", "expression", "face", "mask")
+_KINDS = ("network", "variant", "expression", "face", "mask", "note")
 
 
 def left_out(study: Study) -> Section:
@@ -45,7 +45,7 @@ def _dropped(study: Study) -> list[Table]:
     tables = []
     dropped = study.dropped
     for kind in (*_KINDS, *sorted(set(dropped["kind"]) - set(_KINDS))):
-        rows = [[spoken(name) if kind != "network" else name, why, f"{int(n):,}"]
+        rows = [[spoken(name) if kind in ("expression", "mask") else name, why, f"{int(n):,}"]
                 for name, why, n in dropped.loc[dropped["kind"] == kind, ["name", "reason", "n"]].astype(
                     {"name": str, "reason": str, "n": int}).itertuples(index=False, name=None)]  # fmt: skip
         if rows:

@@ -2,7 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,16 +61,17 @@ def write(home: Path, plan: Plan, gathered: Gathered, done: Sequence[str], faile
         return
     folder.require_space(home, 2 * sum(path.stat().st_size for path in paths))
     tables = [shards.read_tables(path) for path in paths]
-    told = [shards.read_facts(path) for path in paths]
+    told = [shards.read_facts(path) | {"unit": digest} for path, digest in zip(paths, done, strict=True)]
     networks = network_table(home, plan, told, tables, failed)
     _write_csv(home / NETWORKS, networks)
     predictions = prediction_table(gathered, told, tables)
     folder.write_whole(home / PREDICTIONS, lambda p: scoring.write_parquet(predictions, p))
     maps, counts = sums.heatmaps(shards.read(path) for path in paths)
     heatmaps.save(maps, home / HEATMAPS)
-    folder.write_whole(home / MASKS, plan.sources.save)
-    results.write_scores(home, score(maps, counts, plan.sources, plan.config, told, progress))
-    _write_csv(home / DROPPED, dropped_table(plan, gathered, tables, failed))
+    sources, unseen = seen_everywhere(plan.sources, maps)
+    folder.write_whole(home / MASKS, sources.save)
+    results.write_scores(home, score(maps, counts, sources, plan.config, told, progress))
+    _write_csv(home / DROPPED, dropped_table(plan, gathered, tables, failed, unseen))
     results.write_clusters(Study(home))
     names = [HEATMAPS, MASKS, SCORES, SCORES_CSV, CLUSTERS, NETWORKS, PREDICTIONS, DROPPED]
     results.record(home, plan.config, {unit: names}, shards=list(done), device=plan.device)
@@ -88,14 +90,16 @@ def network_table(
 ) -> pd.DataFrame:
     """One row per network and fold: `NETWORK_COLUMNS`."""
     linear = linear_accuracies(home)
-    seconds = _seconds(home)
+    seconds = _seconds(home, {facts["unit"] for facts in told})
     classes = plan.dataset.expressions
+    starts = {network.name: str(network.start) for network in plan.networks}
     rows = []
     for facts, found in zip(told, tables, strict=True):
         predictions = found["predictions"]
         rows.append(
             {
                 **facts,
+                "start": starts[facts["model"]],
                 "grid": " x ".join(map(str, facts["grid"])),
                 "accuracy": training.accuracy(predictions),
                 "macro_f1": training.macro_f1(predictions, classes),
@@ -107,13 +111,12 @@ def network_table(
             }
         )
     for unit, why in failed:
-        start = plan.config["networks"][unit.network]
         rows.append(
             {
                 "model": unit.network,
                 "fold": unit.fold,
                 "size": unit.settings.size,
-                "start": start["start_kind"],
+                "start": starts[unit.network],
                 "checkpoint": checkpoint_name(unit.network, unit.fold),
                 "failed": why,
             }
@@ -123,15 +126,17 @@ def network_table(
     return table.assign(**{name: table[name].fillna("") for name in text})
 
 
-def _seconds(home: Path) -> dict[tuple[str, str], dict[str, float]]:
+def _seconds(home: Path, units: Collection[str]) -> dict[tuple[str, str], dict[str, float]]:
     """What each network and fold took, summed over the runs that worked on it."""
     path = home / UNITS
     took: dict[tuple[str, str], dict[str, float]] = {}
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    for line in lines:
+    for line in filter(None, lines):
         try:
             entry = json.loads(line)
         except ValueError:  # the last line of a run that was killed
+            continue
+        if entry["unit"] not in units:
             continue
         sums_of = took.setdefault((entry["model"], entry["fold"]), {"train_seconds": 0.0, "explain_seconds": 0.0})
         for name in sums_of:
@@ -185,13 +190,27 @@ def score(
     return table
 
 
+def seen_everywhere(sources: MaskSources, maps: xr.DataArray) -> tuple[MaskSources, int]:
+    """Mask sources whose support is what the maps of all faces have values for, and how many pixels that costs.
+
+    A forehead that lies outside every photograph is in no map; without it, maps and masks can be compared.
+    """
+    whole = heatmaps.select(maps, normalisation="positive_l1", outcome="all").values
+    known = np.isfinite(whole[np.isfinite(whole).any(axis=(1, 2))]).all(axis=0)
+    support = sources.support & known
+    return replace(sources, support=support), int(sources.support.sum() - support.sum())
+
+
 def dropped_table(
-    plan: Plan, gathered: Gathered, tables: Sequence[dict[str, pd.DataFrame]], failed: Failed
+    plan: Plan, gathered: Gathered, tables: Sequence[dict[str, pd.DataFrame]], failed: Failed, unseen: int = 0
 ) -> pd.DataFrame:
     """What was left out: networks, expressions, faces by reason, and masks that are missing."""
-    rows: list[tuple[str, str, str, int]] = [("network", unit.name, why, 1) for unit, why in failed]
+    rows: list[tuple[str, str, str, int]] = [
+        ("network", f"{unit.network}, fold {unit.fold}", why, 1) for unit, why in failed
+    ]
+    rows += [("note", "", note, 1) for note in (*plan.dataset.notes, *gathered.notes)]
     rows += [
-        ("network", plain, f"preset {plan.config['preset']} trains {variant} in its place", 1)
+        ("variant", plain, f"preset {plan.config['preset']} trains {variant} in its place", 1)
         for variant, plain in plan.config["in_place_of"].items()
     ]
     rows += [_left_out(reason, n) for reason, n in Counter(d.reason for d in plan.dataset.dropped).most_common()]
@@ -201,6 +220,10 @@ def dropped_table(
     for reason, ids in pd.concat([found["left_out"] for found in tables]).groupby("reason")["face"]:
         left[str(reason)] = ids.nunique()
     rows += [("face", "", f"{reason}: predicted, in no heatmap", n) for reason, n in left.most_common()]
+    if unseen:
+        share = unseen / plan.sources.support.sum()
+        why = f"{unseen} pixels of the support ({share:.1%}) lie outside the photographs of some heatmap: not scored"
+        rows.append(("note", "", why, 1))
     masked = set(plan.sources.masks[0].coords["expression"].values.tolist())
     rows += [
         ("mask", expression, f"{plan.sources.masks[0].name} has no mask of it: its heatmaps are shown, not scored", 1)

@@ -5,6 +5,7 @@ import queue
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -19,6 +20,9 @@ Stage = Callable[[str, int], Callable[[], None]]
 Work = TypeVar("Work")
 Result = TypeVar("Result")
 Compute = Callable[[Work, Stage], Result]
+
+_RESTARTED = "A worker was (stopped|restarted) while some jobs were given to the executor"
+"""How loky 3.7 says that it gave a worker's memory back between two units, as it should."""
 
 _BEAT = 0.5
 """Seconds between two looks at whether the run that a worker belongs to is still there."""
@@ -86,7 +90,8 @@ def _pool(
     futures = {executor.submit(_remote, compute, unit): unit for unit in units}
     finished = False
     try:
-        with _relayed(told, progress):
+        with _relayed(told, progress), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", _RESTARTED, UserWarning)
             for future in loky.as_completed(futures):
                 error = future.exception()
                 if isinstance(error, OSError):

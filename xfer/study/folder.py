@@ -100,20 +100,20 @@ def claim(folder: Path, config: Mapping[str, Any], *, fresh: bool = False) -> It
         another study, or another run holds it (its process number is told).
     """
     there = _inspect(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(_lock(folder))
             if there is not None and fresh:
                 _set_aside(folder)
                 folder.mkdir()
                 stack.enter_context(_lock(folder))
             _freeze(folder, config)
-            yield
-    except OSError as error:
-        if error.errno not in _UNWRITABLE:
-            raise
-        raise InputError(f"{folder}: cannot be written ({error.strerror}); give another --out") from None
+        except OSError as error:
+            if error.errno not in _UNWRITABLE:
+                raise
+            raise InputError(f"{folder}: cannot be written ({error.strerror}); give another --out") from None
+        yield
 
 
 def _inspect(folder: Path) -> dict[str, Any] | None:

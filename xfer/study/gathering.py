@@ -83,7 +83,7 @@ class Gathered:
             yield found
         finally:
             for pixels in found.values():
-                pixels.discard()
+                pixels.close()
 
 
 def gather(home: Path, plan: Plan, progress: Stage) -> Gathered:
@@ -95,7 +95,7 @@ def gather(home: Path, plan: Plan, progress: Stage) -> Gathered:
         If no landmarker can be opened, or too few faces or subjects are left.
     """
     told, dataset = plan.config["data"], plan.dataset
-    table = faces.landmarks(dataset, home, told["landmarker"], progress)
+    table = faces.landmarks(dataset, home, plan.landmarker, progress)
     points = landmarking.points(table)
     boxes = None if told["crop"] == "whole" else faces.crops(table, told["crop"])
     usable = np.isfinite(points).all(axis=(1, 2))

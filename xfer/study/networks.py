@@ -9,15 +9,16 @@ from typing import Any
 
 import torch
 
-from xfer.errors import InputError, TrainingError
+from xfer.errors import InputError, TrainingError, unknown
 from xfer.study import assembly, engine, folder, gathering, plan, shards
 from xfer.study.dealing import Fold
 from xfer.study.gathering import Gathered
 from xfer.study.plan import Network, Plan
-from xfer.study.recognition import CHECKPOINTS, SHARDS, UNITS
+from xfer.study.recognition import CHECKPOINTS, SHARDS, SHOWN, UNITS
 from xfer.study.results import Stage, config_digest, silent
 from xfer.study.study import Study
 from xfer.study.unit import Done, Unit, compute
+from xfer.training.settings import usable_precision
 
 
 def compare_networks(
@@ -65,8 +66,10 @@ def compare_networks(
     >>> study = compare_networks("songnet,resnet50", preset="quick", seed=1)  # doctest: +SKIP
     >>> study.table("iou")  # doctest: +SKIP
     """
-    chosen = plan.settle(models, **options)
-    home = Path(out) if out else chosen.default_folder
+    if faces not in SHOWN:
+        raise unknown("--faces", faces, SHOWN)
+    chosen = plan.settle(models, out=out, fresh=fresh, **options)
+    home = chosen.home
     with folder.claim(home, chosen.config, fresh=fresh):
         gathered = gathering.gather(home, chosen, progress)
         units = _describe(chosen, gathered)
@@ -120,8 +123,8 @@ def train(
 
     Parameters and errors are those of `compare_networks`.
     """
-    chosen = plan.settle(models, **options)
-    home = Path(out) if out else chosen.default_folder
+    chosen = plan.settle(models, out=out, fresh=fresh, **options)
+    home = chosen.home
     with folder.claim(home, chosen.config, fresh=fresh):
         gathered = gathering.gather(home, chosen, progress)
         worked = _work(home, chosen, gathered, _describe(chosen, gathered), workers, progress, "training")
@@ -182,25 +185,28 @@ def _described(
 ) -> dict[str, Any]:
     """One unit; its digests cover everything the numbers follow from."""
     config = chosen.config
+    settings = network.settings.change(threads=network.settings.threads or torch.get_num_threads())
+    precision, _ = usable_precision(settings.precision, torch.device(chosen.device))
     trained = config_digest(
         {
             "network": network.name,
-            **network.config(),
+            **settings.config(),
+            "precision": precision,
+            "start": [network.start.kind, network.weights_digest],
             "faces": gathered.digest,
             "fold": gathered.fold_digest(fold),
             "classes": gathered.dataset.expressions,
-            "threads": network.settings.threads or torch.get_num_threads(),
             **versions,
         }
     )
     selection = {name: config[name] for name in ("selection", "per_class", "per_face")}
-    explained = {"explainers": config["explainers"], "blocks": config["blocks"], "support": config["support_digest"]}
+    explained = {"explainers": config["explainers"], "blocks": config["blocks"]}
     return {
         "network": network.name,
         "fold": fold.name,
         "trained": trained,
         "digest": config_digest({"trained": trained, "frame": chosen.frame.digest, **explained, **selection}),
-        "settings": network.settings,
+        "settings": settings,
         "start": network.start,
         "device": chosen.device,
         "train": fold.train,
@@ -235,7 +241,7 @@ def _side_by_side(units: Sequence[Unit], device: str, workers: int | None) -> in
 def _log(home: Path, unit: Unit, done: Done) -> None:
     line = {"unit": unit.digest, "model": unit.network, "fold": unit.fold, "until": unit.until, **vars(done)}
     with (home / UNITS).open("a", encoding="utf-8") as log:
-        log.write(json.dumps(line) + "\n")
+        log.write("\n" + json.dumps(line) + "\n")  # the first ends a line that a kill has torn
 
 
 def _reason(error: Exception) -> str:

@@ -55,10 +55,15 @@ PROTOCOLS: Mapping[str, Protocol] = {
 
 
 ROOMS = (
-    "labels", "registry", "geometry", "datasets", "landmarkers", "landmarking", "models", "warping", "heatmaps",
-    "explainers", "training", "study",
+    "labels", "tables", "geometry", "masks", "rasteriser", "datasets", "landmarkers", "landmarking", "models",
+    "warping", "heatmaps", "explainers", "training", "study/unit", "study/explaining", "study/accumulation",
+    "study/sums", "study/shards", "study/dealing", "study/faces", "study/gathering",
 )  # fmt: skip
-"""The rooms that a unit's numbers come from."""
+"""The rooms and files that a unit's numbers come from."""
+
+
+LEAD = "grad_cam"
+"""The explainer that leads the report where all are asked for."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ class Network:
     def config(self) -> dict[str, Any]:
         """Its table in ``study.toml``; no path."""
         source = Path(self.start.source).name if self.start.kind == "file" else self.start.source
-        told = {"start_kind": self.start.kind, "start_source": source, "start_reason": self.start.reason}
+        told = {"start_kind": self.start.kind, "start_source": source}
         return {**self.settings.config(), **told, "weights_digest": self.weights_digest}
 
 
@@ -81,7 +86,9 @@ class Network:
 class Plan:
     """A study before it runs."""
 
+    home: Path
     config: dict[str, Any]
+    landmarker: str
     dataset: Dataset
     networks: tuple[Network, ...]
     sources: MaskSources
@@ -93,14 +100,6 @@ class Plan:
         """What touches a unit's numbers besides the configuration: the device's type, sources and libraries."""
         kind = self.device.partition(":")[0]
         return {"device": kind, "source": provenance.source_digest(ROOMS), **provenance.library_versions()}
-
-    @property
-    def default_folder(self) -> Path:
-        """``reports/<data>-<preset>-<digest8>`` under the working directory."""
-        return (
-            Path("reports")
-            / f"{self.config['source']}-{self.config['preset']}-{results.config_digest(self.config)[:8]}"
-        )
 
 
 def settle(
@@ -126,6 +125,8 @@ def settle(
     drawn: int | None = None,
     per_class: int | None = None,
     training: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    fresh: bool = False,
 ) -> Plan:
     """Refuse everything that can be refused; nothing is written.
 
@@ -168,6 +169,11 @@ def settle(
         The most faces of a heatmap, 0 for all; the preset's by default.
     training : mapping, optional
         Settings of training in place of the preset's, see `xfer.training.Settings`.
+    out : path, optional
+        The study folder; ``reports/<data>-<preset>-<digest>`` by default, of what is asked for. What networks start
+        from is settled once: where the folder has a study, as that one has it.
+    fresh : bool
+        Take no notice of a study that is there.
 
     Returns
     -------
@@ -183,10 +189,10 @@ def settle(
     if linkage not in clustering.METHODS:
         raise unknown("linkage", linkage, clustering.METHODS)
     names, replaced = choose(models, preset)
-    methods = [e.name for e in explaining.choose(explainers)]
+    methods = sorted((e.name for e in explaining.choose(explainers)), key=lambda n: explainers == "all" and n != LEAD)
     metric_names = scoring.metric_names(metrics)
     rule(scoring.read_threshold(threshold))
-    sources = mask_sources.load(masks, support=support)
+    sources = mask_sources.load(masks, frame="xfer", support=support)
     frame = geometry.load_frame("xfer")
     if sources.support.shape != (frame.height, frame.width):
         raise InputError(f"--masks are {sources.support.shape}, the frame is {(frame.height, frame.width)}")
@@ -199,7 +205,6 @@ def settle(
         data, expressions=expressions, min_faces=min_faces, faces=count, size=protocol.pixels, seed=seed
     )
     files = weights if isinstance(weights, Mapping) else starting.pairs(weights)
-    settled = _networks(settings, len(dataset.expressions), preset, pretrained, files)
     config = {
         "format": folder.FORMAT,
         "kind": "models",
@@ -215,14 +220,38 @@ def settle(
         "in_place_of": replaced,
         "explainers": methods,
         "per_face": per_face,
-        "data": {"landmarker": landmarker, "crop": faces.default_crop(data), **faces.facts(dataset)},
+        "data": {"landmarker": _named(landmarker), "crop": faces.default_crop(data), **faces.facts(dataset)},
         **results.described(sources),
         "metrics": metric_names,
         "threshold": str(threshold),
         "linkage": linkage,
-        "networks": {network.name: network.config() for network in settled},
+        "pretrained": pretrained,
+        "weights": {name: _file_digest(name, path) for name, path in files.items()},
+        "networks": {name: chosen.config() for name, chosen in settings.items()},
     }
-    return Plan(config, dataset, settled, sources, frame, where)
+    home = Path(out) if out else _default_folder(config)
+    known = {} if fresh else (folder.read_config(home) or {}).get("networks", {})
+    starts = _starts(settings, len(dataset.expressions), pretrained, files, known)
+    settled = tuple(_network(name, settings[name], starts[name], len(dataset.expressions), preset) for name in settings)
+    config["networks"] = {network.name: network.config() for network in settled}
+    return Plan(home, config, landmarker, dataset, settled, sources, frame, where)
+
+
+def _default_folder(config: Mapping[str, Any]) -> Path:
+    """``reports/<data>-<preset>-<digest8>`` under the working directory."""
+    return Path("reports") / f"{config['source']}-{config['preset']}-{results.config_digest(config)[:8]}"
+
+
+def _file_digest(name: str, path: Path) -> str:
+    if not Path(path).is_file():
+        raise InputError(f"--weights {name}={path}: there is no such file")
+    return provenance.digest_bytes([Path(path).read_bytes()])
+
+
+def _named(landmarker: str) -> str:
+    """A landmarker without the place of its file."""
+    kind, colon, path = landmarker.partition(":")
+    return f"{kind}:{Path(path).name}" if colon else kind
 
 
 def choose(networks: str, preset: str) -> tuple[list[str], dict[str, str]]:
@@ -268,12 +297,20 @@ def _require_sizes(settings: Mapping[str, Settings]) -> None:
             raise InputError(f"model {name!r} needs faces of at least {least} px; this preset's are {chosen.size} px")
 
 
-def _networks(
-    settings: Mapping[str, Settings], classes: int, preset: str, pretrained: str, files: Mapping[str, Path]
-) -> tuple[Network, ...]:
-    sizes = {name: chosen.size for name, chosen in settings.items()}
-    starts = starting.settle(sizes, classes, pretrained=pretrained, weights=files)
-    return tuple(_network(name, settings[name], starts[name], classes, preset) for name in settings)
+def _starts(
+    settings: Mapping[str, Settings],
+    classes: int,
+    pretrained: str,
+    files: Mapping[str, Path],
+    known: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Start]:
+    """What each network starts from; one that began from scratch for want of weights does not change its mind."""
+    held = [name for name in settings if known.get(name, {}).get("start_kind") == "scratch" and pretrained == "auto"]
+    sizes = {name: chosen.size for name, chosen in settings.items() if name not in held or name in files}
+    found = starting.settle(sizes, classes, pretrained=pretrained, weights=files)
+    reason = "no ImageNet weights when the study began"
+    old = {name: Start("scratch", "", reason if registered.spec(name).pretrained else "") for name in held}
+    return {name: found.get(name) or old[name] for name in settings}
 
 
 def _network(name: str, settings: Settings, start: Start, classes: int, preset: str) -> Network:

@@ -46,10 +46,12 @@ def _parts(path: Path) -> Iterable[bytes]:
 def source_digest(rooms: Collection[str] = ()) -> str:
     """The sha256 (hex) of xfer's own source, so that a changed formula is never served from an old file.
 
-    Of some rooms, or of all that touch a number.
+    Of some rooms or files (``heatmaps``, ``study/sums``), or of all that touch a number.
     """
-    parts = ((path, path.relative_to(_SOURCE).parts[0].removesuffix(".py")) for path in _SOURCE.rglob("*.py"))
-    return digest_files(sorted(path for path, room in parts if (room in rooms if rooms else room not in _MUTE)))
+    found = {path: path.relative_to(_SOURCE).with_suffix("") for path in sorted(_SOURCE.rglob("*.py"))}
+    if rooms:
+        return digest_files(path for path, name in found.items() if any(name.is_relative_to(room) for room in rooms))
+    return digest_files(path for path, name in found.items() if name.parts[0] not in _MUTE)
 
 
 def unit_facts() -> dict[str, str]:
@@ -59,7 +61,7 @@ def unit_facts() -> dict[str, str]:
 
 def library_versions() -> dict[str, str]:
     """Versions of the libraries that a network's weights and heatmaps follow from."""
-    return {name: version(name) for name in ("torch", "torchvision", "timm", "numpy")}
+    return {name: version(name) for name in ("torch", "torchvision", "timm", "lightning", "numpy", "scipy", "pillow")}
 
 
 def versions() -> dict[str, str]:
@@ -91,7 +93,7 @@ def _git(*words: str) -> str:
 
 def collect(**facts: Any) -> dict[str, Any]:
     """The content of ``provenance.json``."""
-    machine = {"system": platform.system(), "architecture": platform.machine(), "device": "cpu"}
+    machine = {"system": platform.system(), "architecture": platform.machine()}
     return {
         "format": 1,
         "versions": versions(),

@@ -16,6 +16,9 @@ FACES, LANDMARKS, MEAN_FACE = "faces.parquet", "landmarks.parquet", "mean_face.p
 BASELINE, UNITS = "baseline.csv", "units.jsonl"
 CHECKPOINTS, SHARDS, MAPS = "checkpoints", "shards", "maps"
 
+SHOWN = ("mean", "none", "all")
+"""Whose pictures a page shows: the mean face beneath heatmaps, nobody's, single faces too."""
+
 NETWORK_COLUMNS = (
     "model", "fold", "parameters", "size", "layer", "grid", "coarse", "start", "epochs", "epoch", "batch", "precision",
     "remarks", "validation_accuracy", "accuracy", "macro_f1", "linear", "chance", "n_train", "n_validation", "n_test",
@@ -41,7 +44,8 @@ class Recognition:
     curves : DataFrame
         One row per network, fold and epoch: `CURVE_COLUMNS`.
     dropped : DataFrame
-        What was left out: kind (network, expression, face, mask), name, reason, n.
+        What was left out: kind (network, variant, expression, face, mask, note), name, reason, n (faces, for a kind
+        that counts them).
     faces : DataFrame
         The faces of the study: `FACE_COLUMNS` and their part in every fold; subjects are salted.
     mean_face : float array (y, x, 4) or None
@@ -118,7 +122,9 @@ def _networks(path: Path) -> pd.DataFrame:
         "chance", "n_train", "n_validation", "n_test", "train_seconds", "explain_seconds",
     ]  # fmt: skip
     return table.assign(
-        fold=table["fold"].astype(str), **{c: pd.to_numeric(table[c], errors="coerce") for c in numbers}
+        fold=table["fold"].astype(str),
+        precision=table["precision"].astype(str),
+        **{c: pd.to_numeric(table[c], errors="coerce") for c in numbers},
     )
 
 

@@ -233,8 +233,14 @@ class Study(Recognition):
         if len(set(self.leading.coords["fold"].values)) < 2 or "iou" not in self.config["metrics"]:
             return None
         rule = scoring.read_threshold(self.config["threshold"])
-        scores = scoring.score(self.pooled, self.masks, metrics=["iou"], threshold=rule, support=self.support)
-        each, pooled = (t.mean(axis=1, skipna=False) for t in (self.table(), scoring.table(scores)))
+        coords = self.pooled.coords
+        masked = np.isin(coords["expression"].values, self.masks.coords["expression"].values)
+        scored = self.pooled.isel(cell=np.flatnonzero(masked & ~np.isin(coords["model"].values, self.coarse)))
+        if not scored.sizes["cell"]:
+            return None
+        scores = scoring.score(scored, self.masks, metrics=["iou"], threshold=rule, support=self.support)
+        table = self.table().drop(index=self.coarse, errors="ignore")
+        each, pooled = (t.mean(axis=1, skipna=False) for t in (table, scoring.table(scores)))
         if each.isna().any() or pooled.isna().any():
             return None
         return {

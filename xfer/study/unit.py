@@ -112,6 +112,7 @@ def compute(unit: Unit, progress: Stage) -> Done:
     started = time.perf_counter()
     model = models.build(unit.network, len(unit.pixels.classes), size=settings.size, seed=settings.seed)
     starting.begin(model, unit.network, unit.start, size=settings.size, seed=settings.seed)
+    layer = layers.heatmap_layer(model, settings.size)
     fitted = training.fit(
         model,
         unit.pixels,
@@ -128,14 +129,13 @@ def compute(unit: Unit, progress: Stage) -> Done:
     if unit.until == "training":
         table = training.evaluate(model, unit.pixels, unit.pixels.labelled(unit.test), settings, device=unit.device)
         return Done(trained - started, 0.0, training.accuracy(table))
-    explained = _explained(unit, model, fitted, progress)
+    explained = _explained(unit, model, layer, fitted, progress)
     _keep(unit, explained)
     return Done(trained - started, time.perf_counter() - trained, training.accuracy(explained.predictions))
 
 
-def _explained(unit: Unit, model: nn.Module, fitted: Fitted, progress: Stage) -> Explained:
+def _explained(unit: Unit, model: nn.Module, layer: layers.Layer, fitted: Fitted, progress: Stage) -> Explained:
     """The pass over the test faces, with half the batch again each time that memory runs out."""
-    layer = layers.heatmap_layer(model, unit.settings.size)
     most = batch = min(_EXPLAINED, unit.settings.batch)
     while True:
         remarks = list(fitted.remarks)
@@ -176,10 +176,13 @@ def _keep(unit: Unit, explained: Explained) -> None:
         (unit.home / sub).mkdir(exist_ok=True)
     if maps := explained.maps:
         ids = np.array([unit.pixels.ids[row] for row in unit.pixels.rows(maps.index)])
-        stored = {"format": np.array(1), "face": ids, "target": maps.targets, "maps": maps.maps}
+        targets = np.array(unit.pixels.classes)[maps.targets]
+        stored = {"format": np.array(1), "face": ids, "target": targets, "maps": maps.maps}
+        stored |= {name: np.array(explained.sums.facts[name]) for name in ("model", "fold", "layer")}
+        stored["explainer"] = np.array(unit.explainers)
         folder.write_whole(unit.home / MAPS / name, lambda aside: _save(aside, stored))
     left_out = pd.DataFrame(explained.left_out, columns=["face", "reason"])
-    tables = {"predictions": explained.predictions, "left_out": left_out}
+    tables = {"predictions": explained.predictions.drop(columns="subject"), "left_out": left_out}
     shards.write(unit.home / SHARDS / name, explained.sums, tables)
 
 
@@ -198,7 +201,6 @@ def _facts(unit: Unit, model: nn.Module, layer: layers.Layer, fitted: Fitted, re
         "coarse": layer.reason,
         "parameters": models.parameter_count(model),
         "size": unit.settings.size,
-        "start": str(Start(unit.start.kind, Path(unit.start.source).name, unit.start.reason)),
         "epochs": unit.settings.epochs,
         "epoch": fitted.epoch,
         "batch": fitted.batch,

@@ -212,7 +212,10 @@ def _finished(task: _Task) -> Fitted | None:
     files = task.files
     if files is None or not files.weights.is_file() or not files.log.is_file():
         return None
-    state, facts = read_weights(files.weights)
+    try:
+        state, facts = read_weights(files.weights)
+    except InputError:  # damaged: trained again
+        return None
     if facts.get("key") != task.key:
         return None
     files.checkpoint.unlink(missing_ok=True)

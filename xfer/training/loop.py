@@ -239,7 +239,11 @@ class _Whole(CheckpointIO):
     """Checkpoints are written aside and renamed, and read without running code from them."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        put(Path(path), lambda aside: torch.save(checkpoint, aside))
+        def write(aside: Path) -> None:
+            with aside.open("wb") as file:  # torch's own writer tells of a full disk in words no OSError has
+                torch.save(checkpoint, file)
+
+        put(Path(path), write)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
         loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)

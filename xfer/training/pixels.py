@@ -84,10 +84,6 @@ class Pixels:
         """Remove the scratch file, if there is one and this process made it; the pictures in it are gone then."""
         self._store.discard()
 
-    def discard(self) -> None:
-        """Remove the scratch file, if there is one, before the process ends."""
-        self._store.discard()
-
 
 def read(dataset: Dataset, size: int, **options: Any) -> Pixels:
     """Decode faces once, at one size; the options are those of `read_sizes`."""

@@ -46,7 +46,15 @@ PRESETS: Mapping[str, Mapping[str, Settings]] = {
     },
     "standard": {
         "": _QUICK.change(
-            size=224, epochs=20, batch=32, patience=5, rotation=10.0, shift=0.05, contrast=0.1, threads=0
+            size=224,
+            epochs=20,
+            batch=32,
+            class_weights=True,
+            patience=5,
+            rotation=10.0,
+            shift=0.05,
+            contrast=0.1,
+            threads=0,
         ),
     },
     "paper": {

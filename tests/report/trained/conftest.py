@@ -94,7 +94,7 @@ def config_of(models, expressions, folds, explainers, selection, data) -> dict:
         "format": 1, "kind": "models", "threshold": "otsu", "source": "models", "preset": "quick", "seed": 0,
         "folds": len(folds) if len(folds) > 1 else 0, "models": list(models), "explainers": list(explainers),
         "selection": selection, "per_class": 0, "device": "cpu", "metrics": ["iou", "pearson"],
-        "data": {"spec": data, "faces": 2400, "subjects": 300, "expressions": list(expressions), "min_faces": 30},
+        "data": {"name": data, "faces": 2400, "subjects": 300, "expressions": list(expressions), "min_faces": 30},
         "networks": {m: {"size": 64, "start_kind": "scratch", "weights_digest": ""} for m in models},
     }  # fmt: skip
 

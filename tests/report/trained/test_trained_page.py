@@ -249,7 +249,7 @@ def test_names_from_elsewhere_come_out_as_text(make_trained, page_of):
     bad = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{masks}")
     study = make_trained(bad, TWO, coarse=(bad[2],), recall={(bad[0], "fear"): 0.0, (bad[0], "anger"): 0.1})
     study.networks["start"] = study.networks["remarks"] = "<script>alert(2)</script>"
-    study.config["preset"] = study.config["data"]["spec"] = "<b>{x}</b>"
+    study.config["preset"] = study.config["data"]["name"] = "<b>{x}</b>"
     page = page_of(study)
     assert page.xpath("//script | //b") == []
     assert all(src.startswith("data:") for src in page.xpath("//img/@src"))
