@@ -164,7 +164,7 @@ def mean_interval(
     bare = Estimate(mean, mean, n=len(finite))
     n = len(finite)
     if n < 3 or np.ptp(finite) == 0:
-        return replace(bare, reason="constant values" if n >= 3 else "fewer than 3 units: no interval")
+        return replace(bare, reason="constant values" if n >= 3 else f"{n} unit{'s' * (n > 1)}: no interval")
     wide = 1 - 2 * expanded_tail(level, n - 1, np.sqrt(n / (n - 1)))
     result = stats.bootstrap(
         (finite,), np.mean, n_resamples=draws, confidence_level=wide, method=method, rng=np.random.default_rng(seed)

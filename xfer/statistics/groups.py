@@ -47,8 +47,7 @@ def permanova(distances: Floats, tags: Sequence[Any], *, permutations: int = 999
     if total == 0:
         return Test(np.nan, np.nan, np.nan, 0, False, np.nan, n, "all distances are 0")
     labels, exact = _relabellings(member, permutations, seed)
-    within = np.array([_within(squared, one, k) for one in labels])
-    own = _within(squared, member, k)
+    within, own = _within(squared, labels), float(_within(squared, member[None])[0])
     with np.errstate(divide="ignore"):
         ratio = float(np.divide((total - own) / (k - 1), own / (n - k)))
     p = p_value(-own, -within, exact=exact)
@@ -88,14 +87,19 @@ def mantel(distances: Floats, others: Floats | Sequence[Any], *, permutations: i
         reason = "constant distances"
     if reason:
         return Test(np.nan, np.nan, np.nan, 0, False, np.nan, n, reason)
-    orders, exact = _orders(n, permutations, seed) if given.ndim == 2 else (np.empty(0), False)
-    labels, exact = (np.empty(0), exact) if given.ndim == 2 else _relabellings(member, permutations, seed)
-    x = _standard(np.asarray(distances, dtype=np.float64)[upper])
-    own = float(x @ _standard(model[upper]))
+    x = np.zeros_like(model)
+    x[upper] = _standard(np.asarray(distances, dtype=np.float64)[upper])
+    y = np.zeros_like(model)
+    y[upper] = _standard(model[upper])
+    own = float((x * y).sum())
     if given.ndim == 2:
-        null = np.array([x @ _standard(model[np.ix_(order, order)][upper]) for order in orders])
+        orders, exact = _orders(n, permutations, seed)
+        symmetric = y + y.T
+        null = np.array([(x * symmetric[np.ix_(order, order)]).sum() for order in orders])
     else:
-        null = np.array([x @ _standard((one[:, None] != one)[upper].astype(float)) for one in labels])
+        labels, exact = _relabellings(member, permutations, seed)
+        same = _pairs_within(x + x.T, labels).sum(axis=1)
+        null = -same / np.linalg.norm(model[upper] - model[upper].mean())
     smallest = _smallest(member, len(null), exact) if given.ndim == 1 else 1 / (len(null) + (not exact))
     return Test(own, p_value(own, null, exact=exact), own, len(null), exact, smallest, n)
 
@@ -121,9 +125,16 @@ def _groups(distances: Floats, tags: Sequence[Any] | NDArray[Any]) -> tuple[NDAr
     return member, "" if np.isfinite(distances).all() else "distances not finite"
 
 
-def _within(squared: Floats, member: NDArray[np.int64], groups: int) -> float:
-    parts = (np.flatnonzero(member == group) for group in range(groups))
-    return float(sum(squared[np.ix_(one, one)].sum() / (2 * len(one)) for one in parts))
+def _within(squared: Floats, labels: NDArray[np.int64]) -> Floats:
+    """Sum of squared distances to the groups' centres (relabelling,)."""
+    sizes = np.stack([(labels == group).sum(axis=1) for group in range(labels.max() + 1)], axis=1)
+    return (_pairs_within(squared, labels) / sizes).sum(axis=1)
+
+
+def _pairs_within(matrix: Floats, labels: NDArray[np.int64]) -> Floats:
+    """Sum of a symmetric matrix with zero diagonal over the pairs within every group (relabelling, group)."""
+    groups = ((labels == group).astype(np.float64) for group in range(labels.max() + 1))
+    return np.stack([np.vecdot(one @ matrix, one) / 2 for one in groups], axis=1)
 
 
 def _relabellings(member: NDArray[np.int64], count: int, seed: int) -> tuple[NDArray[np.int64], bool]:

@@ -73,7 +73,8 @@ def bootstrap_weights(n: int, draws: int, rng: np.random.Generator) -> NDArray[n
     Drawing n - 1 makes the variance of a mean exactly unbiased (Rao and Wu 1988, doi:10.1080/01621459.1988.10478591);
     drawing n makes it too small by 1 / n.
     """
-    return rng.multinomial(n - 1, np.full(n, 1.0 / n), size=draws) * (n / (n - 1))
+    times = rng.multinomial(n - 1, np.full(n, 1.0 / n), size=draws)
+    return times.astype(np.float64) * (n / (n - 1))
 
 
 def jackknife_weights(n: int) -> NDArray[np.float64]:
@@ -111,8 +112,8 @@ def half_samples(
 def expanded_tail(level: float, df: float, widening: float = 1.0) -> float:
     """Quantile level of the lower end of an interval from n units, so that few of them do not make it too narrow.
 
-    The normal tail beyond Student's t quantile times ``widening``: ``sqrt(n / (n - 1))`` for a bootstrap that draws n of
-    n units, 1 for `bootstrap_weights`, whose draws have the full variance already.
+    The normal tail beyond Student's t quantile times ``widening``: ``sqrt(n / (n - 1))`` for a bootstrap that draws n
+    of n units, 1 for `bootstrap_weights`, whose draws have the full variance already.
 
     References
     ----------
