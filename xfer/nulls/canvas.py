@@ -48,6 +48,18 @@ def coarsen(maps: NDArray[Any], support: Bool, side: int) -> NDArray[np.float32]
     return (_block_sums(inside, side) / np.maximum(weight, 1)).astype(np.float32)
 
 
+def coarsen_masks(masks: NDArray[Any], support: Bool, side: int) -> NDArray[np.float32]:
+    """`coarsen` for masks (..., y, x), which are read as regions at one half.
+
+    A block of which exactly half lies in the mask counts on every other square of a checkerboard, so that regions
+    keep their size; its value is moved by a thousandth.
+    """
+    coarse = coarsen(masks, support, side)
+    y, x = np.indices(coarse.shape[-2:])
+    outside = (coarse == 0.5) & ((y + x) % 2 == 1) & (side > 1)
+    return np.where(outside, np.float32(0.499), coarse)
+
+
 def coarsen_support(support: Bool, side: int) -> Bool:
     """The blocks of which at least half the pixels lie in the support."""
     share = _block_sums(support.astype(float), side) / _block_sums(np.ones(support.shape), side)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xfer.errors import InputError
 from xfer.labels import KEY
-from xfer.nulls.canvas import block, bounding_box, coarsen, coarsen_support
+from xfer.nulls.canvas import block, bounding_box, coarsen, coarsen_masks, coarsen_support
 
 Float = NDArray[np.float32]
 
@@ -124,6 +124,7 @@ def prepare(
             raise InputError(f"the maps of {expression} have no mask in {masks.name!r}: {', '.join(expressions)}")
     inside = coarsen_support(whole, side)
     box = bounding_box(inside)
+    truth = coarsen_masks(masks.values, whole, side)[..., box[0], box[1]]
 
     def crop(maps: NDArray[Any]) -> Float:
         return coarsen(maps, whole, side)[..., box[0], box[1]]
@@ -131,6 +132,6 @@ def prepare(
     def cells(maps: xr.DataArray, others: Cells | None) -> Cells:
         keys = pd.DataFrame({name: maps.coords[name].values.astype(str) for name in KEY})
         values = np.stack([crop(m) for m in maps.values]) if maps.sizes["cell"] else np.zeros((0, *inside[box].shape))
-        return Cells(values, keys, crop(masks.values), expressions, str(masks.name), inside[box], others)
+        return Cells(values, keys, truth, expressions, str(masks.name), inside[box], others)
 
     return cells(heatmaps, None if randomised is None else cells(randomised, None))
