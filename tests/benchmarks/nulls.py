@@ -69,8 +69,8 @@ def cost(maps: xr.DataArray, truth: xr.DataArray) -> tuple[pd.DataFrame, list[st
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return found, [
         f"{len(maps)} maps, all nulls, {DRAWS:,} draws, half resolution, IoU at two thresholds, Pearson and energy, "
-        f"with specificities: **{wall:.0f} s** ({cpu:.0f} s of CPU, load {os.getloadavg()[0]:.1f}), peak {peak:.0f} MB. "
-        "Asked, for 2,000 draws: 180 s on 2 cores, 2 GB.",
+        f"with specificities: **{wall:.0f} s** ({cpu:.0f} s of CPU, load {os.getloadavg()[0]:.1f}), "
+        f"peak {peak:.0f} MB. Asked, for 2,000 draws: 180 s on 2 cores, 2 GB.",
     ]
 
 
