@@ -32,6 +32,13 @@ def test_groups_are_units(rng):
     np.testing.assert_allclose(unit_maps(sums, counts, folds), merged, rtol=1e-6)
 
 
+def test_units_without_faces_are_left_out(rng):
+    sums, counts = rng.random((4, 3, 2)), np.array([3, 0, 2, 0])
+    sums[counts == 0] = 0
+    np.testing.assert_array_equal(unit_maps(sums, counts), unit_maps(sums[::2], counts[::2]))
+    assert unit_maps(sums * 0, counts * 0).shape == (0, 3, 2)
+
+
 def test_uncovered_pixels_are_nan_and_lengths_are_checked(rng):
     counts = np.ones((3, 2, 2))
     counts[:, 0, 0] = 0

@@ -29,8 +29,8 @@ def unit_maps(sums: Floats, counts: NDArray[Any], groups: Sequence[Any] | None =
     Returns
     -------
     float32 array (unit, y, x)
-        ``M + (sums - counts M) / mean count`` with M the mean map; the sums over the counts where those are equal. NaN
-        at a pixel that no face covers.
+        ``M + (sums - counts M) / mean count`` with M the mean map; the sums over the counts where those are equal.
+        Units without a face are left out. NaN at a pixel that no face covers.
 
     Raises
     ------
@@ -50,6 +50,8 @@ def unit_maps(sums: Floats, counts: NDArray[Any], groups: Sequence[Any] | None =
         member = np.unique(np.asarray(groups), return_inverse=True)[1]
         one_hot = (member == np.arange(member.max(initial=-1) + 1)[:, None]).astype(np.float64)
         total, n = np.tensordot(one_hot, total, 1), np.tensordot(one_hot, n, 1)
+    filled = n.reshape(len(n), -1).any(axis=1)
+    total, n = total[filled], n[filled]
     covered = n.sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.where(covered > 0, total.sum(axis=0) / covered, np.nan)
