@@ -24,8 +24,9 @@ FULL, BLOCKS, FACES, CELLS = (275, 224), 200, 600, 72
 HEAD = """# Intervals at half resolution
 
 One cell = one network and expression: {faces} faces in {blocks} blocks, {pixels} pixels of support on {height} x
-{width}, 2,000 draws. {cells} cells measured, times {times:g} for the 72 of 12 networks and 6 expressions. {cores} cores, load
-{load:.1f}. Asked: 72 cells of area IoU, Pearson and energy in 180 s, under 2 GB. Most memory here: {memory:.0f} MB.
+{width}, 2,000 draws. {cells} cells measured, times {times:g} for the 72 of 12 networks and 6 expressions; {cores}
+cores, load {load:.1f}. Asked: 72 cells of area IoU, Pearson and energy in 180 s, under 2 GB. Most memory here:
+{memory:.0f} MB.
 
 | what | processor time (s) | wall time (s) |
 |---|---:|---:|"""

@@ -162,6 +162,8 @@ def test_plain_means(rng):
         found = mean_interval(values, method=method, draws=300)
         assert (found.ci_method, found.n) == (method, 40)
         assert found.ci_low < np.nanmean(values) == found.value < found.ci_high
+    few = mean_interval(np.arange(5.0))
+    assert (few.ci_method, few.ci_low) == ("t", pytest.approx(2 - 2.7764451 * np.sqrt(0.5), rel=1e-6))
     assert mean_interval(np.array([np.nan])).reason == "no values"
     assert mean_interval(np.array([1.0, 2.0])).reason == "2 units: no interval"
     assert mean_interval(np.ones(9)).reason == "constant values"

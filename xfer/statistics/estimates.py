@@ -17,8 +17,10 @@ Floats = NDArray[np.floating[Any]]
 
 JACKKNIFE = "jackknife"
 DRAWS = "population draws"
+STUDENT = "t"
 
 _CHUNK = 256
+_FEW = 10
 _NONE = np.empty(0)
 
 
@@ -35,7 +37,7 @@ class Estimate:
     ci_low, ci_high : float
         Confidence interval of the latter.
     ci_method : str
-        "jackknife", "population draws", "BCa" or "percentile"; "" without an interval.
+        "jackknife", "population draws", "BCa", "percentile" or "t"; "" without an interval.
     reliability : float
         Squared correlation of the mean map with the population mean map, see `xfer.statistics.reliability`.
     n : int
@@ -146,7 +148,8 @@ def mean_interval(
 ) -> Estimate:
     """A plain mean (of per-unit numbers, nothing noise could lower) with SciPy's BCa or percentile bootstrap.
 
-    Its levels are widened for few units, see `xfer.statistics.sampling.expanded_tail`.
+    Its levels are widened for few units, see `xfer.statistics.sampling.expanded_tail`; below 10 units, whose draws
+    never leave the range of the values, the interval is Student's t.
 
     Parameters
     ----------
@@ -170,6 +173,9 @@ def mean_interval(
         (finite,), np.mean, n_resamples=draws, confidence_level=wide, method=method, rng=np.random.default_rng(seed)
     )
     low, high = result.confidence_interval
+    if n < _FEW:
+        low, high = stats.t.interval(level, n - 1, mean, stats.sem(finite))
+        method = STUDENT
     moved = result.bootstrap_distribution
     return replace(bare, ci_low=float(low), ci_high=float(high), ci_method=method, df=n - 1.0, draws=moved)
 
