@@ -8,6 +8,8 @@ import argparse
 import os
 import resource
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -43,52 +45,52 @@ def block_sums(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.nda
     return np.maximum(heat * counts[:, None, None] + heat * noise, 0), counts, heat
 
 
+def scene(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Sums at full resolution, counts, and at half resolution a mask that resembles the map and the support."""
+    sums, counts, heat = block_sums(rng)
+    rows, columns = np.mgrid[:138, :112]
+    support = ((rows - 69) / 57) ** 2 + ((columns - 56) / 40) ** 2 < 1
+    likeness = half_resolution(heat + 2 * heat.std() * gaussian_filter(rng.standard_normal(FULL), 12) * 40)
+    return sums, counts, (likeness > np.quantile(likeness[support], 0.75)).astype(float), support
+
+
+def works(cells: int) -> Iterator[tuple[str, Callable[[], object], float]]:
+    """What is measured: its name, the work, and by how much its time is multiplied."""
+    rng = np.random.default_rng(0)
+    sums, counts, mask, support = scene(rng)
+    maps = unit_maps(half_resolution(sums), 4 * counts)
+    yield "maps of the blocks, halved, 72 cells", lambda: unit_maps(half_resolution(sums), 4 * counts), CELLS
+    for name in ("area_iou", "pearson", "energy_inside", "otsu_iou"):
+        one = partial(estimate, maps, mask, name, support=support)
+        yield f"{name}, 72 cells", partial(lambda one: [one(seed=seed) for seed in range(cells)], one), CELLS / cells
+    other = maps[::-1] * 0.5 + maps * 0.5
+    yield "paired test, one pair, 2,000 swaps", lambda: paired(maps, other, mask, support=support), 1
+    twelve = maps[None, :, support] + rng.standard_normal((12, 1, int(support.sum())))
+    yield "1,000 draws of 12 x 12 correlations", lambda: corrected_correlations(twelve, draws=1000), 1
+
+
 def main() -> None:
     """Measure and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cells", type=int, default=6)
     cells = parser.parse_args().cells
-    rng = np.random.default_rng(0)
-    sums, counts, heat = block_sums(rng)
-    rows, columns = np.mgrid[:138, :112]
-    support = ((rows - 69) / 57) ** 2 + ((columns - 56) / 40) ** 2 < 1
-    likeness = half_resolution(heat + 2 * heat.std() * gaussian_filter(rng.standard_normal(FULL), 12) * 40)
-    mask = (likeness > np.quantile(likeness[support], 0.75)).astype(float)
     lines = []
-
-    def measure(name: str, work: object, factor: float) -> None:
+    for name, work, factor in works(cells):
         start = time.process_time(), time.perf_counter()
-        work()  # type: ignore[operator]
+        work()
         spent = time.process_time() - start[0], time.perf_counter() - start[1]
         lines.append(f"| {name} | {spent[0] * factor:.1f} | {spent[1] * factor:.1f} |")
         print(lines[-1], flush=True)
-
-    maps = unit_maps(half_resolution(sums), 4 * counts)
-    times = CELLS / cells
-    measure("maps of the blocks, halved", lambda: unit_maps(half_resolution(sums), 4 * counts), CELLS)
-    for name in ("area_iou", "pearson", "energy_inside", "otsu_iou"):
-        measure(
-            f"{name}, 72 cells",
-            lambda name=name: [estimate(maps, mask, name, support=support, seed=seed) for seed in range(cells)],
-            times,
-        )
-    other = maps[::-1] * 0.5 + maps * 0.5
-    measure("paired test, one pair, 2,000 swaps", lambda: paired(maps, other, mask, support=support), 1)
-    twelve = maps[None, :, support] + rng.standard_normal((12, 1, int(support.sum())))
-    measure(
-        "1,000 draws of 12 x 12 correlations, one expression", lambda: corrected_correlations(twelve, draws=1000), 1
-    )
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    facts = {"faces": FACES, "blocks": BLOCKS, "pixels": int(scene(np.random.default_rng(0))[3].sum()), "cells": cells}
     head = HEAD.format(
-        faces=FACES,
-        blocks=BLOCKS,
-        pixels=int(support.sum()),
+        **facts,
         height=138,
         width=112,
-        cells=cells,
-        times=times,
+        times=CELLS / cells,
         cores=os.cpu_count(),
         load=os.getloadavg()[0],
-        memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        memory=memory,
     )
     RESULTS.write_text("\n".join([head, *lines, ""]))
 
