@@ -81,8 +81,8 @@ def beaten(found: pd.DataFrame) -> list[str]:
         "win", ["metric", "threshold"], "expression", aggfunc="sum", sort=False
     )
     wins = wins.assign(all=wins.sum(axis=1)).astype(int)
-    plain = rows.assign(win=rows["p"] <= 0.05).groupby(["metric", "threshold"], sort=False)["win"].sum()
-    return table(wins.assign(**{"all, p <= .05": plain}))
+    groups = rows.assign(win=rows["p"] <= 0.05).groupby(["metric", "threshold"], sort=False)
+    return table(wins.assign(**{"all, p <= .05": groups["win"].sum(), "smallest q": groups["q"].min()}))
 
 
 def winners(found: pd.DataFrame, metric: str, threshold: str) -> str:
