@@ -31,18 +31,18 @@ _PAPER_OWN = _PAPER.change(optimiser="rmsprop", epochs=10)
 PRESETS: Mapping[str, Mapping[str, Settings]] = {
     "quick": {
         "": _QUICK,
-        "alexnet": _QUICK.change(batch=32, wide=128, epochs=4),
+        "alexnet": _QUICK.change(batch=32, wide=128, epochs=6),
         "efficientnetv2": _QUICK.change(precision="32", lr=2e-3),
-        "inceptionv3": _QUICK.change(size=96, epochs=2, wide=100),
+        "inceptionv3": _QUICK.change(size=96, wide=100),
         "mobilenetv3": _QUICK.change(precision="32", lr=2e-3, epochs=4, wide=100),
-        "resnet101v2": _QUICK.change(epochs=2, wide=100),
-        "resnet50": _QUICK.change(epochs=2, wide=100),
-        "silnet": _SMALL.change(wide=512),
-        "songnet": _SMALL.change(lr=3e-3, epochs=8),
+        "resnet101v2": _QUICK.change(wide=100),
+        "resnet50": _QUICK.change(wide=100),
+        "silnet": _SMALL.change(wide=512, epochs=5),
+        "songnet": _SMALL.change(lr=3e-3, epochs=7),
         "vgg16": _SMALL.change(epochs=2, batch=32, wide=100),
         "vgg19": _SMALL.change(epochs=2, batch=32, wide=100),
         "weinet": _SMALL.change(epochs=2, wide=1475),
-        "xception": _QUICK.change(epochs=2, wide=100),
+        "xception": _QUICK.change(wide=100),
     },
     "standard": {
         "": _QUICK.change(
