@@ -154,3 +154,15 @@ def test_positive_l1_in_torch_is_the_same(rng, dtype):
     assert np.isnan(ours[0]).sum() == 1
     assert np.nansum(ours[0]) == pytest.approx(1, rel=1e-6)
     assert np.isnan(ours[2]).all()
+
+
+def test_positive_l1_wants_more_than_a_spike():
+    """A face whose positive part covers less than 1 % of its pixels has none that a mean could bear."""
+    maps = -np.ones((2, 20, 20))
+    maps[0, 3, :4] = maps[1, 3, :3] = 2.0
+    maps[:, 10:] = np.nan
+    maps[0, 0, 0], maps[1, 9, 9] = -3.0, np.nan
+    maps[1, 3, :3], maps[0, 3, :2] = [2.0, -1.0, -1.0], 2.0
+    found = NORMALISATIONS["positive_l1"](maps)
+    assert np.nansum(found[0]) == pytest.approx(1)
+    assert np.isnan(found[1]).all()

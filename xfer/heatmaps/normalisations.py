@@ -5,6 +5,9 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
+LEAST = 0.01
+"""The share of a map's pixels that must be positive for `positive_l1`."""
+
 
 def as_stored(maps: Any) -> Any:
     """The values as they are (``raw``: signed; ``published``: whatever a file held)."""
@@ -22,7 +25,8 @@ def positive_l1(maps: Any) -> Any:
     Returns
     -------
     array (..., y, x)
-        Sums to one over the pixels that are not NaN; NaN throughout where a map has no positive part.
+        Sums to one over the pixels that are not NaN; NaN throughout where a map has no positive part, or one that
+        covers less than `LEAST` of them: a face's whole weight on a few pixels would be a spike in the mean of many.
 
     Examples
     --------
@@ -34,7 +38,9 @@ def positive_l1(maps: Any) -> Any:
     zero = xp.zeros_like(maps)
     positive = xp.where(maps > 0, maps, zero)
     total = xp.sum(positive, axis=(-2, -1), keepdims=True)
-    defined = (total > 0) & ~xp.isnan(maps)
+    known = ~xp.isnan(maps)
+    positives, pixels = (xp.sum(xp.astype(w, xp.float64), axis=(-2, -1), keepdims=True) for w in (maps > 0, known))
+    defined = (total > 0) & (positives >= LEAST * pixels) & known
     shares = positive / xp.where(total > 0, total, total + 1)
     return xp.where(defined, shares, zero + float("nan"))
 

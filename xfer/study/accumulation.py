@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from xfer.heatmaps.normalisations import LEAST
 from xfer.study.sums import (
     MAX_BLOCKS,
     STREAMED,
@@ -107,7 +108,7 @@ class Accumulator:
 
     def _add(self, face: Tensor, group: tuple[str, str]) -> None:
         unseen = torch.isnan(face[0])
-        relevance = self._normalised(face)
+        relevance = self._normalised(face, int((~unseen).sum()))
         counted = np.stack([np.ones(len(relevance), bool), relevance > 0])
         if group not in self._totals:
             self._totals[group] = _Total(self._shape, self._device)
@@ -123,14 +124,16 @@ class Accumulator:
         else:
             row.missing[torch.from_numpy(counted).to(self._device)] += unseen.int()
 
-    def _normalised(self, face: Tensor) -> NDArray[np.float64]:
+    def _normalised(self, face: Tensor, seen: int) -> NDArray[np.float64]:
         """Put a face's maps, 0 for NaN, into the buffer: raw, and `positive_l1` in float64 where it is defined.
 
-        Returns the sum of the positive part (explainer,).
+        Returns the sum of the positive part (explainer,); 0 where it covers too few of the pixels seen.
         """
         raw, shares = self._buffer
         raw.copy_(face).nan_to_num_(nan=0.0)
         torch.clamp(raw, min=0, out=shares)
+        enough = (shares > 0).sum((-2, -1), keepdim=True) >= LEAST * seen
+        shares.mul_(enough)
         relevance = shares.sum((-2, -1), keepdim=True)
         shares.div_(torch.where(relevance > 0, relevance, 1.0))
         found: NDArray[np.float64] = relevance.flatten().cpu().numpy()

@@ -71,7 +71,8 @@ def write(home: Path, plan: Plan, gathered: Gathered, done: Sequence[str], faile
     sources, unseen = seen_everywhere(plan.sources, maps)
     folder.write_whole(home / MASKS, sources.save)
     results.write_scores(home, score(maps, counts, sources, plan.config, told, progress))
-    _write_csv(home / DROPPED, dropped_table(plan, gathered, tables, failed, unseen))
+    notes = [*_without_relevance(counts), *([_unseen(plan, unseen)] if unseen else [])]
+    _write_csv(home / DROPPED, dropped_table(plan, gathered, tables, failed, notes))
     results.write_clusters(Study(home))
     names = [HEATMAPS, MASKS, SCORES, SCORES_CSV, CLUSTERS, NETWORKS, PREDICTIONS, DROPPED]
     results.record(home, plan.config, {unit: names}, shards=list(done), device=plan.device)
@@ -202,13 +203,17 @@ def seen_everywhere(sources: MaskSources, maps: xr.DataArray) -> tuple[MaskSourc
 
 
 def dropped_table(
-    plan: Plan, gathered: Gathered, tables: Sequence[dict[str, pd.DataFrame]], failed: Failed, unseen: int = 0
+    plan: Plan,
+    gathered: Gathered,
+    tables: Sequence[dict[str, pd.DataFrame]],
+    failed: Failed,
+    notes: Sequence[str] = (),
 ) -> pd.DataFrame:
     """What was left out: networks, expressions, faces by reason, and masks that are missing."""
     rows: list[tuple[str, str, str, int]] = [
         ("network", f"{unit.network}, fold {unit.fold}", why, 1) for unit, why in failed
     ]
-    rows += [("note", "", note, 1) for note in (*plan.dataset.notes, *gathered.notes)]
+    rows += [("note", "", note, 1) for note in (*plan.dataset.notes, *gathered.notes, *notes)]
     rows += [
         ("variant", plain, f"preset {plan.config['preset']} trains {variant} in its place", 1)
         for variant, plain in plan.config["in_place_of"].items()
@@ -220,10 +225,6 @@ def dropped_table(
     for reason, ids in pd.concat([found["left_out"] for found in tables]).groupby("reason")["face"]:
         left[str(reason)] = ids.nunique()
     rows += [("face", "", f"{reason}: predicted, in no heatmap", n) for reason, n in left.most_common()]
-    if unseen:
-        share = unseen / plan.sources.support.sum()
-        why = f"{unseen} pixels of the support ({share:.1%}) lie outside the photographs of some heatmap: not scored"
-        rows.append(("note", "", why, 1))
     masked = set(plan.sources.masks[0].coords["expression"].values.tolist())
     rows += [
         ("mask", expression, f"{plan.sources.masks[0].name} has no mask of it: its heatmaps are shown, not scored", 1)
@@ -231,6 +232,22 @@ def dropped_table(
         if expression not in masked
     ]
     return pd.DataFrame(rows, columns=list(DROPPED_COLUMNS))
+
+
+def _unseen(plan: Plan, pixels: int) -> str:
+    share = pixels / plan.sources.support.sum()
+    return f"{pixels} pixels of the support ({share:.1%}) lie outside the photographs of some heatmap: not scored"
+
+
+def _without_relevance(counts: pd.DataFrame) -> list[str]:
+    """Cells in which every fifth face or more has no positive relevance, and so no part in the heatmap."""
+    whole = counts[(counts["normalisation"] == "positive_l1") & (counts["outcome"] == "all")]
+    lost = whole[whole["undefined"] > 0.2 * (whole["n"] + whole["undefined"])]
+    return [
+        f"{row.model}, {row.explainer}, {row.expression}, fold {row.fold}: {row.undefined} of {row.n + row.undefined} "
+        "faces have next to no positive relevance and no part in the heatmap"
+        for row in lost.itertuples()
+    ]
 
 
 def _left_out(reason: str, n: int) -> tuple[str, str, str, int]:

@@ -174,14 +174,19 @@ def _work(
 
 def _describe(chosen: Plan, gathered: Gathered) -> list[dict[str, Any]]:
     """The units, fold by fold, but for where their pictures and files are."""
-    versions = chosen.versions
+    sources = chosen.versions(plan.TRAINING), chosen.versions(plan.EXPLAINING)
     return [
-        _described(chosen, gathered, network, fold, versions) for fold in gathered.folds for network in chosen.networks
+        _described(chosen, gathered, network, fold, *sources) for fold in gathered.folds for network in chosen.networks
     ]
 
 
 def _described(
-    chosen: Plan, gathered: Gathered, network: Network, fold: Fold, versions: Mapping[str, str]
+    chosen: Plan,
+    gathered: Gathered,
+    network: Network,
+    fold: Fold,
+    training: Mapping[str, str],
+    explaining: Mapping[str, str],
 ) -> dict[str, Any]:
     """One unit; its digests cover everything the numbers follow from."""
     config = chosen.config
@@ -196,7 +201,7 @@ def _described(
             "faces": gathered.digest,
             "fold": gathered.fold_digest(fold),
             "classes": gathered.dataset.expressions,
-            **versions,
+            **training,
         }
     )
     selection = {name: config[name] for name in ("selection", "per_class", "per_face")}
@@ -205,7 +210,9 @@ def _described(
         "network": network.name,
         "fold": fold.name,
         "trained": trained,
-        "digest": config_digest({"trained": trained, "frame": chosen.frame.digest, **explained, **selection}),
+        "digest": config_digest(
+            {"trained": trained, "frame": chosen.frame.digest, **explaining, **explained, **selection}
+        ),
         "settings": settings,
         "start": network.start,
         "device": chosen.device,

@@ -54,12 +54,16 @@ PROTOCOLS: Mapping[str, Protocol] = {
 }
 
 
-ROOMS = (
+TRAINING = (
     "labels", "tables", "geometry", "masks", "rasteriser", "datasets", "landmarkers", "landmarking", "models",
-    "warping", "heatmaps", "explainers", "training", "study/unit", "study/explaining", "study/accumulation",
-    "study/sums", "study/shards", "study/dealing", "study/faces", "study/gathering",
+    "training", "study/dealing", "study/faces", "study/gathering",
 )  # fmt: skip
-"""The rooms and files that a unit's numbers come from."""
+"""The rooms and files that weights come from."""
+EXPLAINING = (
+    "warping", "heatmaps", "explainers", "study/unit", "study/explaining", "study/accumulation", "study/sums",
+    "study/shards",
+)  # fmt: skip
+"""Those that heatmaps come from besides."""
 
 
 LEAD = "grad_cam"
@@ -95,11 +99,10 @@ class Plan:
     frame: CanonicalFrame
     device: str
 
-    @property
-    def versions(self) -> dict[str, str]:
+    def versions(self, rooms: tuple[str, ...]) -> dict[str, str]:
         """What touches a unit's numbers besides the configuration: the device's type, sources and libraries."""
         kind = self.device.partition(":")[0]
-        return {"device": kind, "source": provenance.source_digest(ROOMS), **provenance.library_versions()}
+        return {"device": kind, "source": provenance.source_digest(rooms), **provenance.library_versions()}
 
 
 def settle(
