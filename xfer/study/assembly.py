@@ -243,10 +243,10 @@ def _without_relevance(counts: pd.DataFrame) -> list[str]:
     """Cells in which every fifth face or more has no positive relevance, and so no part in the heatmap."""
     whole = counts[(counts["normalisation"] == "positive_l1") & (counts["outcome"] == "all")]
     lost = whole[whole["undefined"] > 0.2 * (whole["n"] + whole["undefined"])]
+    names = lost[["model", "explainer", "expression", "fold"]].astype(str).to_numpy().tolist()
     return [
-        f"{row.model}, {row.explainer}, {row.expression}, fold {row.fold}: {row.undefined} of {row.n + row.undefined} "
-        "faces have next to no positive relevance and no part in the heatmap"
-        for row in lost.itertuples()
+        f"{', '.join(name)}: {gone} of {n + gone} faces have next to no positive relevance and no part in the heatmap"
+        for name, n, gone in zip(names, lost["n"].tolist(), lost["undefined"].tolist(), strict=True)
     ]
 
 
