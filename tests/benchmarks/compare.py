@@ -78,6 +78,12 @@ def table(study: Study) -> pd.DataFrame:
     return shown.assign(**{"above linear (SE)": (shown["accuracy"] - shown["linear"]) / spread})
 
 
+def markdown(shown: pd.DataFrame) -> list[str]:
+    """A table's lines."""
+    rows = [[f"{v:.3f}" if isinstance(v, float) else str(v) for v in row] for row in shown.itertuples(index=False)]
+    return ["| " + " | ".join(row) + " |" for row in [list(shown.columns), ["---"] * shown.shape[1], *rows]]
+
+
 def main() -> None:
     """Run every seed and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -99,7 +105,7 @@ def main() -> None:
             "",
         ]
         lines += [f"{(shown['accuracy'] >= 0.6).sum()} of {len(shown)} networks reach .60.", ""]
-        lines += [shown.round(3).to_markdown(index=False), ""]
+        lines += [*markdown(shown), ""]
         print("\n".join(lines), flush=True)
     if options.write:
         RESULTS.write_text("\n".join(lines), encoding="utf-8")

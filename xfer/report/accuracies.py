@@ -13,6 +13,8 @@ from xfer.report import canvas
 from xfer.report.canvas import BLUE, GREY, INK, ORANGE, STYLE, WIDTH, short_labels, spoken
 
 _ROW, _FOOT = 0.235, 0.78
+_KEY = 4.6
+"""Inches that the key of a confusion figure takes."""
 """Inches of a network's row, and of the axis and key below them."""
 
 _GAP, _TITLE = 0.16, 0.24
@@ -109,7 +111,7 @@ def confusion_grid(matrices: Mapping[str, pd.DataFrame], notes: Mapping[str, str
     side = min((WIDTH - left - _GAP * (columns - 1)) / columns, 0.42 * len(labels))
     rows = -(-len(names) // columns)
     step = _TITLE + side + below
-    fig = canvas.figure(max(left + columns * side + (columns - 1) * _GAP + 0.03, 2.6), rows * step + 0.2)
+    fig = canvas.figure(max(left + columns * side + (columns - 1) * _GAP + 0.03, _KEY), rows * step + 0.2)
     for i, (name, counts) in enumerate(zip(names, matrices.values(), strict=True)):
         row, column = divmod(i, columns)
         ax = canvas.axes(fig, left + column * (side + _GAP), row * step + _TITLE, side, side)

@@ -67,10 +67,12 @@ def _counted(count: int, noun: str, more: str = "") -> tuple[str, str]:
 
 
 def _winners(table: pd.DataFrame, metric: str, found: Doubts) -> list[tuple[str, str]]:
+    sound = table.drop(index=[model for model in found.networks if model in table.index])
+    table, whose = (table, "over all cells") if sound.empty else (sound, _whose(sound, table))
     means = table.mean(axis=1).dropna()
     if means.empty:
         return [("undefined", f"mean {title(metric)}: no cell has a score")]
-    facts = [(number(finite_mean(table), 4).text, f"mean {title(metric)} over all cells")]
+    facts = [(number(finite_mean(table), 4).text, f"mean {title(metric)} {whose}")]
     if len(means) > 1:
         for place, rank in ((0, "best"), (-1, "worst")):
             score = number(means.iloc[place], 4).text
@@ -78,6 +80,13 @@ def _winners(table: pd.DataFrame, metric: str, found: Doubts) -> list[tuple[str,
             doubt = f"; {words.say('doubts', 'headline')}" if model in found.networks else ""
             facts.append((model, f"{rank} network, mean {title(metric)} {score}{doubt}"))
     return facts
+
+
+def _whose(sound: pd.DataFrame, table: pd.DataFrame) -> str:
+    """Over which cells a mean is, where some networks' heatmaps explain nothing."""
+    if len(sound) == len(table):
+        return "over all cells"
+    return f"of the {len(sound)} networks whose heatmaps explain something"
 
 
 def how_to_read(study: Study) -> Section:

@@ -28,7 +28,7 @@ SCALES = ("map", "shared")
 """Colour scales of a grid: every map from its own lowest to its own highest value, or one scale for all."""
 
 _GAP, _FOOTER, _NOTE, _LINE = 0.07, 0.36, 0.15, 0.115
-_LEGEND, _DOUBT = 4.4, 5.7
+_LEGEND, _DOUBT = 4.4, 6.2
 """Inches that the legend takes, without and with the frame of doubtful maps."""
 
 

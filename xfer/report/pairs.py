@@ -9,7 +9,7 @@ from xfer.report import canvas
 from xfer.report.canvas import ORANGE, STYLE, WIDTH, short_labels
 from xfer.report.panels import draw_doubt, draw_lines, draw_map, legend, outline, sheet, wrapped_heads
 
-_PAIR, _GAP, _NOTE, _FOOTER, _LEGEND, _DOUBT = 0.015, 0.09, 0.13, 0.36, 4.4, 5.7
+_PAIR, _GAP, _NOTE, _FOOTER, _LEGEND, _DOUBT = 0.015, 0.09, 0.13, 0.36, 4.4, 6.2
 """Inches between the maps of a pair, between pairs, under a map; of the legend: height, width, width with frames."""
 
 
