@@ -227,7 +227,7 @@ def test_a_failing_network_stops_no_other(tmp_path: Path, monkeypatch: pytest.Mo
     assert table.loc["mobilenetv3", "failed"] == ""
     assert set(study.heatmaps.coords["model"].values) == {"mobilenetv3"}
     lost = study.dropped[study.dropped["kind"] == "network"]
-    assert set(lost["name"]) == {"songnet-f0", "weinet-f0"}
+    assert set(lost["name"]) == {"songnet, fold 0", "weinet, fold 0"}
     monkeypatch.undo()
     mended = compare(tmp_path, "songnet,mobilenetv3,weinet")
     assert (mended.networks["failed"] == "").all()

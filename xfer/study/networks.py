@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
+from os import SEEK_END
 from pathlib import Path
 from typing import Any
 
@@ -247,8 +248,10 @@ def _side_by_side(units: Sequence[Unit], device: str, workers: int | None) -> in
 
 def _log(home: Path, unit: Unit, done: Done) -> None:
     line = {"unit": unit.digest, "model": unit.network, "fold": unit.fold, "until": unit.until, **vars(done)}
-    with (home / UNITS).open("a", encoding="utf-8") as log:
-        log.write("\n" + json.dumps(line) + "\n")  # the first ends a line that a kill has torn
+    with (home / UNITS).open("ab+") as log:
+        if log.tell() and (log.seek(-1, SEEK_END), log.read(1))[1] != b"\n":
+            log.write(b"\n")  # a kill has torn the last line
+        log.write(json.dumps(line).encode() + b"\n")
 
 
 def _reason(error: Exception) -> str:

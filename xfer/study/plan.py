@@ -1,6 +1,6 @@
 """What a study of networks will do, settled whole before anything runs: its configuration and its parts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -229,7 +229,7 @@ def settle(
         "threshold": str(threshold),
         "linkage": linkage,
         "pretrained": pretrained,
-        "weights": {name: _file_digest(name, path) for name, path in files.items()},
+        "weights": {name: _file_digest(name, path, settings) for name, path in files.items()},
         "networks": {name: chosen.config() for name, chosen in settings.items()},
     }
     home = Path(out) if out else _default_folder(config)
@@ -245,7 +245,9 @@ def _default_folder(config: Mapping[str, Any]) -> Path:
     return Path("reports") / f"{config['source']}-{config['preset']}-{results.config_digest(config)[:8]}"
 
 
-def _file_digest(name: str, path: Path) -> str:
+def _file_digest(name: str, path: Path, networks: Collection[str]) -> str:
+    if name not in networks:
+        raise InputError(f"--weights {name}={path}: the run has no network {name!r}, but {', '.join(networks)}")
     if not Path(path).is_file():
         raise InputError(f"--weights {name}={path}: there is no such file")
     return provenance.digest_bytes([Path(path).read_bytes()])

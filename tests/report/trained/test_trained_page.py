@@ -10,6 +10,7 @@ from xfer.errors import InputError
 from xfer.labels import BASIC
 from xfer.report import agreement, outcomes, people, recognition, record
 from xfer.report.page import build, sections
+from xfer.study.recognition import SHOWN
 
 TWO = ("fear", "anger")
 
@@ -207,7 +208,7 @@ def test_other_explainers_have_a_row_and_a_column(make_trained):
     assert outcomes.explainers(make_trained(("net_a",), TWO)) is None
 
 
-@pytest.mark.parametrize("faces", people.FACES)
+@pytest.mark.parametrize("faces", SHOWN)
 def test_whose_faces_a_page_shows(make_trained, faces):
     study = make_trained(("net_a",), ("fear",))
     held = {section.id: section for section in sections(study, faces)}
