@@ -22,7 +22,7 @@ RESULTS = Path(__file__).parent / "results" / "kill.md"
 CODE = """
 import xfer
 xfer.compare("songnet,weinet", drawn=240, pretrained="no", metrics="iou,pearson", out={out!r}, workers=2,
-             training={{"epochs": 3, "size": 64, "batch": 8}})
+             training={{"epochs": 12, "size": 64, "batch": 8}})
 """
 
 
@@ -61,7 +61,7 @@ def main() -> None:
         seconds = finish(whole)
         for number in range(options.kills):
             process = start(broken)
-            wait = moments.uniform(0.2, 0.9) * seconds
+            wait = moments.uniform(0.15, 0.6) * seconds
             try:
                 process.wait(wait)
                 state = "had finished"
