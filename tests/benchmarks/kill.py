@@ -2,7 +2,7 @@
 
 Run: ``python tests/benchmarks/kill.py [--kills 10] [--seed 0] [--write]``; ``--write`` makes ``results/kill.md``.
 A study of two networks on drawn faces runs once undisturbed. Then the same command is killed, with no warning, after a
-random share of that time and started again, until it has been killed so often; the last start runs to its end.
+random small share of that time and started again, until it has been killed so often; the last start runs to its end.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def main() -> None:
         seconds = finish(whole)
         for number in range(options.kills):
             process = start(broken)
-            wait = moments.uniform(0.15, 0.6) * seconds
+            wait = moments.uniform(0.14, 0.27) * seconds
             try:
                 process.wait(wait)
                 state = "had finished"
