@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -190,7 +191,6 @@ def test_values_that_are_not_finite_are_undefined_inside_the_support_only(
 def test_torch_and_numpy_agree_and_each_gets_its_own_kind(
     metric: Metric, device: str, heatmap: np.ndarray, masks: np.ndarray
 ) -> None:
-    torch = pytest.importorskip("torch")
     if device == "cuda" and not torch.cuda.is_available():
         pytest.skip("no CUDA device")
     arrays32 = heatmap[None].astype(np.float32), masks.astype(np.float32), masks[0] > 0.1

@@ -5,7 +5,7 @@ A file is looked for in the folder that ``XFER_ASSETS`` names, then in the user'
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
@@ -17,15 +17,13 @@ from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 from xfer.errors import InputError, unknown
+from xfer.progress import Stage
 
 VARIABLE = "XFER_ASSETS"
 """The environment variable that names a folder of assets, such as one filled on another machine."""
 
 _BLOCK = 1 << 16
 _PATIENCE = 30.0
-
-Stage = Callable[[str, int], Callable[[], None]]
-"""Opens a progress bar (what, steps) and returns the function that advances it by one."""
 
 
 @dataclass(frozen=True)

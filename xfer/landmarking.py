@@ -21,6 +21,7 @@ from xfer.datasets.images import header
 from xfer.errors import InputError
 from xfer.landmarkers import Finder, Landmarking, Pose
 from xfer.landmarkers.points import COLUMNS as POINTS
+from xfer.progress import Stage
 
 FORMAT = 1
 
@@ -46,7 +47,6 @@ PUBLISHED = "published"
 """The landmarker of landmarks that come with the data."""
 
 Image = NDArray[np.uint8]
-Stage = Callable[[str, int], Callable[[], None]]
 Save = Callable[[pd.DataFrame], object]
 
 _NO_POINTS = np.full((68, 2), np.nan, np.float32)

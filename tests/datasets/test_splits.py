@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn import model_selection
 
 from xfer.datasets import Dataset, FaceSample
 from xfer.datasets.splits import folds, split
@@ -164,7 +165,6 @@ def imbalance(rows, fold: np.ndarray, k: int) -> float:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_folds_are_as_level_as_scikit_learn_s(seed):
-    model_selection = pytest.importorskip("sklearn.model_selection")
     rng = np.random.default_rng(seed)
     people = np.minimum(rng.zipf(1.6, 120), 30)
     rows = [(s, str(e), "") for s, n in enumerate(people) for e in rng.choice(EXPRESSIONS, n, p=[0.1, 0.3, 0.6])]

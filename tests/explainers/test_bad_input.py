@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import timm
 import torch
 from torch import nn
 
@@ -200,7 +201,6 @@ def test_layers_beside_the_road(layer: str, message: str, snapshot: Callable) ->
 
 def test_gradients_that_are_all_zero() -> None:
     """A pooled class token: the last block's other tokens do not reach the logits."""
-    timm = pytest.importorskip("timm")
     model = timm.create_model("vit_tiny_patch16_224", num_classes=2, img_size=32, depth=2)
     with refused(
         "every gradient at layer 'blocks.1' is zero: its features do not reach the logits; take an earlier layer"

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+import pytorch_grad_cam as library
 import torch
+import torchvision
 from torch import nn
 
 from xfer.explainers import attribute
-
-library = pytest.importorskip("pytorch_grad_cam", reason="grad-cam is not installed")
 
 PEERS = {
     "grad_cam": "GradCAM",
@@ -54,7 +54,6 @@ def test_the_small_network(layer: str, small: nn.Module, images: torch.Tensor) -
 
 @pytest.mark.parametrize(("name", "layer"), [("resnet18", "layer4"), ("resnet18", "layer3"), ("resnet50", "layer4")])
 def test_residual_networks(name: str, layer: str) -> None:
-    torchvision = pytest.importorskip("torchvision")
     torch.manual_seed(0)
     model = getattr(torchvision.models, name)(num_classes=3).double()
     images = torch.randn(2, 3, 96, 96, dtype=torch.float64)

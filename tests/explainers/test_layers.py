@@ -1,6 +1,7 @@
 """Token grids and layouts, against the networks that have them."""
 
 import pytest
+import timm
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -107,7 +108,6 @@ def test_the_three_layouts_are_the_same_maps() -> None:
 )
 def test_networks_of_timm(name: str, layer: str, size: tuple[int, int], grid: tuple[int, int]) -> None:
     """Maps of every family, checked against a plain backward pass through the whole network."""
-    timm = pytest.importorskip("timm")
     torch.manual_seed(0)
     options = {} if name.startswith("convnext") else {"img_size": size}
     model = timm.create_model(name, num_classes=3, **options).double()

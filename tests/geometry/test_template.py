@@ -17,7 +17,7 @@ def landmarks(shared: Path):
     """A function from an image file to MediaPipe's points in px, (478, 2)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        mediapipe = pytest.importorskip("mediapipe", reason="mediapipe is not installed")
+        import mediapipe
         from mediapipe.tasks.python import BaseOptions, vision
     base = BaseOptions(model_asset_path=str(shared / "models" / "face_landmarker.task"))
     with vision.FaceLandmarker.create_from_options(vision.FaceLandmarkerOptions(base_options=base)) as detector:

@@ -1,7 +1,7 @@
 """Looking at a data set before trusting it: what is in it, who lacks landmarks, what occurs twice, who disagrees."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from xfer.geometry import CanonicalFrame
 from xfer.inspection.copies import SAME, SIDE, identical, near_copies
 from xfer.inspection.looking import Look, Portrait, looks, shrunk
 from xfer.inspection.raters import Agreement, agreements, cohens_kappa
+from xfer.progress import Stage
 
 __all__ = [
     "SAME", "SHEET", "Agreement", "Inspection", "Portrait", "agreements", "choose", "cohens_kappa", "inspect",
@@ -31,8 +32,6 @@ _MISSED, _TWINS = 16, 12
 """Faces without landmarks, and pairs of copies, that are kept to be shown."""
 
 _NO_PRINT = np.zeros((SIDE, SIDE), np.uint8)
-
-Stage = Callable[[str, int], Callable[[], None]]
 
 
 @dataclass(frozen=True)

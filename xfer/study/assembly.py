@@ -15,6 +15,7 @@ from xfer import heatmaps, scoring, training
 from xfer.errors import InputError, TrainingError
 from xfer.labels import EXPRESSIONS, KEY
 from xfer.mask_sources import MaskSources
+from xfer.progress import Stage
 from xfer.study import folder, provenance, results, shards, sums
 from xfer.study.gathering import Gathered, linear_accuracies
 from xfer.study.plan import Plan
@@ -27,7 +28,6 @@ from xfer.study.recognition import (
     SHARDS,
     UNITS,
 )
-from xfer.study.results import Stage
 from xfer.study.study import CLUSTERS, HEATMAPS, MASKS, SCORES, SCORES_CSV, Study
 from xfer.study.unit import Unit, checkpoint_name
 

@@ -15,8 +15,8 @@ from loky.backend.context import get_context
 from loky.process_executor import BrokenProcessPool
 
 from xfer.errors import TrainingError
+from xfer.progress import Stage
 
-Stage = Callable[[str, int], Callable[[], None]]
 Work = TypeVar("Work")
 Result = TypeVar("Result")
 Compute = Callable[[Work, Stage], Result]

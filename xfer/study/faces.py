@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from xfer import datasets, labels, landmarking
 from xfer.datasets import DATASETS, Dataset
 from xfer.errors import InputError, unknown
+from xfer.progress import Stage
 from xfer.study.dealing import Assignment
 from xfer.study.folder import FORMAT, slug, write_whole
 from xfer.study.recognition import FACES, LANDMARKS
@@ -28,8 +29,6 @@ DRAWN = "synthetic"
 _SIDE, _UP = 1.4, 0.12
 """Side of the square around a face, in extents of its landmarks, and how far its middle lies above theirs: with these
 the frame's forehead and jaw lie in the square on every face of LFW, London and `synthetic`."""
-
-Stage = Callable[[str, int], Callable[[], None]]
 
 
 def open_faces(

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from xfer import landmarking, scoring
 from xfer.datasets import Dataset
 from xfer.geometry import CanonicalFrame
+from xfer.progress import Stage
 from xfer.study import dealing, faces, folder, provenance
 from xfer.study.dealing import Fold
 from xfer.study.mean_face import LEAST, mean_face, write_mean_face
 from xfer.study.plan import Plan
 from xfer.study.recognition import BASELINE, MEAN_FACE
-from xfer.study.results import Stage, config_digest
+from xfer.study.results import config_digest
 from xfer.training import Pixels, linear_baseline
 from xfer.training.pixels import read_sizes
 

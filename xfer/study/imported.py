@@ -10,8 +10,8 @@ import xarray as xr
 from xfer import clustering, heatmaps, mask_sources, scoring
 from xfer.errors import InputError, unknown
 from xfer.labels import KEY
+from xfer.progress import Stage, silent
 from xfer.study import folder, provenance, results
-from xfer.study.results import Stage, silent
 from xfer.study.study import CLUSTERS, HEATMAPS, MASKS, POOLED, SCORES, SCORES_CSV, Study
 
 FILES = (HEATMAPS, MASKS, SCORES, SCORES_CSV, CLUSTERS)

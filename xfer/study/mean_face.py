@@ -1,6 +1,5 @@
 """The mean face of a study: what stands under a heatmap instead of anybody's picture."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from PIL import Image, PngImagePlugin
 
 from xfer import warping
 from xfer.geometry import CanonicalFrame
+from xfer.progress import Stage
 from xfer.study.folder import FORMAT, write_whole
 from xfer.study.recognition import MEAN_FACE
 from xfer.training import Pixels
@@ -21,8 +21,6 @@ _SEEN = 0.05
 """A pixel stays transparent if a smaller share of the people shows it, or fewer than half of `LEAST`."""
 
 _TOGETHER = 32
-
-Stage = Callable[[str, int], Callable[[], None]]
 
 
 def mean_face(

@@ -11,12 +11,13 @@ from typing import Any
 import torch
 
 from xfer.errors import InputError, TrainingError, unknown
+from xfer.progress import Stage, silent
 from xfer.study import assembly, engine, folder, gathering, plan, shards
 from xfer.study.dealing import Fold
 from xfer.study.gathering import Gathered
 from xfer.study.plan import Network, Plan
 from xfer.study.recognition import CHECKPOINTS, SHARDS, SHOWN, UNITS
-from xfer.study.results import Stage, config_digest, silent
+from xfer.study.results import config_digest
 from xfer.study.study import Study
 from xfer.study.unit import Done, Unit, compute
 from xfer.training.settings import usable_precision

@@ -1,7 +1,7 @@
 """What every study ends with: scores, the cut of its trees, and the record of what made them."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,9 @@ import xarray as xr
 from xfer import clustering, scoring
 from xfer.errors import InputError
 from xfer.mask_sources import MaskSources
+from xfer.progress import Stage
 from xfer.study import folder, provenance
 from xfer.study.study import CLUSTERS, PROVENANCE, SCORES, SCORES_CSV, Study
-
-Stage = Callable[[str, int], Callable[[], None]]
-"""Progress: called with a stage's name and number of steps; returns what is called after every step."""
-
-
-def silent(stage: str, steps: int) -> Callable[[], None]:
-    """The progress that shows nothing."""
-    return lambda: None
 
 
 def config_digest(facts: Mapping[str, Any]) -> str:

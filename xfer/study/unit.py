@@ -1,7 +1,7 @@
 """A unit of work: one network on one fold, from its starting weights to a shard. A pure function of its fields."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,11 @@ from xfer import geometry, models, training
 from xfer.errors import TrainingError
 from xfer.models import layers, starting
 from xfer.models.starting import Start
+from xfer.progress import Stage
 from xfer.study import folder, shards
 from xfer.study.explaining import Explained, explain_faces
 from xfer.study.recognition import CHECKPOINTS, MAPS, SHARDS
 from xfer.training import Fitted, Pixels, Settings
-
-Stage = Callable[[str, int], Callable[[], None]]
 
 _EXPLAINED = 32
 """Faces explained at a time; where memory runs out half of it, and so on."""

@@ -1,7 +1,6 @@
 """Fit a network: the best epoch on validation subjects, from where a killed run left it."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from xfer.datasets.samples import Dataset
 from xfer.errors import InputError, TrainingError
+from xfer.progress import Stage, silent
 from xfer.training.batches import Batches, Loss, cross_entropy
 from xfer.training.pixels import Pixels, read
 from xfer.training.settings import Settings, usable_precision
@@ -30,14 +30,6 @@ LOG = ("epoch", "train_loss", "validation_loss", "validation_accuracy", "lr", "s
 
 _FEWEST = 4
 """The smallest batch that running out of memory leads to."""
-
-Stage = Callable[[str, int], Callable[[], None]]
-"""Progress: called with a stage's name and number of steps; returns what is called after every step."""
-
-
-def silent(stage: str, steps: int) -> Callable[[], None]:
-    """The progress that shows nothing."""
-    return lambda: None
 
 
 @dataclass(frozen=True)
