@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from xfer.errors import InputError
-from xfer.models import MODELS, build, choose, heads, initialise, parameter_count, spec
+from xfer.models import MODELS, build, choose, heads, initialise, operations, parameter_count, spec
 from xfer.models.plain import convolution, pooling, side
 
 
@@ -100,7 +100,7 @@ def test_running_statistics_count_as_parameters() -> None:
     assert parameter_count(model) == 16 + 16
 
 
-@pytest.mark.parametrize("name", ["mobilenetv3", "efficientnetv2", "xception", "resnet50", "resnet101v2"])
+@pytest.mark.parametrize("name", ["mobilenetv3", "efficientnetv2", "resnet101v2"])
 def test_residual_branches_start_at_zero(name: str) -> None:
     """A block without a shortcut of its own hands on what it gets."""
     model = build(name, 6, size=64).eval()
@@ -110,7 +110,7 @@ def test_residual_branches_start_at_zero(name: str) -> None:
         if inputs[0].shape == output.shape:
             seen.append(torch.equal(output, inputs[0]))
 
-    kinds = ("InvertedResidual", "EdgeResidual", "DepthwiseSeparableConv", "Block", "Bottleneck", "PreActBottleneck")
+    kinds = ("InvertedResidual", "EdgeResidual", "DepthwiseSeparableConv", "PreActBottleneck")
     for block in model.modules():
         if type(block).__name__ in kinds and getattr(block, "has_skip", True):
             block.register_forward_hook(compare)
@@ -118,3 +118,19 @@ def test_residual_branches_start_at_zero(name: str) -> None:
         model(torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)))
     assert len(seen) >= 8
     assert all(seen)
+
+
+def test_branches_of_resnet50_start_small() -> None:
+    ends = [m.weight for n, m in build("resnet50", 6, size=64).named_modules() if n.endswith("bn3")]
+    assert len(ends) == 16
+    assert all(bool((weight == 0.2).all()) for weight in ends)
+
+
+def test_operations_are_counted_without_weights() -> None:
+    """VGG16's thirteen convolutions and its dense layer, by hand."""
+    counted = operations("vgg16", 6, 48)
+    first, second = 2 * 48 * 48 * 3 * 64 * 9, 2 * 48 * 48 * 64 * 64 * 9
+    cells = {24: [(64, 128), (128, 128)], 12: [(128, 256), (256, 256), (256, 256)],
+             6: [(256, 512), (512, 512), (512, 512)], 3: [(512, 512)] * 3}  # fmt: skip
+    rest = sum(2 * side * side * a * b * 9 for side, pairs in cells.items() for a, b in pairs)
+    assert counted == first + second + rest + 2 * 512 * 6

@@ -12,7 +12,18 @@ from torch import nn
 from xfer.errors import InputError, unknown
 from xfer.registry import Registry
 
-__all__ = ["MODELS", "ModelSpec", "build", "choose", "heads", "initialise", "parameter_count", "spec", "tags"]
+__all__ = [
+    "MODELS",
+    "ModelSpec",
+    "build",
+    "choose",
+    "heads",
+    "initialise",
+    "operations",
+    "parameter_count",
+    "spec",
+    "tags",
+]
 
 HEAD_STD = 0.01
 Triple = tuple[float, float, float]
@@ -140,7 +151,7 @@ def initialise(model: nn.Module, seed: int) -> None:
     last = heads(model)
     if isinstance(model, Plain):
         for module in model.modules():
-            if isinstance(module, nn.BatchNorm2d):
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
                 module.reset_parameters()
             elif isinstance(module, nn.Conv2d | nn.Linear) and module not in last:
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
@@ -214,3 +225,18 @@ def parameter_count(model: nn.Module) -> int:
     """
     running = (b for n, b in model.named_buffers() if n.endswith(("running_mean", "running_var")))
     return sum(t.numel() for t in (*model.parameters(), *running))
+
+
+def operations(name: str, classes: int, size: int) -> int:
+    """Multiplications and additions of one forward pass of one face; no weight is drawn for it.
+
+    >>> operations("songnet", 6, 48)
+    146058624
+    """
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with torch.device("meta"):
+        model = build(name, classes, size=size).eval()
+        with FlopCounterMode(display=False) as counter:
+            model(torch.zeros(1, 3, size, size))
+    return int(counter.get_total_flops())

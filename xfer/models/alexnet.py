@@ -3,7 +3,7 @@
 from torch import nn
 
 from xfer.models import MODELS
-from xfer.models.plain import Plain, convolution, pooling, side
+from xfer.models.plain import Plain, convolution, dense, dropout, pooling, side
 
 REFERENCE = "Krizhevsky et al. 2012, doi:10.1145/3065386, as in Gaya-Morey et al. 2024, doi:10.1007/s11042-024-20090-5"
 
@@ -16,7 +16,7 @@ def alexnet(classes: int, size: int) -> nn.Module:
 
 @MODELS.register("alexnet_bn", input_size=224, min_input=48, reference=REFERENCE, tags=("bn",))
 def alexnet_bn(classes: int, size: int) -> nn.Module:
-    """AlexNet with BatchNorm after every convolution."""
+    """AlexNet with BatchNorm after every convolution and hidden dense layer, in place of dropout."""
     return _alexnet(classes, size, bn=True)
 
 
@@ -31,15 +31,12 @@ def _alexnet(classes: int, size: int, *, bn: bool) -> nn.Module:
         *convolution(384, 256, 3, bn=bn),
         pooling(3, 2),
     ]
-    dense = nn.Sequential(
-        nn.Linear(256 * side(features, size) ** 2, 4096),
-        nn.ReLU(),
-        nn.Dropout(0.4),
-        nn.Linear(4096, 4096),
-        nn.ReLU(),
-        nn.Linear(4096, 4096),
-        nn.ReLU(),
-        nn.Dropout(0.4),
+    classifier = nn.Sequential(
+        *dense(256 * side(features, size) ** 2, 4096, bn=bn),
+        *dropout(0.4, bn=bn),
+        *dense(4096, 4096, bn=bn),
+        *dense(4096, 4096, bn=bn),
+        *dropout(0.4, bn=bn),
         nn.Linear(4096, classes),
     )
-    return Plain(nn.Sequential(*features), dense)
+    return Plain(nn.Sequential(*features), classifier)

@@ -5,7 +5,7 @@ from torch import nn
 
 from xfer.models import MODELS
 from xfer.models.imagenet import IMAGENET
-from xfer.models.residual import still
+from xfer.models.residual import damped
 
 
 @MODELS.register(
@@ -19,4 +19,4 @@ from xfer.models.residual import still
 )
 def efficientnetv2(classes: int, size: int) -> nn.Module:
     """EfficientNetV2-B0: 5,926,998 parameters for six classes (5.9M)."""
-    return still(timm.create_model("tf_efficientnetv2_b0", num_classes=classes))
+    return damped(timm.create_model("tf_efficientnetv2_b0", num_classes=classes))

@@ -7,7 +7,7 @@ from torch import nn
 
 from xfer.models import MODELS
 from xfer.models.imagenet import IMAGENET
-from xfer.models.residual import still
+from xfer.models.residual import damped
 
 
 @MODELS.register(
@@ -29,4 +29,4 @@ def mobilenetv3(classes: int, size: int) -> nn.Module:
     model.conv_head = model.norm_head = model.act2 = nn.Identity()
     model.head_hidden_size = model.num_features
     model.classifier = nn.Linear(model.num_features, classes)
-    return still(cast(nn.Module, model))
+    return damped(cast(nn.Module, model))

@@ -43,6 +43,16 @@ def convolution(channels: int, filters: int, kernel: int, stride: int = 1, *, bn
     return [layer, *([nn.BatchNorm2d(filters)] if bn else []), nn.ReLU()]
 
 
+def dense(inputs: int, outputs: int, *, bn: bool = False) -> list[nn.Module]:
+    """A dense layer and its ReLU, with BatchNorm between them if asked."""
+    return [nn.Linear(inputs, outputs, bias=not bn), *([nn.BatchNorm1d(outputs)] if bn else []), nn.ReLU()]
+
+
+def dropout(share: float, *, bn: bool = False) -> list[nn.Module]:
+    """Dropout, or nothing where BatchNorm stands in for it (Ioffe and Szegedy 2015, arXiv:1502.03167)."""
+    return [] if bn else [nn.Dropout(share)]
+
+
 def pooling(kernel: int, stride: int) -> nn.Module:
     """Max pooling whose output has ceil(side / stride) cells a side."""
     return create_pool2d("max", kernel, stride, padding="same")

@@ -5,7 +5,11 @@ from torch import nn
 
 from xfer.models import MODELS
 from xfer.models.imagenet import IMAGENET, INCEPTION
-from xfer.models.residual import still
+from xfer.models.residual import damped
+
+BRANCH = 0.2
+"""What the branches of ResNet-50 start at. On 3,150 drawn faces an epoch from 0, .2, .4 and 1 left a validation loss of
+1.65, 1.19, 1.40 and 1.67 nats."""
 
 
 @MODELS.register(
@@ -23,7 +27,7 @@ def resnet50(classes: int, size: int) -> nn.Module:
     Two differences to Keras: its convolutions have biases that BatchNorm cancels (26,560 parameters), and a stage
     halves its grid in the 1 x 1 convolution of its first block, here in the 3 x 3 one.
     """
-    return timm.create_model("resnet50", num_classes=classes)
+    return damped(timm.create_model("resnet50", num_classes=classes), BRANCH)
 
 
 @MODELS.register(
@@ -41,4 +45,4 @@ def resnet101v2(classes: int, size: int) -> nn.Module:
     Two differences to Keras: some of its convolutions have biases (36,416 parameters), and a stage halves its grid in
     its last block, here in its first.
     """
-    return still(timm.create_model("resnetv2_101", num_classes=classes))
+    return damped(timm.create_model("resnetv2_101", num_classes=classes))

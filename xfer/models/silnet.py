@@ -3,7 +3,7 @@
 from torch import nn
 
 from xfer.models import MODELS
-from xfer.models.plain import Plain, convolution, pooling, side
+from xfer.models.plain import Plain, convolution, dense, dropout, pooling, side
 
 REFERENCE = "the SilNet of Gaya-Morey et al. 2024, doi:10.1007/s11042-024-20090-5"
 
@@ -16,7 +16,7 @@ def silnet(classes: int, size: int) -> nn.Module:
 
 @MODELS.register("silnet_bn", input_size=150, min_input=48, reference=REFERENCE, tags=("bn",))
 def silnet_bn(classes: int, size: int) -> nn.Module:
-    """SilNet with BatchNorm after every convolution."""
+    """SilNet with BatchNorm after every convolution and hidden dense layer, in place of dropout."""
     return _silnet(classes, size, bn=True)
 
 
@@ -31,12 +31,10 @@ def _silnet(classes: int, size: int, *, bn: bool) -> nn.Module:
         *convolution(64, 64, 5, bn=bn),
         pooling(2, 1),
     ]
-    dense = nn.Sequential(
-        nn.Linear(64 * side(features, size) ** 2, 512),
-        nn.ReLU(),
-        nn.Dropout(0.5),
-        nn.Linear(512, 512),
-        nn.ReLU(),
+    classifier = nn.Sequential(
+        *dense(64 * side(features, size) ** 2, 512, bn=bn),
+        *dropout(0.5, bn=bn),
+        *dense(512, 512, bn=bn),
         nn.Linear(512, classes),
     )
-    return Plain(nn.Sequential(*features), dense)
+    return Plain(nn.Sequential(*features), classifier)

@@ -3,7 +3,7 @@
 from torch import nn
 
 from xfer.models import MODELS
-from xfer.models.plain import Plain, convolution, pooling, side
+from xfer.models.plain import Plain, convolution, dropout, pooling, side
 
 REFERENCE = "the SongNet of Gaya-Morey et al. 2024, doi:10.1007/s11042-024-20090-5"
 
@@ -16,7 +16,7 @@ def songnet(classes: int, size: int) -> nn.Module:
 
 @MODELS.register("songnet_bn", input_size=224, min_input=48, reference=REFERENCE, tags=("bn",))
 def songnet_bn(classes: int, size: int) -> nn.Module:
-    """SongNet with BatchNorm after every convolution."""
+    """SongNet with BatchNorm after every convolution, in place of dropout."""
     return _songnet(classes, size, bn=True)
 
 
@@ -28,10 +28,10 @@ def _songnet(classes: int, size: int, *, bn: bool) -> nn.Module:
         pooling(3, 2),
         *convolution(64, 32, 3, bn=bn),
         pooling(3, 2),
-        nn.Dropout(0.5),
+        *dropout(0.5, bn=bn),
         *convolution(32, 32, 3, bn=bn),
         pooling(3, 2),
-        nn.Dropout(0.5),
+        *dropout(0.5, bn=bn),
     ]
     dense = nn.Sequential(nn.Linear(32 * side(features, size) ** 2, classes))
     return Plain(nn.Sequential(*features), dense)

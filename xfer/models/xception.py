@@ -5,7 +5,6 @@ from torch import nn
 
 from xfer.models import MODELS
 from xfer.models.imagenet import INCEPTION
-from xfer.models.residual import still
 
 
 @MODELS.register(
@@ -19,4 +18,4 @@ from xfer.models.residual import still
 )
 def xception(classes: int, size: int) -> nn.Module:
     """Xception: 20,873,774 parameters for six classes (20.9M)."""
-    return still(timm.create_model("legacy_xception", num_classes=classes))
+    return timm.create_model("legacy_xception", num_classes=classes)

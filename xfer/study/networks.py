@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import nan
+from math import inf, nan
 from os import SEEK_END
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from xfer.errors import InputError, TrainingError, unknown
+from xfer.models import operations
 from xfer.progress import Stage, silent
 from xfer.study import assembly, engine, folder, gathering, plan, shards
 from xfer.study.dealing import Fold
@@ -20,7 +21,7 @@ from xfer.study.recognition import CHECKPOINTS, SHARDS, SHOWN, UNITS
 from xfer.study.results import config_digest
 from xfer.study.study import Study
 from xfer.study.unit import Done, Unit, compute
-from xfer.training.settings import usable_precision
+from xfer.training.settings import Settings, usable_precision
 
 
 def compare_networks(
@@ -164,7 +165,10 @@ def _work(
     with gathered.pictures(sizes, home, progress) as pixels:
         gathering.baselines(home, gathered, chosen, pixels, progress)
         gathering.portrait(home, gathered, chosen.frame, pixels, progress)
-        units = [Unit(**each, pixels=pixels[each["settings"].size], home=home, until=until) for each in pending]
+        units = [
+            Unit(**each, pixels=pixels[each["settings"].size], home=home, until=until)
+            for each in longest_first(pending, len(gathered.dataset.expressions))
+        ]
         for unit, result in engine.run(units, compute, _side_by_side(units, chosen.device, workers), progress):
             if isinstance(result, Done):
                 _log(home, unit, result)
@@ -172,6 +176,21 @@ def _work(
             else:
                 worked.append((unit, _reason(result)))
     return worked
+
+
+def longest_first(units: Sequence[dict[str, Any]], classes: int) -> list[dict[str, Any]]:
+    """Units in the order that leaves no core idle at the end; those of one network as they come."""
+    networks = {each["network"]: each["settings"] for each in units}
+    work = {name: _work_of(name, settings, classes) for name, settings in networks.items()}
+    return sorted(units, key=lambda each: -work[each["network"]])
+
+
+def _work_of(network: str, settings: Settings, classes: int) -> float:
+    """What training costs, up to a factor; infinite for a network that cannot be weighed, and is tried at once."""
+    try:
+        return settings.epochs * operations(network, classes, settings.size)
+    except Exception:  # it fails by itself then, in its own unit
+        return inf
 
 
 def _describe(chosen: Plan, gathered: Gathered) -> list[dict[str, Any]]:

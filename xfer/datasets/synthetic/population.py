@@ -11,14 +11,16 @@ from xfer.datasets.synthetic.prototypes import Codebook, default
 from xfer.errors import InputError, unknown
 from xfer.labels import BASIC
 
-_STRENGTH = (0.85, 1.0)
+_STRENGTH = (0.9, 1.0)
 """How strongly a face shows its expression: the range of the mean intensity of its Action Units."""
+_SPREAD = (0.75, 1.25)
+"""How each of them strays from that mean, as a factor."""
 _DISTRACTORS = 0.2
 """Action Units a face shows that its expression does not ask for, on average."""
 _TURN = (7.0, 5.0, 4.0)
 """Standard deviations of yaw, pitch and roll in degrees, cut at 2.2."""
 _SCALE = (0.36, 0.40)
-_SHIFT = 0.05
+_SHIFT = 0.06
 """Ranges of a face's size and, on either side, of its place, as shares of the picture's side."""
 _RARE = {"AU43": 0.25, "AU27": 0.3, "AU22": 0.5, "AU18": 0.6, "AU13": 0.6}
 """Odds of a distractor against the other Action Units' 1."""
@@ -115,7 +117,7 @@ def action_units(expression: str, codebook: Codebook, rng: np.random.Generator) 
     weights = np.array([weight for _, weight in sets])
     units = sets[rng.choice(len(sets), p=weights / weights.sum())][0]
     strength = rng.uniform(*_STRENGTH)
-    shown = {code: float(np.clip(strength * rng.uniform(0.6, 1.4), 0.05, 1)) for code in units}
+    shown = {code: float(np.clip(strength * rng.uniform(*_SPREAD), 0.05, 1)) for code in units}
     odds = np.array([_RARE.get(code, 1.0) for code in CODES])
     others = rng.choice(CODES, size=rng.poisson(_DISTRACTORS), p=odds / odds.sum())
     for code in others:
