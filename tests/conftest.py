@@ -1,11 +1,25 @@
 """Fixtures shared by the suite."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from xfer.study import plan, results
+
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def few_draws() -> Iterator[None]:
+    """Studies of the suite draw little, unless a test asks for more."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(results, "DRAWS", 20)
+        for name, protocol in plan.PROTOCOLS.items():
+            patch.setitem(plan.PROTOCOLS, name, replace(protocol, draws=20))
+        yield
 
 
 @pytest.fixture(scope="session")

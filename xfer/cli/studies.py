@@ -86,6 +86,9 @@ def compare(
     metrics: Metrics = "all",
     threshold: Threshold = "otsu",
     linkage: Annotated[str, typer.Option(help="average, complete, single or weighted.")] = "average",
+    draws: Annotated[
+        int | None, typer.Option(help="Draws behind intervals and p-values; 0 for none, the preset's by default.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The study folder; reports/... by default.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set a study that is there aside.")] = False,
 ) -> None:
@@ -99,6 +102,7 @@ def compare(
         "metrics": metrics,
         "threshold": threshold,
         "linkage": linkage,
+        "draws": draws,
         "out": out,
         "fresh": fresh,
     }

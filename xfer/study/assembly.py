@@ -30,6 +30,7 @@ from xfer.study.recognition import (
 )
 from xfer.study.study import CLUSTERS, HEATMAPS, MASKS, SCORES, SCORES_CSV, Study
 from xfer.study.unit import Unit, checkpoint_name
+from xfer.study.units import from_shards
 
 Failed = Sequence[tuple[Unit, str]]
 
@@ -74,7 +75,9 @@ def write(home: Path, plan: Plan, gathered: Gathered, done: Sequence[str], faile
     notes = [*_without_relevance(counts), *([_unseen(plan, unseen)] if unseen else [])]
     _write_csv(home / DROPPED, dropped_table(plan, gathered, tables, failed, notes))
     results.write_clusters(Study(home))
-    names = [HEATMAPS, MASKS, SCORES, SCORES_CSV, CLUSTERS, NETWORKS, PREDICTIONS, DROPPED]
+    units = from_shards(Study(home), (shards.read(path) for path in paths))
+    told_of_chance = results.write_inference(home, units, plan.config, progress)
+    names = [*told_of_chance, HEATMAPS, MASKS, SCORES, SCORES_CSV, CLUSTERS, NETWORKS, PREDICTIONS, DROPPED]
     results.record(home, plan.config, {unit: names}, shards=list(done), device=plan.device)
 
 

@@ -13,6 +13,7 @@ from xfer.labels import KEY
 from xfer.progress import Stage, silent
 from xfer.study import folder, provenance, results
 from xfer.study.study import CLUSTERS, HEATMAPS, MASKS, POOLED, SCORES, SCORES_CSV, Study
+from xfer.study.units import from_folds
 
 FILES = (HEATMAPS, MASKS, SCORES, SCORES_CSV, CLUSTERS)
 """What a study of imported heatmaps holds besides its configuration, provenance and report."""
@@ -31,6 +32,7 @@ def compare_heatmaps(
     metrics: Sequence[str] | str = "all",
     threshold: str | float = "otsu",
     linkage: str = "average",
+    draws: int | None = None,
     allow_missing: bool = False,
     out: str | Path | None = None,
     fresh: bool = False,
@@ -62,6 +64,9 @@ def compare_heatmaps(
         See `xfer.scoring.score`.
     linkage : {"average", "complete", "single", "weighted"}
         How the dendrograms join clusters.
+    draws : int, optional
+        Random maps of a null, bootstrap draws and permutations behind every interval and p-value, 0 for none of them;
+        `results.DRAWS` by default.
     allow_missing : bool
         Score what is there when the grid of models, folds and expressions has holes.
     out : path, optional
@@ -102,6 +107,7 @@ def compare_heatmaps(
         "metrics": names,
         "threshold": str(threshold),
         "linkage": linkage,
+        "draws": results.check_draws(results.DRAWS if draws is None else draws),
         "missing": missing,
     }
     home = Path(out) if out else default_folder(config)
@@ -165,4 +171,5 @@ def _write(
     folder.write_whole(home / MASKS, sources.save)
     results.write_scores(home, results.score(maps, sources, config, progress))
     results.write_clusters(Study(home))
-    results.record(home, config, {unit: [*FILES, *([POOLED] if config["pooled"] else [])]})
+    told_of_chance = results.write_inference(home, from_folds(Study(home)), config, progress)
+    results.record(home, config, {unit: [*FILES, *told_of_chance, *([POOLED] if config["pooled"] else [])]})

@@ -37,6 +37,8 @@ class Protocol:
         The most faces of a heatmap; 0 for all.
     blocks : int
         The most blocks of subjects whose sums are kept apart.
+    draws : int
+        Draws behind every interval and p-value.
     """
 
     faces: int
@@ -45,10 +47,11 @@ class Protocol:
     selection: str = "true"
     per_class: int = 0
     blocks: int = 100
+    draws: int = results.DRAWS
 
 
 PROTOCOLS: Mapping[str, Protocol] = {
-    "quick": Protocol(faces=presets.FACES["quick"], pixels=96, blocks=30),
+    "quick": Protocol(faces=presets.FACES["quick"], pixels=96, blocks=30, draws=500),
     "standard": Protocol(faces=20_000, pixels=224, folds=5),
     "paper": Protocol(faces=4200, pixels=224, folds=5, selection="predicted", per_class=100),
 }
@@ -123,6 +126,7 @@ def settle(
     metrics: Sequence[str] | str = "all",
     threshold: str | float = "otsu",
     linkage: str = "average",
+    draws: int | None = None,
     landmarker: str = "mediapipe",
     per_face: bool = False,
     drawn: int | None = None,
@@ -162,6 +166,9 @@ def settle(
         See `xfer.scoring.score`.
     linkage : {"average", "complete", "single", "weighted"}
         How the dendrograms join clusters.
+    draws : int, optional
+        Random maps of a null, bootstrap draws and permutations behind every interval and p-value, 0 for none of them;
+        the preset's by default.
     landmarker : str
         As `xfer.landmarkers.open` takes; faces that come with landmarks keep those.
     per_face : bool
@@ -228,6 +235,7 @@ def settle(
         "metrics": metric_names,
         "threshold": str(threshold),
         "linkage": linkage,
+        "draws": results.check_draws(protocol.draws if draws is None else draws),
         "pretrained": pretrained,
         "weights": {name: _file_digest(name, path, settings) for name, path in files.items()},
         "networks": {name: chosen.config() for name, chosen in settings.items()},

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,15 @@ from xfer.errors import InputError
 from xfer.mask_sources import MaskSources
 from xfer.progress import Stage
 from xfer.study import folder, provenance
+from xfer.study.inference import infer, with_inference
+from xfer.study.significance import TABLES
 from xfer.study.study import CLUSTERS, PROVENANCE, SCORES, SCORES_CSV, Study
+from xfer.study.units import Units
+
+DRAWS = 2000
+"""Draws behind an interval or p-value where nothing else is asked for."""
+FEWEST = 19
+"""With fewer draws no p-value can be .05."""
 
 
 def config_digest(facts: Mapping[str, Any]) -> str:
@@ -58,6 +67,32 @@ def write_scores(home: Path, scores: pd.DataFrame) -> None:
     """Both forms of the table."""
     folder.write_whole(home / SCORES, lambda p: scoring.write_parquet(scores, p))
     folder.write_whole(home / SCORES_CSV, lambda p: scoring.write_csv(scores, p))
+
+
+def check_draws(draws: int) -> int:
+    """A number of draws that intervals and p-values can come from, or 0.
+
+    Raises
+    ------
+    InputError
+        If it is neither 0 nor at least `FEWEST`.
+    """
+    if draws < FEWEST and draws != 0:
+        raise InputError(f"--draws {draws}: give at least {FEWEST}, or 0 for neither intervals nor p-values")
+    return draws
+
+
+def write_inference(home: Path, units: Units, config: Mapping[str, Any], progress: Stage) -> tuple[str, ...]:
+    """The tables about chance, and their columns in the scores; the names of the files. None without draws."""
+    if not config["draws"]:
+        return ()
+    study = Study(home)
+    found = infer(study, units, draws=config["draws"], seed=config.get("seed", 0), progress=progress)
+    tables = (found.nulls, found.ceilings, found.cells, found.networks, found.comparisons, found.clades)
+    for name, table in zip(TABLES, tables, strict=True):
+        folder.write_whole(home / name, partial(scoring.write_parquet, table))
+    write_scores(home, with_inference(study.scores, found.cells))
+    return TABLES
 
 
 def write_clusters(study: Study) -> None:

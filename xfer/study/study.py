@@ -3,31 +3,37 @@
 import json
 from collections.abc import Callable
 from functools import cached_property
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+from numpy.typing import NDArray
 
-from xfer import clustering, heatmaps, scoring
+from xfer import clustering, heatmaps, nulls, scoring
 from xfer.errors import InputError
 from xfer.labels import KEY
 from xfer.mask_sources import MaskSources
-from xfer.metrics import view
-from xfer.metrics.thresholds import cut
+from xfer.statistics import clades, ranks
+from xfer.statistics.variance import Shares, Winners, shares, winner_changes
 from xfer.study.folder import CONFIG, read_config, write_whole
 from xfer.study.recognition import Recognition
+from xfer.study.significance import Significance
 
 HEATMAPS, POOLED, MASKS = "heatmaps.zarr", "pooled.zarr", "masks.npz"
 SCORES, SCORES_CSV, CLUSTERS = "scores.parquet", "scores.csv", "clusters.csv"
 PROVENANCE, REPORT = "provenance.json", "report.html"
 
+_FACTORS = {"model": "network", "expression": "expression", "fold": "fold", "explainer": "explainer",
+            "layer": "layer", "mask": "mask source", "threshold": "threshold"}  # fmt: skip
+
 _KEYS = ("kind", "masks", "metrics", "threshold", "linkage")
 """What every configuration tells."""
 
 
-class Study(Recognition):
+class Study(Recognition, Significance):
     """One study folder (DESIGN section 6).
 
     Parameters
@@ -47,6 +53,8 @@ class Study(Recognition):
         Tidy scores, see `xfer.scoring.score`.
     networks, predictions, curves, dropped, faces, mean_face
         What is known of the networks where xfer trained them, see `Recognition`.
+    inference, network_scores, comparisons, nulls, ceilings, clades
+        What the scores mean, see `Significance`.
 
     Raises
     ------
@@ -174,20 +182,9 @@ class Study(Recognition):
         With mask area p and mean foreground area q (shares of the support) it is pq / (p + q - pq). Constant maps
         have no foreground; NaN where there is no other.
         """
-        rule, share = scoring.read_threshold(self.config["threshold"]), {}
-        if rule == "upper_bound":
-            rule = "area"
-        present = set(self.leading.coords["expression"].values)
-        for expression, mask in zip(map(str, self.masks.coords["expression"].values), self.masks.values, strict=True):
-            if expression not in present:
-                continue
-            maps = view(heatmaps.select(self.leading, expression=expression).values, self.support)
-            truth = view(mask, self.support)
-            areas = np.asarray(cut(maps, truth, rule)[1], dtype=float) * np.ones(len(maps.values))
-            defined = ~np.asarray(maps.constant) & np.asarray(maps.finite)
-            p, q = float(truth.area) / truth.n, areas[defined].mean() / truth.n if defined.any() else np.nan
-            share[expression] = p * q / (p + q - p * q)
-        return pd.Series(share, name="chance")
+        rule = scoring.read_threshold(self.config["threshold"])
+        rule = "area" if rule == "upper_bound" else rule
+        return nulls.expected_iou(self.leading, self.masks, self.support, rule)
 
     def tree(self, expression: str) -> clustering.Tree:
         """The dendrogram of models for one expression, on fold-mean maps.
@@ -199,12 +196,7 @@ class Study(Recognition):
         InputError
             If no map is left.
         """
-        maps = heatmaps.select(self.pooled, expression=expression)
-        names = [str(m) for m in maps.coords["model"].values]
-        distances = clustering.distances(maps.values, self.support)
-        kept = np.isfinite(np.diagonal(distances)) & ~np.isin(names, self.coarse)
-        kept_names = [name for name, keep in zip(names, kept, strict=True) if keep]
-        return clustering.tree(distances[np.ix_(kept, kept)], kept_names, self.config["linkage"])
+        return clustering.tree(*self._distances(expression, self.pooled), self.config["linkage"])
 
     def model_correlations(self, expression: str) -> pd.DataFrame:
         """Models x models: Pearson correlation of their maps of one expression."""
@@ -249,6 +241,81 @@ class Study(Recognition):
             "winners": (each.idxmax(), pooled.idxmax()),
         }
 
+    def ranking(self, metric: str = "iou", *, post_hoc: str = "nemenyi") -> ranks.Ranking:
+        """Average ranks of the networks over expressions, with Friedman's test; see `statistics.ranks.ranking`."""
+        return ranks.ranking(self.table(metric).T, post_hoc=post_hoc)
+
+    def cophenetic(self, expression: str) -> dict[str, float]:
+        """How well three linkages keep the distances between the maps of an expression."""
+        return clades.cophenetic(self._distances(expression, self.pooled)[0])
+
+    def fold_agreement(self, expression: str) -> pd.DataFrame:
+        """Agreement of an expression's dendrograms of every two folds.
+
+        Returns
+        -------
+        DataFrame
+            first, second (folds), ``bakers_gamma`` of the trees and ``adjusted_rand`` of their cuts in two; empty with
+            one fold.
+        """
+        linkage, trees = self.config["linkage"], {}
+        for fold in sorted(set(map(str, self.leading.coords["fold"].values))):
+            try:
+                matrix, names = self._distances(expression, heatmaps.select(self.leading, fold=fold))
+                trees[fold] = clustering.tree(matrix, names, linkage)
+            except InputError:
+                continue
+        rows = [
+            (a, b, clades.bakers_gamma(trees[a].linkage, trees[b].linkage), _rand(trees[a], trees[b]))
+            for a, b in combinations(trees, 2)
+            if trees[a].names == trees[b].names
+        ]
+        return pd.DataFrame(rows, columns=["first", "second", "bakers_gamma", "adjusted_rand"])
+
+    def _distances(self, expression: str, cells: xr.DataArray) -> tuple[NDArray[np.float64], list[str]]:
+        maps = heatmaps.select(cells, expression=expression)
+        names = [str(m) for m in maps.coords["model"].values]
+        matrix = clustering.distances(maps.values, self.support)
+        kept = np.isfinite(np.diagonal(matrix)) & ~np.isin(names, self.coarse)
+        return matrix[np.ix_(kept, kept)], [name for name, keep in zip(names, kept, strict=True) if keep]
+
+    def variance(self, metric: str = "iou") -> Shares:
+        """Where the variance of own-mask scores is; see `statistics.variance.shares`."""
+        scores = self._own(metric)
+        factors = [name for name in _FACTORS if _chosen(scores, name)] or ["model"]
+        unit = next((name for name in ("fold", "expression") if name in factors), factors[0])
+        found = scores.rename(columns=_FACTORS)
+        return shares(found, [_FACTORS[name] for name in factors], unit=_FACTORS[unit])
+
+    def _own(self, metric: str) -> pd.DataFrame:
+        """Own-mask scores of every explainer and mask source, on all faces."""
+        scores = self.scores[self.scores["metric"] == metric]
+        scores = scores[scores["mask_expression"] == scores["expression"]]
+        return scores[scores["outcome"] == "all"] if self.config["kind"] == "models" else scores
+
+    def winners(self, metric: str = "iou") -> dict[str, Winners]:
+        """Does the winner change with the threshold, the mask source, the explainer, or the order of pooling?
+
+        Returns
+        -------
+        dict
+            From the choice, in words, to `statistics.variance.Winners`; choices with one level are left out.
+        """
+        scores, found = self._own(metric), {}
+        for name in ("mask", "explainer", "layer"):
+            if _chosen(scores, name):
+                found[_FACTORS[name]] = winner_changes(scores, name)
+        cells = self.inference
+        if len(cells) and _several((cuts := cells[cells["metric"] == "iou"])["threshold"]):
+            found["threshold"] = winner_changes(cuts.assign(value=cuts["half_value"]), "threshold")
+        if (order := self.pooling()) is not None:
+            rows = [
+                (how, model, value) for how in ("mean_of_folds", "pooled_map") for model, value in order[how].items()
+            ]
+            table = pd.DataFrame(rows, columns=["order", "model", "value"])
+            found["order of pooling"] = winner_changes(table, "order")
+        return found
+
     def report(self, faces: str = "mean") -> Path:
         """Write ``report.html`` anew from what is in the folder; the path.
 
@@ -263,3 +330,17 @@ class Study(Recognition):
         html = page.build(self, faces=faces)
         write_whole(path, lambda aside: aside.write_text(html, encoding="utf-8"))
         return path
+
+
+def _chosen(scores: pd.DataFrame, name: str) -> bool:
+    """Whether a part of the key varies, and not only because every network has its own, as with layers."""
+    return _several(scores[name]) and (name == "model" or any(_several(v) for _, v in scores.groupby("model")[name]))
+
+
+def _several(values: pd.Series) -> bool:
+    return len(set(values)) > 1
+
+
+def _rand(first: clustering.Tree, second: clustering.Tree) -> float:
+    cuts = [clustering.cut(tree, min(2, len(tree.names))) for tree in (first, second)]
+    return clades.adjusted_rand(*([cut[name] for name in first.names] for cut in cuts))

@@ -1,0 +1,107 @@
+"""Which networks differ on the same faces, and how much of their dendrograms is there."""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from xfer.errors import InputError
+from xfer.progress import Stage
+from xfer.statistics.clades import clades, corrected_correlations, support
+from xfer.statistics.multiplicity import adjust
+from xfer.statistics.permutation import Test, paired
+from xfer.statistics.scores import SCORES
+from xfer.study.engine import workers_for
+from xfer.study.study import Study
+from xfer.study.units import NONE, Key, Units
+
+PAIR = (
+    "first", "second", "metric", "threshold", "difference", "effect", "p", "p_holm", "p_bh", "m", "n", "method",
+    "reason",
+)  # fmt: skip
+CLADE = ("expression", "join", "members", "support", "draws")
+
+
+def pairs(
+    keys: Sequence[Key], units: Units, truth: dict[str, NDArray[np.float32]], draws: int, seed: int, progress: Stage
+) -> pd.DataFrame:
+    """Every pair of networks on the same faces: the mean IoU over their expressions, maps swapped unit by unit."""
+    models = list(dict.fromkeys(model for model, _ in keys))
+    both = list(combinations(models, 2)) if units.level != NONE else []
+    tick = progress("comparing networks", len(both))
+
+    def one(pair: tuple[str, str]) -> Test:
+        expressions = [e for e in truth if all((model, e) in units.rows for model in pair)]
+        test = _paired(units, pair, expressions, truth, draws, seed)
+        tick()
+        return test
+
+    with ThreadPoolExecutor(workers_for(1)) as pool:
+        tests = list(pool.map(one, both))
+    p = np.array([test.p for test in tests])
+    holm, bh = (adjust(p, method) for method in ("holm", "benjamini_hochberg"))
+    rows = [
+        (*pair, "iou", "area", test.statistic, test.effect, test.p, holm.p[i], bh.p[i], holm.m,
+         test.n, f"permutation of {units.level}, {test.permutations} swaps", test.reason)
+        for i, (pair, test) in enumerate(zip(both, tests, strict=True))
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=list(PAIR))
+
+
+def _paired(
+    units: Units,
+    pair: tuple[str, str],
+    expressions: Sequence[str],
+    truth: dict[str, NDArray[np.float32]],
+    draws: int,
+    seed: int,
+) -> Test:
+    """`statistics.paired` over several expressions at once, whose maps of one unit are swapped together."""
+    if not expressions:
+        return Test(np.nan, np.nan, np.nan, 0, False, np.nan, 0, "no expression in common")
+    names = sorted({name for model in pair for e in expressions for name in units.names[model, e]})
+    first, second = (
+        np.concatenate([units.aligned((model, e), names) for e in expressions], axis=1)[:, None] for model in pair
+    )
+    mask = np.concatenate([truth[e][units.inside] for e in expressions])[None]
+    return paired(first, second, mask, mean_score(len(expressions), "area_iou"), permutations=draws, seed=seed)
+
+
+def mean_score(parts: int, name: str) -> Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]:
+    """The mean of a score over maps that stand one after another in the last dimension."""
+    function = SCORES[name]
+
+    def score(values: NDArray[Any], mask: NDArray[Any]) -> NDArray[Any]:
+        pieces = zip(np.split(values, parts, axis=-1), np.split(mask, parts), strict=True)
+        return np.mean([function(np.ascontiguousarray(v), m) for v, m in pieces], axis=0)
+
+    return score
+
+
+def joins(study: Study, units: Units, draws: int, seed: int) -> pd.DataFrame:
+    """Bootstrap support of every join of every expression's dendrogram."""
+    rows: list[tuple[Any, ...]] = []
+    for expression in _drawn(study.pooled):
+        try:
+            tree = study.tree(expression)
+        except InputError:
+            continue
+        known = [(model, expression) for model in tree.names]
+        if len(known) < 3 or units.level == NONE or any(len(units.rows.get(key, ())) < 3 for key in known):
+            continue
+        names = sorted({name for key in known for name in units.names[key]})
+        maps = np.stack([units.aligned(key, names) for key in known])
+        drawn = 1 - corrected_correlations(maps, draws=draws, seed=seed)
+        shares = support(tree.linkage, drawn, study.config["linkage"])
+        members = [" ".join(tree.names[i] for i in sorted(clade)) for clade in clades(tree.linkage)]
+        rows += [(expression, i, members[i], float(share), draws) for i, share in enumerate(shares)]
+    return pd.DataFrame(rows, columns=list(CLADE))
+
+
+def _drawn(cells: xr.DataArray) -> Iterable[str]:
+    return sorted(set(map(str, cells.coords["expression"].values)))
