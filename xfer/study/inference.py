@@ -13,13 +13,13 @@ from scipy import stats
 
 from xfer import mask_sources, nulls, scoring
 from xfer.labels import KEY
+from xfer.nulls.canvas import coarsen_masks
 from xfer.progress import Stage
 from xfer.statistics.anchors import Anchor, anchored
 from xfer.statistics.estimates import Estimate, estimate, from_draws
 from xfer.study import contrasts
 from xfer.study.engine import workers_for
 from xfer.study.study import Study
-from xfer.study.sums import halved
 from xfer.study.units import Key, Units
 
 HEADLINE = nulls.HEADLINE
@@ -96,7 +96,7 @@ def infer(study: Study, units: Units, *, draws: int, seed: int, progress: Stage)
     )  # fmt: skip
     ceilings = ceiling(study, _names(asked), _cuts(asked))
     keys = [(str(m), str(e)) for m, e in zip(cells.model.values, cells.expression.values, strict=True)]
-    truth = dict(zip(_expressions(study), _half_masks(study, units), strict=True))
+    truth = dict(zip(_expressions(study), coarsen_masks(study.masks.values, study.support, 2), strict=True))
     estimates = _estimates(keys, asked, units, truth, draws, seed, progress)
     stated = _findings(estimates, found, ceilings, draws)
     table = _cell_table(study, cells, keys, stated, units)
@@ -147,14 +147,6 @@ def _names(asked: Sequence[_Question]) -> list[str]:
 
 def _cuts(asked: Sequence[_Question]) -> list[str]:
     return [question.threshold for question in asked if question.threshold] or ["area"]
-
-
-def _half_masks(study: Study, units: Units) -> list[NDArray[np.float32]]:
-    """Masks on the half canvas."""
-    canvas = np.zeros((study.masks.shape[0], *units.inside.shape), np.float32)
-    whole = np.ones_like(study.support)
-    canvas[:] = halved(study.masks.values, whole).reshape(canvas.shape)
-    return list(canvas)
 
 
 def _estimates(

@@ -163,8 +163,9 @@ def _work(
         sizes.add(max(network.settings.size for network in chosen.networks))
     worked: list[tuple[Unit, Done | str]] = []
     with gathered.pictures(sizes, home, progress) as pixels:
-        gathering.baselines(home, gathered, chosen, pixels, progress)
-        gathering.portrait(home, gathered, chosen.frame, pixels, progress)
+        with engine.one_thread():
+            gathering.baselines(home, gathered, chosen, pixels, progress)
+            gathering.portrait(home, gathered, chosen.frame, pixels, progress)
         units = [
             Unit(**each, pixels=pixels[each["settings"].size], home=home, until=until)
             for each in longest_first(pending, len(gathered.dataset.expressions))

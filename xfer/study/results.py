@@ -15,6 +15,7 @@ from xfer.errors import InputError
 from xfer.mask_sources import MaskSources
 from xfer.progress import Stage
 from xfer.study import folder, provenance
+from xfer.study.engine import one_thread
 from xfer.study.inference import infer, with_inference
 from xfer.study.significance import TABLES
 from xfer.study.study import CLUSTERS, PROVENANCE, SCORES, SCORES_CSV, Study
@@ -87,7 +88,8 @@ def write_inference(home: Path, units: Units, config: Mapping[str, Any], progres
     if not config["draws"]:
         return ()
     study = Study(home)
-    found = infer(study, units, draws=config["draws"], seed=config.get("seed", 0), progress=progress)
+    with one_thread():
+        found = infer(study, units, draws=config["draws"], seed=config.get("seed", 0), progress=progress)
     tables = (found.nulls, found.ceilings, found.cells, found.networks, found.comparisons, found.clades)
     for name, table in zip(TABLES, tables, strict=True):
         folder.write_whole(home / name, partial(scoring.write_parquet, table))

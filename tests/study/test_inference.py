@@ -1,0 +1,174 @@
+"""Intervals, nulls, ceilings and anchored scores of a study, against slow re-derivations and made-up truths."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import xfer
+from xfer import masks
+from xfer.errors import InputError
+from xfer.nulls.canvas import coarsen_masks
+from xfer.statistics.estimates import Estimate, estimate
+from xfer.statistics.scores import SCORES
+from xfer.study import Study, inference
+from xfer.study.contrasts import mean_score
+from xfer.study.inference import mean_estimate
+from xfer.study.units import FOLDS, from_folds
+
+EXPRESSIONS = ("anger", "fear", "happiness")
+HEADLINE = {("iou", "area"), ("iou", "otsu"), ("pearson", ""), ("energy_inside", "")}
+
+
+@pytest.fixture(scope="module")
+def drawn() -> Any:
+    return masks.load("ekman").sel(expression=list(EXPRESSIONS))
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory, drawn: Any) -> Study:
+    """Maps of four networks on five folds: the first two see the masks, the others noise of their own."""
+    place = tmp_path_factory.mktemp("maps")
+    noise = np.random.default_rng(5)
+    for number, model in enumerate(("seeing", "sighted", "blind", "blinded")):
+        for e, expression in enumerate(EXPRESSIONS):
+            own = noise.random(drawn.shape[1:])
+            for fold in range(5):
+                heatmap = (1.5 * drawn.values[e] if number < 2 else own) + 0.6 * noise.random(drawn.shape[1:])
+                np.save(place / f"{model}_CV{fold}_{expression}.npy", heatmap.astype("float32"))
+    return xfer.compare(
+        heatmaps=place, pattern="{model}_{fold}_{expression}.npy", masks="ekman", allow_missing=True,
+        metrics="iou,pearson,energy_inside", draws=40, out=place.parent / "study",
+    )  # fmt: skip
+
+
+def test_every_leading_cell_and_headline_metric_has_a_row(study: Study) -> None:
+    table = study.inference
+    assert len(table) == 4 * 3 * 4
+    assert set(zip(table["metric"], table["threshold"], strict=True)) == HEADLINE
+    assert set(table["fold"]) == {"all"}
+    assert study.unit_level == FOLDS
+
+
+def test_an_estimate_is_that_of_the_fold_maps(study: Study, drawn: Any) -> None:
+    """By hand: fold maps and mask at half resolution, `statistics.estimate` on the pixels of the support."""
+    units = from_folds(study)
+    rows = study.inference.set_index(["model", "expression", "metric", "threshold"])
+    half = coarsen_masks(drawn.sel(expression="fear").values, study.support, 2)
+    found = estimate(units.maps(("seeing", "fear")), half, "pearson", support=units.inside, draws=40)
+    row = rows.loc[("seeing", "fear", "pearson", "")]
+    assert row["corrected"] == pytest.approx(found.corrected, abs=1e-6)
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx((found.ci_low, found.ci_high), abs=1e-6)
+
+
+def test_seeing_networks_beat_chance_and_blind_ones_do_not(study: Study) -> None:
+    rows = study.inference[study.inference["metric"] == "pearson"].set_index("model")
+    assert (rows.loc[["seeing", "sighted"], "p"] <= 0.05).all()
+    assert (rows.loc[["blind", "blinded"], "p"] > 0.05).mean() >= 0.5
+    assert (rows.loc[["seeing"], "anchored"] > 1).all(), "better than other experts' masks"
+
+
+def test_anchored_is_linear_between_null_and_ceiling(study: Study) -> None:
+    rows = study.inference.dropna(subset=["anchored", "corrected"])
+    expected = (rows["corrected"] - rows["null_mean"]) / (rows["ceiling"] - rows["null_mean"])
+    np.testing.assert_allclose(rows["anchored"].astype(float), expected.astype(float), atol=1e-9)
+    assert len(rows)
+
+
+def test_what_is_missing_says_why(study: Study) -> None:
+    rows = study.inference
+    assert (rows.loc[rows["ci_low"].isna(), "reason"] != "").all()
+    assert (rows.loc[rows["anchored"].isna(), "anchored_reason"] != "").all()
+
+
+def test_scores_carry_what_their_cell_means(study: Study, tmp_path: Path) -> None:
+    """One fold: the row of a cell's own mask has the columns, its controls have none."""
+    for expression, mask in zip(EXPRESSIONS, masks.load("ekman").sel(expression=list(EXPRESSIONS)).values, strict=True):
+        np.save(tmp_path / f"one_{expression}.npy", mask + np.random.default_rng(1).random(mask.shape))
+    one = xfer.compare(
+        heatmaps=tmp_path, pattern="{model}_{expression}.npy", masks="ekman", metrics="iou,pearson", draws=20,
+        out=tmp_path / "study",
+    )  # fmt: skip
+    own = one.scores["mask_expression"] == one.scores["expression"]
+    headline = own & one.scores["metric"].isin(["iou", "pearson"])
+    assert (one.scores["p"].notna() == headline).all()
+    assert set(one.scores.loc[headline, "interval_reason"]) == {"1 unit: no interval"}
+    assert one.comparisons.empty
+    assert one.clades.empty
+
+
+def test_the_difference_of_two_networks_is_that_of_their_scores(study: Study) -> None:
+    networks = study.network_scores
+    area = networks[(networks["metric"] == "iou") & (networks["threshold"] == "area")].set_index("model")["half_value"]
+    for row in study.comparisons.itertuples():
+        assert row.difference == pytest.approx(area[row.first] - area[row.second], abs=1e-6)
+    assert study.comparisons["m"].tolist() == [6] * 6
+    assert (study.comparisons["p_holm"] >= study.comparisons["p"]).all()
+
+
+def test_a_network_is_the_mean_over_its_expressions(study: Study) -> None:
+    cells = study.inference.groupby(["model", "metric", "threshold"])[["value", "corrected", "null_mean"]].mean()
+    networks = study.network_scores.set_index(["model", "metric", "threshold"])[["value", "corrected", "null_mean"]]
+    both = networks.dropna().astype(float)
+    pd.testing.assert_frame_equal(both, cells.astype(float).loc[both.index], rtol=1e-9)
+
+
+def test_trees_of_noise_have_no_support_where_networks_agree_they_have(study: Study) -> None:
+    joins = study.clades[study.clades["expression"] == "fear"].set_index("members")["support"]
+    assert joins["seeing sighted"] == 1
+    assert study.cophenetic("fear").keys() == {"average", "complete", "single"}
+    agreement = study.fold_agreement("fear")
+    assert len(agreement) == 10
+    assert (agreement["adjusted_rand"] <= 1).all()
+
+
+def test_choices_that_could_change_the_winner_are_told(study: Study) -> None:
+    assert set(study.winners()) == {"threshold", "order of pooling"}
+    shares = study.variance("pearson").table.set_index("factor")["eta"]
+    assert shares["network"] > 0.5
+    assert shares.sum() == pytest.approx(1)
+
+
+def test_without_draws_nothing_is_said_of_chance(study: Study, tmp_path: Path) -> None:
+    plain = xfer.compare(heatmaps=study.folder / "heatmaps.zarr", masks="ekman", draws=0, out=tmp_path / "s")
+    assert plain.inference.empty
+    assert plain.nulls.empty
+    assert "p" not in plain.scores
+    assert (plain.folder / "report.html").is_file()
+
+
+@pytest.mark.parametrize("draws", [-1, 5])
+def test_too_few_draws_are_one_line(draws: int, study: Study, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as error:
+        xfer.compare(heatmaps=study.folder / "heatmaps.zarr", masks="ekman", draws=draws, out=tmp_path / "s")
+    assert str(error.value) == f"--draws {draws}: give at least 19, or 0 for neither intervals nor p-values"
+
+
+def test_the_same_draws_give_the_same_bytes(study: Study, tmp_path: Path) -> None:
+    again = xfer.compare(
+        heatmaps=study.folder / "heatmaps.zarr", masks="ekman", metrics="iou,pearson,energy_inside", draws=40,
+        out=tmp_path / "s",
+    )  # fmt: skip
+    for name in ("inference.parquet", "nulls.parquet", "comparisons.parquet"):
+        pd.testing.assert_frame_equal(pd.read_parquet(again.folder / name), pd.read_parquet(study.folder / name))
+
+
+def test_a_mean_with_an_undefined_part_is_undefined_and_says_which() -> None:
+    parts = {"fear": Estimate(0.2, 0.2), "anger": Estimate(np.nan, reason="constant heatmap")}
+    assert mean_estimate(parts).reason == "anger: constant heatmap"
+
+
+def test_mean_score_is_the_mean_over_the_parts(rng: np.random.Generator) -> None:
+    maps, truth = rng.random((3, 20)), (rng.random(20) > 0.5).astype(float)
+    halves = [SCORES["area_iou"](maps[:, part], truth[part]) for part in (slice(10), slice(10, 20))]
+    np.testing.assert_allclose(mean_score(2, "area_iou")(maps, truth), np.mean(halves, axis=0))
+
+
+def test_ceilings_are_of_the_other_experts(study: Study) -> None:
+    table = study.ceilings
+    assert set(table["mask"]) == {"ekman"}
+    for row in table.itertuples():
+        assert "ekman" not in row.sources.split(", ")
+        assert set(row.sources.split(", ")) | set(filter(None, row.left_out.split(", "))) <= set(inference.EXPERTS)
