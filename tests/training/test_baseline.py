@@ -22,8 +22,24 @@ def test_logistic_against_scikit_learn(c: float, rng: np.random.Generator) -> No
 def test_grey_is_luminance_of_small_faces(pixels: training.Pixels) -> None:
     rows = baseline.grey(pixels, [4, 2], 32)
     expected = np.einsum("ncyx,c->nyx", pixels.images([4, 2]).double().numpy() / 255, [0.299, 0.587, 0.114])
-    np.testing.assert_allclose(rows, expected.reshape(2, -1), atol=1e-6)
+    assert rows.dtype == np.uint8
+    np.testing.assert_allclose(rows / 255, expected.reshape(2, -1), atol=0.5 / 255 + 1e-6)
     assert baseline.grey(pixels, [], 24).shape == (0, 576)
+
+
+def test_standardising_some_rows_at_a_time_is_standardising(rng: np.random.Generator) -> None:
+    """More rows than are looked at together, against scikit-learn on a standardised copy."""
+    pictures = rng.integers(0, 256, (1500, 9)).astype(np.uint8)
+    pictures[:, 4] = 7
+    labels = (pictures[:, 0] > pictures[:, 1]).astype(np.int64)
+    mean, deviation = pictures.mean(axis=0), pictures.std(axis=0)
+    deviation[4] = 1
+    scale = baseline._scale(pictures)
+    np.testing.assert_allclose(scale, (mean, deviation), rtol=1e-12)
+    reference = LogisticRegression(C=0.1, tol=1e-10, max_iter=10_000).fit((pictures - mean) / deviation, labels)
+    weights = baseline.logistic(pictures, labels, 2, 0.1 / 2, scale=scale)  # two weights share what one has there
+    found = baseline.probabilities(pictures, weights, scale)
+    np.testing.assert_allclose(found, reference.predict_proba((pictures - mean) / deviation), atol=1e-4)
 
 
 def noisy_faces(rng: np.random.Generator) -> Dataset:

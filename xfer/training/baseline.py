@@ -1,6 +1,8 @@
 """What needs no network: a linear classifier on small grey faces, printed beside every accuracy."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +22,7 @@ PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 _GREY = (0.299, 0.587, 0.114)
 _BLOCK = 1024
 Array = NDArray[np.float64]
+Scale = tuple[Array | float, Array | float]
 
 
 @dataclass(frozen=True)
@@ -65,70 +68,97 @@ def linear_baseline(
     """
     train, validation = pixels.labelled(train), pixels.labelled(validation)
     seen, held, unseen = (grey(pixels, part, side) for part in (train, validation, test))
-    mean, deviation = seen.mean(axis=0), seen.std(axis=0)
-    deviation[deviation == 0] = 1
-    seen, held, unseen = ((part - mean) / deviation for part in (seen, held, unseen))
+    scale = _scale(seen)
     labels = pixels.labels[pixels.rows(train)]
     best: tuple[float, float, Array] | None = None
     start = np.zeros((seen.shape[1] + 1, len(pixels.classes)))
     for c in PENALTIES:
-        start = logistic(seen, labels, len(pixels.classes), c, start)
-        right = accuracy(table(pixels, pixels.rows(validation), probabilities(held, start)))
+        start = logistic(seen, labels, len(pixels.classes), c, start, scale)
+        right = accuracy(table(pixels, pixels.rows(validation), probabilities(held, start, scale)))
         if best is None or right > best[0]:
             best = right, c, start
     assert best is not None
-    predictions = table(pixels, pixels.rows(test), probabilities(unseen, best[2]))
+    predictions = table(pixels, pixels.rows(test), probabilities(unseen, best[2], scale))
     return Baseline(accuracy(predictions), best[1], best[0], predictions)
 
 
-def grey(pixels: Pixels, indices: ArrayLike, side: int = SIDE) -> Array:
-    """Faces as rows of grey values in [0, 1]: float64 (face, side * side)."""
+def _scale(pictures: NDArray[np.uint8]) -> Scale:
+    """Mean and standard deviation of every pixel, exact, without a copy of the pictures."""
+    total, squares = (np.zeros(pictures.shape[1], np.int64) for _ in range(2))
+    for part in _parts(pictures):
+        wide = part.astype(np.int64)
+        total += wide.sum(axis=0)
+        squares += (wide**2).sum(axis=0)
+    mean = total / len(pictures)
+    deviation = np.sqrt(np.maximum(squares / len(pictures) - mean**2, 0))
+    return mean, np.where(deviation > 0, deviation, 1)
+
+
+def _parts(rows: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    return (rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK))
+
+
+def grey(pixels: Pixels, indices: ArrayLike, side: int = SIDE) -> NDArray[np.uint8]:
+    """Faces as rows of grey values: uint8 (face, side * side)."""
     chosen = np.asarray(indices, np.intp).reshape(-1)
-    found = [np.empty((0, side**2))]
+    found = [np.empty((0, side**2), np.uint8)]
     for start in range(0, len(chosen), _BLOCK):
-        images = pixels.images(chosen[start : start + _BLOCK]).float() / 255
+        images = pixels.images(chosen[start : start + _BLOCK]).float()
         light = (images * torch.tensor(_GREY).reshape(3, 1, 1)).sum(dim=1, keepdim=True)
         small = functional.interpolate(light, (side, side), mode="bilinear", antialias=True)
-        found.append(small.flatten(1).double().numpy())
+        found.append(small.flatten(1).round().clamp(0, 255).to(torch.uint8).numpy())
     return np.concatenate(found)
 
 
-def logistic(features: Array, labels: NDArray[np.int64], classes: int, c: float, start: Array | None = None) -> Array:
+def logistic(
+    features: NDArray[Any],
+    labels: NDArray[np.int64],
+    classes: int,
+    c: float,
+    start: Array | None = None,
+    scale: Scale = (0.0, 1.0),
+) -> Array:
     """Multinomial logistic regression with an L2 penalty by L-BFGS.
 
     Parameters
     ----------
     features : array (face, feature)
+        Of any type of number; looked at some rows at a time.
     labels : array (face,)
         From 0 to `classes` - 1.
     classes : int
     c : float
         The inverse penalty, as in `sklearn.linear_model.LogisticRegression`.
     start : array (feature + 1, class), optional
+    scale : pair of array (feature,) or float
+        Mean and standard deviation that the features are standardised by.
 
     Returns
     -------
     array (feature + 1, class)
-        The weights, and in the last row the intercepts.
+        The weights of the standardised features, and in the last row the intercepts.
     """
     shape = (features.shape[1] + 1, classes)
     truth = np.eye(classes)[labels]
-    scale = 1 / len(features)
 
     def objective(flat: Array) -> tuple[float, Array]:
         weights = flat.reshape(shape)
-        logits = features @ weights[:-1] + weights[-1]
         penalty = weights[:-1] / c
-        value = -(truth * log_softmax(logits, axis=1)).sum() + (weights[:-1] * penalty).sum() / 2
-        error = softmax(logits, axis=1) - truth
-        slope = np.vstack([features.T @ error + penalty, error.sum(axis=0)])
-        return float(value * scale), (slope * scale).ravel()
+        value, slope = (weights[:-1] * penalty).sum() / 2, np.vstack([penalty, np.zeros(classes)])
+        for rows, wanted in zip(_parts(features), _parts(truth), strict=True):
+            standard = (rows - scale[0]) / scale[1]
+            logits = standard @ weights[:-1] + weights[-1]
+            value -= (wanted * log_softmax(logits, axis=1)).sum()
+            error = softmax(logits, axis=1) - wanted
+            slope[:-1] += standard.T @ error
+            slope[-1] += error.sum(axis=0)
+        return float(value / len(features)), slope.ravel() / len(features)
 
     first = np.zeros(shape) if start is None else start
     options = {"maxiter": 1000, "ftol": 1e-12, "gtol": 1e-6}
     return minimize(objective, first.ravel(), jac=True, method="L-BFGS-B", options=options).x.reshape(shape)
 
 
-def probabilities(features: Array, weights: Array) -> Array:
+def probabilities(features: NDArray[Any], weights: Array, scale: Scale = (0.0, 1.0)) -> Array:
     """The classes' probabilities (face, class) under the weights of `logistic`."""
-    return softmax(features @ weights[:-1] + weights[-1], axis=1)
+    return softmax((features - scale[0]) / scale[1] @ weights[:-1] + weights[-1], axis=1)
