@@ -62,6 +62,20 @@ def test_compare_writes_a_whole_study_and_resumes_it(run: Run, maps: Path, tmp_p
     assert str(tmp_path) not in text
 
 
+def test_compare_says_what_beats_chance(run: Run, maps: Path) -> None:
+    code, out, err = run(
+        "compare", "--heatmaps", maps, "--masks", "gt", "--metrics", "iou", "--draws", "40", "--out", "s"
+    )
+    assert (code, err) == (0, "")
+    assert "network  anchored, 95 %  iou (area), 95 %  raw" in " ".join(out.split("\n"))
+    table = pd.read_parquet(Path("s", "inference.parquet"))
+    cells = table[table["threshold"] == "area"]
+    beaten = int((cells["q"] <= 0.05).sum())
+    assert f"{beaten} of 12 heatmaps beat smooth chance maps at a false discovery rate of .05\n" in out
+    assert "1 unit: no interval" in out
+    assert run("compare", "--heatmaps", maps, "--masks", "gt", "--draws", "0", "--out", "t")[1].count("chance") == 0
+
+
 def test_the_same_command_gives_the_same_bytes(run: Run, maps: Path) -> None:
     for out in ("one", "two"):
         assert run("compare", "--heatmaps", maps, "--masks", "gt", "--out", out)[0] == 0

@@ -35,6 +35,37 @@ def print_networks(study: Any) -> None:
     print_rows(("network", "fold", "accuracy", "macro-F1", "linear", "chance", "layer, grid, start"), rows)
 
 
+def print_inference(study: Any) -> None:
+    """Where the networks stand between chance and the experts, and how many heatmaps are better than chance."""
+    table = study.network_scores
+    if not len(table):
+        return
+    lead = table[(table["metric"] == table["metric"].iloc[0]) & (table["threshold"] == table["threshold"].iloc[0])]
+    rows = [
+        [
+            row.model,
+            *(_with_interval(*v) for v in ((row.anchored, row.anchored_low, row.anchored_high),
+                                           (row.corrected, row.ci_low, row.ci_high))),
+            *(_share(v) for v in (row.half_value, row.null_mean, row.ceiling)),
+            row.reason or row.anchored_reason,
+        ]
+        for row in lead.itertuples()
+    ]  # fmt: skip
+    threshold = lead["threshold"].iloc[0]
+    name = lead["metric"].iloc[0] + (f" ({threshold})" if threshold else "")
+    print_rows(("network", "anchored, 95 %", f"{name}, 95 %", "raw", "chance", "experts", ""), rows)
+    cells = study.inference
+    cells = cells[(cells["metric"] == lead["metric"].iloc[0]) & (cells["threshold"] == lead["threshold"].iloc[0])]
+    tested = cells["q"].notna().sum()
+    print(f"{(cells['q'] <= 0.05).sum()} of {tested} heatmaps beat smooth chance maps at a false discovery rate of .05")
+
+
+def _with_interval(value: float, low: float, high: float) -> str:
+    if value != value:
+        return ""
+    return f"{value:.3f}" if low != low else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
 def _share(value: float) -> str:
     return "" if value != value else f"{value:.3f}"
 

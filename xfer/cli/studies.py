@@ -31,7 +31,7 @@ from xfer.cli.options import (
     Threshold,
     Weights,
 )
-from xfer.cli.printing import print_networks, print_table, progress
+from xfer.cli.printing import print_inference, print_networks, print_table, progress
 from xfer.errors import InputError
 
 app = typer.Typer()
@@ -155,6 +155,7 @@ def _compare(options: dict[str, Any]) -> None:
     print_networks(study)
     if "iou" in study.config["metrics"]:
         print_table(study.table().assign(mean=lambda t: t.mean(axis=1)), f"IoU ({study.config['threshold']})")
+    print_inference(study)
     for kind, name, reason, n in study.dropped.itertuples(index=False, name=None):
         print(f"{_LEFT_OUT.get(kind, kind)} {name or n}: {reason}", file=sys.stderr)
     print(f"{study.folder / 'report.html'}")

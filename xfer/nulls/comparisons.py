@@ -184,7 +184,8 @@ def _row(
     question: Question, null: Null, value: float, scores: Score, why: str = "", *, detail: str = "", suffix: str = ""
 ) -> Row:
     known = np.isfinite(scores).all() and not why
-    p = p_value(value, scores, question.metric) if known else float("nan")
+    spread = scores.mean() + null.widened * (scores - scores.mean()) if known and len(scores) else scores
+    p = p_value(value, spread, question.metric) if known else float("nan")
     if not why and not np.isfinite(p):
         few = "one value" if len(scores) == 1 else f"{len(scores)} values"
         why = f"{few}: a p-value takes {FEWEST} or more" if known else "a null score is undefined"

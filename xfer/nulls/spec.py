@@ -28,6 +28,8 @@ class Null:
         Whether headline p-values and anchored scores use it; one null does.
     best : bool
         Whether only the best of the rivals counts, so that no p-value is drawn from them.
+    widened : float
+        How far its scores are spread about their mean before a p-value is taken; 1 for not at all.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Null:
     words: str
     primary: bool = False
     best: bool = False
+    widened: float = 1.0
 
 
 NULLS: Registry[Null] = Registry("null", "xfer.nulls", Null)
