@@ -135,6 +135,28 @@ def number(value: float, digits: int = 3, mark: str = "") -> Cell:
     return Cell(decimal(value, digits), mark, "number")
 
 
+def interval(low: float, high: float, digits: int = 3, mark: str = "") -> Cell:
+    """The two ends of an interval; without them the word 'none'.
+
+    >>> interval(-0.1234, 0.5).text, interval(float("nan"), 0.5).text
+    ('−0.123 to 0.500', 'none')
+    """
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return Cell("none", mark, "undefined")
+    return Cell(f"{decimal(low, digits)} to {decimal(high, digits)}", mark, "number")
+
+
+def probability(value: float, mark: str = "") -> Cell:
+    """A p- or q-value to three digits, or that it is smaller than they can say.
+
+    >>> probability(0.0412).text, probability(0.0004).text, probability(float("nan")).text
+    ('0.041', '< 0.001', 'undefined')
+    """
+    if np.isfinite(value) and value < 0.0005:
+        return Cell("< 0.001", mark, "number")
+    return number(value, 3, mark)
+
+
 def vector(fig: Figure, alt: str) -> Picture:
     """A figure as SVG: for lines and cells."""
     return _picture(fig, alt, "svg", "image/svg+xml", 72)
