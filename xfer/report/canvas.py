@@ -52,6 +52,9 @@ HEAT = mpl.colormaps["magma"]
 SHADES = ListedColormap(mpl.colormaps["magma_r"](np.linspace(0.02, 0.82, 256)), "xfer_shades")
 """The same scale from pale to dark without its black end: for numbers in cells."""
 
+_PLAIN = "#e2e2e2"
+"""Of cells without a colour of their own."""
+
 DIVERGING = mpl.colormaps["PuOr_r"]
 """For values on both sides of zero."""
 
@@ -189,6 +192,7 @@ def cells(
     bold: np.ndarray | None = None,
     annotate: bool = True,
     marks: np.ndarray | None = None,
+    plain: np.ndarray | None = None,
 ) -> None:
     """Draw values (row, column) as annotated cells of side 1; NaN is hatched and says 'undefined'.
 
@@ -200,18 +204,23 @@ def cells(
         Cells to print in bold.
     marks : array (row, column) of str, optional
         Printed behind a value.
+    plain : bool array (row, column), optional
+        Cells drawn grey, whatever their value.
     """
     left, top = at
     rows, columns = values.shape
     edges = left + np.arange(columns + 1), top + np.arange(rows + 1)
-    ax.pcolormesh(
-        *edges, np.ma.masked_invalid(values), cmap=shade.colormap, norm=shade.norm, edgecolors="white", linewidth=0.8
-    )
+    grey = np.zeros(values.shape, dtype=bool) if plain is None else plain
+    shown = np.ma.masked_array(values, ~np.isfinite(values) | grey)
+    ax.pcolormesh(*edges, shown, cmap=shade.colormap, norm=shade.norm, edgecolors="white", linewidth=0.8)
     for (row, column), value in np.ndenumerate(values):
         centre = left + column + 0.5, top + row + 0.5
         if not np.isfinite(value):
             undefined_cell(ax, left + column, top + row, "undefined" if annotate else "", size)
-        elif annotate:
+            continue
+        if grey[row, column]:
+            ax.add_patch(Rectangle((left + column, top + row), 1, 1, facecolor=_PLAIN, edgecolor="white", gid="plain"))
+        if annotate:
             weight = "bold" if bold is not None and bold[row, column] else "normal"
             ax.text(
                 *centre,
@@ -220,7 +229,7 @@ def cells(
                 va="center",
                 size=size,
                 weight=weight,
-                color=ink_on(shade(value)),
+                color=INK if grey[row, column] else ink_on(shade(value)),
             )
 
 
@@ -233,12 +242,12 @@ def undefined_cell(ax: Axes, left: float, top: float, label: str, size: float) -
 
 
 def decimal(value: float, digits: int) -> str:
-    """A number with a minus sign that is one.
+    """A number with a minus sign that is one, and none before a zero.
 
-    >>> decimal(-0.25, 1)
-    '−0.2'
+    >>> decimal(-0.25, 1), decimal(-0.001, 1)
+    ('−0.2', '0.0')
     """
-    return f"{value:.{digits}f}".replace("-", "−")
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
 
 
 def finite_mean(values: Any) -> float:

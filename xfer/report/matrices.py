@@ -72,6 +72,48 @@ def score_heat(
     return fig
 
 
+@mpl.rc_context(STYLE)
+def marked_matrix(
+    table: pd.DataFrame,
+    title: str,
+    *,
+    marks: np.ndarray | None = None,
+    plain: np.ndarray | None = None,
+    digits: int = 2,
+) -> Figure:
+    """Scores or reliabilities as an annotated matrix of which some cells carry a mark and some have no colour.
+
+    Parameters
+    ----------
+    table : DataFrame, models x expressions
+        NaN is hatched and says 'undefined'.
+    title : str
+    marks : array (model, expression) of str, optional
+        Printed behind a number, which is then bold.
+    plain : bool array (model, expression), optional
+        Cells drawn grey.
+    digits : int
+    """
+    values, names = table.to_numpy(dtype=float), short_labels([str(m) for m in table.index])
+    rows, columns = values.shape
+    left = canvas.text_width(names)
+    cell = min(0.72, (WIDTH - left - 0.05) / columns)
+    heads = _heads(list(table.columns), cell)
+    top = heads[2] + 0.22
+    width, height = left + cell * columns + 0.05, top + _ROW * rows + 0.05
+    fig = canvas.figure(width, height)
+    ax = canvas.axes(fig, left, top, cell * columns, _ROW * rows)
+    fig.text(left / width, 1 - 0.14 / height, title, size=9, weight="bold", va="center")
+    bold = None if marks is None else marks != ""
+    canvas.cells(ax, values, canvas.colours(values), digits=digits, size=min(7.5, cell * 13), bold=bold, marks=marks,
+                 plain=plain)  # fmt: skip
+    ax.set(xlim=(0, columns), ylim=(rows, 0))
+    _draw_heads(ax, _centres(columns), heads)
+    ax.set_yticks(_centres(rows), names)
+    canvas.bare(ax)
+    return fig
+
+
 def _centres(count: int) -> list[float]:
     return [i + 0.5 for i in range(count)]
 

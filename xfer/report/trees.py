@@ -11,11 +11,14 @@ from matplotlib.ticker import MaxNLocator
 
 from xfer.clustering import Tree
 from xfer.report import canvas
-from xfer.report.canvas import BLUE, GREY, ORANGE, STYLE, short_labels
+from xfer.report.canvas import BLUE, GREY, INK, ORANGE, STYLE, WIDTH, short_labels
 from xfer.report.matrices import colour_bar, draw_correlations, matrix_cell
 
 _TREE, _TOP, _BOTTOM = 1.7, 0.3, 0.42
 """Inches: the width of a tree, the space for a title above, for the axis below."""
+
+FAINT = "#c4c4c4"
+"""Branches that hardly any draw has."""
 
 
 @mpl.rc_context(STYLE)
@@ -36,6 +39,34 @@ def dendrogram(tree: Tree, title: str = "") -> Figure:
     ax = canvas.axes(fig, 0.15, _TOP, 2.6, height)
     draw_tree(ax, tree, names)
     ax.set_title(_title(tree, title))
+    return fig
+
+
+@mpl.rc_context(STYLE)
+def supported(trees: Sequence[tuple[str, Tree, np.ndarray]], *, least: float = 0.5) -> Figure:
+    """Dendrograms side by side with the support of every clade at its join; clades with less are grey.
+
+    Parameters
+    ----------
+    trees : sequence of (title, Tree, array (join,))
+        The support of every join in [0, 1], in the order of the tree's linkage; NaN is not printed.
+    least : float
+        The support below which a clade is grey.
+    """
+    names = [short_labels(tree.leaves, 20) for _, tree, _ in trees]
+    label = canvas.text_width([name for some in names for name in some])
+    across = min(len(trees), 1 if label > 1.6 else 2)
+    width = min(2.6, (WIDTH - 0.15 * across) / across - label)
+    cell, down = 0.215, -(-len(trees) // across)
+    tall = [max(len(some) for some in names[row * across : (row + 1) * across]) * cell for row in range(down)]
+    fig = canvas.figure(across * (0.15 + width + label), sum(tall) + down * (_TOP + _BOTTOM + 0.08))
+    top = 0.0
+    for place, ((title, tree, support), some) in enumerate(zip(trees, names, strict=True)):
+        row, column = divmod(place, across)
+        top = top + tall[row - 1] + _TOP + _BOTTOM + 0.08 if row and not column else top
+        ax = canvas.axes(fig, 0.15 + column * (0.15 + width + label), top + _TOP, width, cell * len(some))
+        draw_tree(ax, tree, some, support=np.asarray(support, dtype=float), least=least)
+        ax.set_title(title)
     return fig
 
 
@@ -75,12 +106,17 @@ def _title(tree: Tree, title: str) -> str:
     return f"{title} ({fit})" if title else fit
 
 
-def draw_tree(ax: Axes, tree: Tree, labels: Sequence[str]) -> None:
-    """The branches of a tree on axes of which one unit of y is one leaf; `labels` in the order of its leaves."""
+def draw_tree(
+    ax: Axes, tree: Tree, labels: Sequence[str], *, support: np.ndarray | None = None, least: float = 0.5
+) -> None:
+    """The branches of a tree on axes of which one unit of y is one leaf; `labels` in the order of its leaves.
+
+    With the `support` of its joins, those below `least` are grey, the others black, and there is no cut.
+    """
     count = len(tree.names)
     place = {tree.names.index(name): row + 0.5 for row, name in enumerate(tree.leaves)}
     height = dict.fromkeys(range(count), 0.0)
-    colour = _branch_colours(tree)
+    colour = _branch_colours(tree) if support is None else _support_colours(tree, support, least)
     for step, (first, second, distance, _) in enumerate(tree.linkage):
         one, other, node = int(first), int(second), count + step
         corners = [height[one], distance, distance, height[other]]
@@ -88,7 +124,9 @@ def draw_tree(ax: Axes, tree: Tree, labels: Sequence[str]) -> None:
         ax.plot(corners, rows, color=colour[node], linewidth=1.3, solid_joinstyle="miter", gid=f"merge-{step}")
         place[node], height[node] = (place[one] + place[other]) / 2, distance
     top = max(height.values()) or 1.0
-    if count > 2:
+    if support is not None:
+        _print_support(ax, support, height, place, least)
+    elif count > 2:
         ax.axvline(
             (tree.linkage[-1, 2] + tree.linkage[-2, 2]) / 2, color=GREY, linewidth=0.7, linestyle=(0, (3, 2)), gid="cut"
         )
@@ -100,6 +138,27 @@ def draw_tree(ax: Axes, tree: Tree, labels: Sequence[str]) -> None:
     ax.spines[["left", "right", "top"]].set_visible(False)
     ax.tick_params(axis="y", length=0, pad=4)
     ax.set_xticks([t for t in MaxNLocator(4).tick_values(0, top) if 0 <= t <= top])
+
+
+def _support_colours(tree: Tree, support: np.ndarray, least: float) -> dict[int, str]:
+    """Grey for joins with less than the least support, black for the others and for the leaves."""
+    count = len(tree.names)
+    joins = {count + step: INK if value >= least else FAINT for step, value in enumerate(support)}
+    return dict.fromkeys(range(count), INK) | joins
+
+
+def _print_support(
+    ax: Axes, support: np.ndarray, height: dict[int, float], place: dict[int, float], least: float
+) -> None:
+    """The support of every join but the last, which holds all leaves, in percent on it."""
+    count = len(support) + 1
+    for step, value in enumerate(support[:-1]):
+        if np.isfinite(value):
+            ax.text(
+                height[count + step], place[count + step], f"{value * 100:.0f}", ha="center", va="center", size=6.2,
+                gid="support", color=INK if value >= least else GREY, weight="bold" if value >= least else "normal",
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6}, zorder=3,
+            )  # fmt: skip
 
 
 def _branch_colours(tree: Tree) -> dict[int, str]:
