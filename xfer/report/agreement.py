@@ -7,10 +7,11 @@ import pandas as pd
 import xarray as xr
 
 from xfer import heatmaps as stacks
-from xfer.report import figures, words
+from xfer.report import figures, standings, words
 from xfer.report.account import account, doubtful, spans
 from xfer.report.blocks import Cell, KeyFigures, Picture, Section, Table, number, raster, vector
 from xfer.report.canvas import finite_mean, spoken
+from xfer.report.footnotes import Footnotes
 from xfer.report.people import beneath, few_people
 from xfer.report.reading import (
     HEADLINE,
@@ -57,7 +58,8 @@ def headline(study: Study) -> Section:
         folds=" and averaged over folds" if folds > 1 else "",
         meaning=words.say("headline", "human" if is_human(study) else "facs"),
     )
-    caution = words.text("headline", "caution", tone="note")
+    tested = len(standings.table(study, "inference")) > 0
+    caution = words.text("headline", "tested" if tested else "caution", tone="note")
     blocks = [KeyFigures(facts), *account(study), text, *doubtful(found), caution]
     return Section("headline", "What was compared", blocks)
 
@@ -197,6 +199,7 @@ def scores(study: Study) -> Section:
         direction="Dark is higher" if up else "Dark is higher, and lower is better",
         chance="" if chance is None else words.say("scores", "chance"),
         doubt=words.say("scores", "doubt") if (marks != "").any() else "",
+        elsewhere=words.say("scores", "elsewhere") if len(standings.table(study, "inference")) else "",
     )
     return Section("scores", "Scores", [plot, _score_table(study, metric, table, chance)])
 
@@ -226,8 +229,13 @@ class _Marks:
         rows = own_scores(study)
         self._rows = rows[(rows["metric"] == metric) & rows["value"].isna()]
         self._found = doubts(study)
-        self.notes: dict[str, str] = {}
+        self._footnotes = Footnotes()
         self.doubts: dict[str, str] = {}
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """What the letters stand for."""
+        return self._footnotes.notes
 
     def __call__(self, model: str, expression: str, value: float) -> str:
         """The marks of a cell; "" where nothing is to be said of it."""
@@ -242,11 +250,4 @@ class _Marks:
     def _undefined(self, model: str, expression: str) -> str:
         here = self._rows[(self._rows["model"] == model) & (self._rows["expression"] == expression)]
         text = "; ".join(dict.fromkeys(r for r in here["reason"] if r)) or "there is no such map"
-        letters = {reason: mark for mark, reason in self.notes.items()}
-        mark = letters.get(text) or _letter(len(self.notes))
-        self.notes[mark] = text
-        return mark
-
-
-def _letter(index: int) -> str:
-    return chr(ord("a") + index % 26) * (1 + index // 26)
+        return self._footnotes(text)

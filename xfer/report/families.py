@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from xfer.errors import InputError
-from xfer.report import figures, words
+from xfer.report import figures, standings, words
 from xfer.report.account import listed
 from xfer.report.blocks import Block, Cell, Picture, Section, Table, number, vector
 from xfer.report.canvas import finite_mean, spoken
@@ -22,7 +22,8 @@ def networks(study: Study) -> Section:
     if len(names) < 2:
         return Section("families", heading, [words.text("families", "single", tone="note", model=names[0])])
     pictures, left_out = _pictures(study)
-    blocks: list[Block] = [words.plot("families", pictures)] if pictures else []
+    support = words.say("families", "held" if len(standings.table(study, "clades")) else "not_held")
+    blocks: list[Block] = [words.plot("families", pictures, support=support)] if pictures else []
     if pictures and (weak := doubts(study).networks):
         blocks.append(words.text("doubts", "families", tone="note", names=", ".join(weak)))
     for why in dict.fromkeys(left_out.values()):

@@ -13,7 +13,21 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 import xfer
-from xfer.report import agreement, controls, families, outcomes, people, recognition, record
+from xfer.report import (
+    agreement,
+    chance,
+    controls,
+    families,
+    methods,
+    nulls,
+    outcomes,
+    people,
+    rankings,
+    recognition,
+    record,
+    supports,
+    variance,
+)
 from xfer.report.blocks import Plot, Section, Table
 from xfer.study import Study
 
@@ -45,6 +59,11 @@ def sections(study: Study, faces: str = "mean") -> list[Section]:
         agreement.masks(study),
         agreement.heatmaps(study, face),
         agreement.scores(study),
+        chance.headline(study),
+        chance.cells(study),
+        nulls.nulls(study),
+        rankings.comparisons(study),
+        variance.variance(study),
         outcomes.outcomes(study, face),
         outcomes.explainers(study, face),
         controls.further_metrics(study),
@@ -52,9 +71,11 @@ def sections(study: Study, faces: str = "mean") -> list[Section]:
         controls.sources(study),
         controls.pooling(study),
         families.networks(study),
+        supports.supports(study),
         families.expressions(study),
         record.left_out(study),
         record.limits(study),
+        methods.section(study),
         record.provenance(study),
     )
     return [section for section in made if section is not None]

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Any
 
-from xfer.report import words
+from xfer.report import standings, words
 from xfer.report.blocks import Block, Cell, Section, Table
 from xfer.report.canvas import spoken
 from xfer.report.reading import is_human, values_of
@@ -96,7 +96,9 @@ def limits(study: Study) -> Section:
     """What no number on this page can carry."""
     first = "human" if is_human(study) else "facs"
     accuracy = "trained" if is_trained(study) else "given"
-    return Section("limits", "What this page cannot say", [words.items("limits", first, accuracy)])
+    tested = len(standings.table(study, "inference")) > 0
+    known = ("intervals", "nulls") if tested else ("no_intervals", "no_nulls")
+    return Section("limits", "What this page cannot say", [words.items("limits", first, *known, accuracy)])
 
 
 def provenance(study: Study) -> Section:
