@@ -68,8 +68,8 @@ def test_a_planted_effect_is_found_and_noise_is_not(study: xr.DataArray, masks: 
     table = null_scores(planted, masks, nulls="surrogate", draws=200).set_index(["model", "expression", "metric"])
     for name in ("iou", "pearson", "energy_inside", "iou_specificity", "pearson_specificity"):
         p = table.xs(name, level="metric")["p"]
-        assert p.loc[("a", "happiness")] <= 2 / 201
-        assert (p.drop(("a", "happiness")) > 0.02).all()
+        assert p.loc[("a", "happiness")] <= 0.05
+        assert (p.drop(("a", "happiness")) > 0.05).all()
 
 
 @pytest.mark.parametrize("frame", [False, True])
