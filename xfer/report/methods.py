@@ -124,7 +124,7 @@ def _chance(study: Study) -> str:
     tested = known.loc[(known["tests"] > 0) & (known["null"] != primary().name), "null"]
     beside = known.loc[known["tests"] == 0, "null"]
     found = standings.table(study, "nulls")
-    cells, spread = standings.cells(study, headline_metric(study)), getattr(primary(), "widened", 1.0)
+    cells, spread = standings.cells(study, headline_metric(study)), primary().widened
     return words.say(
         "methods",
         "chance",
