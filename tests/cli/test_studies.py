@@ -76,6 +76,18 @@ def test_compare_says_what_beats_chance(run: Run, maps: Path) -> None:
     assert run("compare", "--heatmaps", maps, "--masks", "gt", "--draws", "0", "--out", "t")[1].count("chance") == 0
 
 
+def test_report_writes_tables_for_a_paper(run: Run, maps: Path, refused: Check) -> None:
+    line = ("compare", "--heatmaps", maps, "--masks", "gt", "--metrics", "iou", "--out")
+    assert run(*line, "s", "--draws", "40")[0] == 0
+    code, out, err = run("report", "s", "--tables", "paper")
+    assert (code, err) == (0, "")
+    written = {"networks.csv", "networks.tex", "cells.csv", "cells.tex", "nulls.csv", "nulls.tex", "methods.txt"}
+    assert {path.name for path in Path("paper").iterdir()} == written
+    assert out.splitlines()[-1] == str(Path("s", "report.html"))
+    assert run(*line, "t", "--draws", "0")[0] == 0
+    refused(run("report", "t", "--tables", "none"), "has no statistics to export", "with draws again")
+
+
 def test_the_same_command_gives_the_same_bytes(run: Run, maps: Path) -> None:
     for out in ("one", "two"):
         assert run("compare", "--heatmaps", maps, "--masks", "gt", "--out", out)[0] == 0

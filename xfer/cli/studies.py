@@ -259,11 +259,18 @@ def report(
     study: Annotated[Path, typer.Argument(help="A study folder.")],
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     faces: FacesShown = "mean",
+    tables: Annotated[
+        Path | None, typer.Option(help="Also write the tables as CSV and LaTeX, and the methods paragraphs, here.")
+    ] = None,
 ) -> None:
     """Write a study's report.html anew from what is in its folder."""
     from xfer.study import Study
 
-    path = Study(study).report(faces=faces)
+    opened = Study(study)
+    path = opened.report(faces=faces)
+    if tables is not None:
+        for written in opened.write_tables(tables):
+            print(written)
     print(path)
     if open_:
         typer.launch(str(path))

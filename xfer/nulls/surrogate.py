@@ -21,8 +21,8 @@ TORI, LEVELS = 4, 4096
 
 WIDENED = 1.25
 """Surrogates take the spectrum and histogram that one map happens to have for those of its kind, and so stray less from
-their mean than maps of that kind do: taken as they are they call .08 to .10 of maps that know nothing better than chance
-at .05. With their scores spread by this factor they call no more than .05 (the benchmark of nulls, validity)."""
+their mean than maps of that kind do. As they are they call .08 to .10 of the maps that know nothing better than chance
+at .05; with their scores spread by this factor no more than .05 (the benchmark of nulls, validity)."""
 
 
 @NULLS.register(

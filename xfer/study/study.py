@@ -316,6 +316,18 @@ class Study(Recognition, Significance):
             found["order of pooling"] = winner_changes(table, "order")
         return found
 
+    def methods(self) -> str:
+        """What a paper's methods section has to say, with numbers and references; "" without draws."""
+        from xfer.report.methods import methods
+
+        return methods(self)
+
+    def write_tables(self, folder: str | Path) -> list[Path]:
+        """Write the tables about chance as CSV and LaTeX, and the methods paragraphs; see `report.exports`."""
+        from xfer.report.exports import write_tables
+
+        return write_tables(self, folder)
+
     def report(self, faces: str = "mean") -> Path:
         """Write ``report.html`` anew from what is in the folder; the path.
 
