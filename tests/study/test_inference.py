@@ -172,3 +172,24 @@ def test_ceilings_are_of_the_other_experts(study: Study) -> None:
     for row in table.itertuples():
         assert "ekman" not in row.sources.split(", ")
         assert set(row.sources.split(", ")) | set(filter(None, row.left_out.split(", "))) <= set(inference.EXPERTS)
+
+
+def test_tags_that_divide_the_networks_are_tested(tmp_path: Path, drawn: Any) -> None:
+    """Pretrained networks of the study see the mask, the others one noise: both tests give the least p there is."""
+    noise = np.random.default_rng(3)
+    other = noise.random(drawn.shape[1:])
+    for model in ("VGG16", "ResNet50", "MobileNetV3Large", "AlexNet", "SongNet", "WeiNet", "unheard_of"):
+        for expression, mask in zip(EXPRESSIONS, drawn.values, strict=True):
+            seen = mask if model in ("VGG16", "ResNet50", "MobileNetV3Large") else other
+            np.save(tmp_path / f"{model}_{expression}.npy", seen + 0.3 * noise.random(mask.shape))
+    study = xfer.compare(
+        heatmaps=tmp_path, pattern="{model}_{expression}.npy", masks="ekman", metrics="iou", draws=0,
+        allow_missing=True, out=tmp_path / "study",
+    )  # fmt: skip
+    tests = study.tag_tests().set_index(["tag", "test"])
+    assert {"pretrained", "small"} <= set(tests.index.get_level_values("tag"))
+    pretrained = tests.loc["pretrained"]
+    assert (pretrained["p"] == pretrained["smallest"]).all()
+    assert pretrained["smallest"].iloc[0] == pytest.approx(1 / 35)
+    assert (tests["tagged"].loc["pretrained"] == 3).all()
+    assert "Do kinds of networks look alike?" in (study.folder / "report.html").read_text()

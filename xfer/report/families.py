@@ -76,6 +76,25 @@ def _cut(clusters: pd.DataFrame) -> Table:
     return Table(words.say("families", "table"), ["expression", "first group (blue)", "second group (orange)"], rows)
 
 
+def tags(study: Study) -> Section | None:
+    """Whether networks with a tag have maps of their own; None where no tag divides them."""
+    found = study.tag_tests() if len(values_of(study, "model")) > 2 else pd.DataFrame()
+    if not len(found):
+        return None
+    apart = found[(found["test"] == "PERMANOVA") & (found["p"] <= 0.05)]
+    told = listed([f"{row.tag} (R² = {row.effect:.2f}, p = {row.p:.3f})" for row in apart.itertuples()])
+    rows: list[Sequence[str | Cell]] = [
+        [
+            str(row.tag), f"{row.tagged} of {row.networks}", str(row.test), number(row.effect, 2), number(row.p),
+            number(row.smallest), f"{row.permutations:,}", str(row.reason),
+        ]
+        for row in found.itertuples()
+    ]  # fmt: skip
+    head = ["tag", "networks", "test", "R² or r", "p", "smallest possible p", "relabellings", ""]
+    blocks: list[Block] = [words.text("tags", "apart" if told else "together", tags=told)]
+    return Section("tags", "Do kinds of networks look alike?", [*blocks, Table(words.say("tags", "table"), head, rows)])
+
+
 def expressions(study: Study) -> Section:
     """How alike the maps of different expressions are."""
     heading = "Which expressions look alike"

@@ -72,6 +72,7 @@ def sections(study: Study, faces: str = "mean") -> list[Section]:
         controls.pooling(study),
         families.networks(study),
         supports.supports(study),
+        families.tags(study),
         families.expressions(study),
         record.left_out(study),
         record.limits(study),

@@ -3,14 +3,12 @@
 import json
 from collections.abc import Callable
 from functools import cached_property
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from numpy.typing import NDArray
 
 from xfer import clustering, heatmaps, nulls, scoring
 from xfer.errors import InputError
@@ -18,6 +16,7 @@ from xfer.labels import KEY
 from xfer.mask_sources import MaskSources
 from xfer.statistics import clades, ranks
 from xfer.statistics.variance import Shares, Winners, shares, winner_changes
+from xfer.study import likeness
 from xfer.study.folder import CONFIG, read_config, write_whole
 from xfer.study.recognition import Recognition
 from xfer.study.significance import Significance
@@ -196,7 +195,7 @@ class Study(Recognition, Significance):
         InputError
             If no map is left.
         """
-        return clustering.tree(*self._distances(expression, self.pooled), self.config["linkage"])
+        return clustering.tree(*likeness.distances(self, expression, self.pooled), self.config["linkage"])
 
     def model_correlations(self, expression: str) -> pd.DataFrame:
         """Models x models: Pearson correlation of their maps of one expression."""
@@ -247,7 +246,7 @@ class Study(Recognition, Significance):
 
     def cophenetic(self, expression: str) -> dict[str, float]:
         """How well three linkages keep the distances between the maps of an expression."""
-        return clades.cophenetic(self._distances(expression, self.pooled)[0])
+        return clades.cophenetic(likeness.distances(self, expression, self.pooled)[0])
 
     def fold_agreement(self, expression: str) -> pd.DataFrame:
         """Agreement of an expression's dendrograms of every two folds.
@@ -258,26 +257,20 @@ class Study(Recognition, Significance):
             first, second (folds), ``bakers_gamma`` of the trees and ``adjusted_rand`` of their cuts in two; empty with
             one fold.
         """
-        linkage, trees = self.config["linkage"], {}
-        for fold in sorted(set(map(str, self.leading.coords["fold"].values))):
-            try:
-                matrix, names = self._distances(expression, heatmaps.select(self.leading, fold=fold))
-                trees[fold] = clustering.tree(matrix, names, linkage)
-            except InputError:
-                continue
-        rows = [
-            (a, b, clades.bakers_gamma(trees[a].linkage, trees[b].linkage), _rand(trees[a], trees[b]))
-            for a, b in combinations(trees, 2)
-            if trees[a].names == trees[b].names
-        ]
-        return pd.DataFrame(rows, columns=["first", "second", "bakers_gamma", "adjusted_rand"])
+        return likeness.fold_agreement(self, expression)
 
-    def _distances(self, expression: str, cells: xr.DataArray) -> tuple[NDArray[np.float64], list[str]]:
-        maps = heatmaps.select(cells, expression=expression)
-        names = [str(m) for m in maps.coords["model"].values]
-        matrix = clustering.distances(maps.values, self.support)
-        kept = np.isfinite(np.diagonal(matrix)) & ~np.isin(names, self.coarse)
-        return matrix[np.ix_(kept, kept)], [name for name, keep in zip(names, kept, strict=True) if keep]
+    def tag_tests(self) -> pd.DataFrame:
+        """Do networks with a tag (pretrained, small ...) have maps of their own?
+
+        PERMANOVA and Mantel's test on 1 - r, averaged over expressions; see `xfer.statistics.groups`.
+
+        Returns
+        -------
+        DataFrame
+            tag, test, networks, tagged (how many have it), statistic, effect, p, smallest (the least p that so few
+            networks can give), permutations, reason. Empty where no tag divides the networks.
+        """
+        return likeness.tag_tests(self)
 
     def variance(self, metric: str = "iou") -> Shares:
         """Where the variance of own-mask scores is; see `statistics.variance.shares`."""
@@ -351,8 +344,3 @@ def _chosen(scores: pd.DataFrame, name: str) -> bool:
 
 def _several(values: pd.Series) -> bool:
     return len(set(values)) > 1
-
-
-def _rand(first: clustering.Tree, second: clustering.Tree) -> float:
-    cuts = [clustering.cut(tree, min(2, len(tree.names))) for tree in (first, second)]
-    return clades.adjusted_rand(*([cut[name] for name in first.names] for cut in cuts))

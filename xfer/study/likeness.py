@@ -1,0 +1,95 @@
+"""Which networks look alike: distances of their maps, agreement of trees, and whether a tag tells them apart."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from xfer import clustering, heatmaps
+from xfer.errors import InputError
+from xfer.models import MODELS
+from xfer.statistics import clades
+from xfer.statistics.groups import mantel, permanova
+
+if TYPE_CHECKING:
+    from xfer.study.study import Study
+
+AGREEMENT = ("first", "second", "bakers_gamma", "adjusted_rand")
+TAG_TESTS = ("tag", "test", "networks", "tagged", "statistic", "effect", "p", "smallest", "permutations", "reason")
+PRETRAINED = "pretrained"
+
+
+def distances(study: Study, expression: str, cells: xr.DataArray) -> tuple[NDArray[np.float64], list[str]]:
+    """1 - r of every two networks' maps of an expression, and their names; undefined and coarse ones are left out."""
+    maps = heatmaps.select(cells, expression=expression)
+    names = [str(m) for m in maps.coords["model"].values]
+    matrix = clustering.distances(maps.values, study.support)
+    kept = np.isfinite(np.diagonal(matrix)) & ~np.isin(names, study.coarse)
+    return matrix[np.ix_(kept, kept)], [name for name, keep in zip(names, kept, strict=True) if keep]
+
+
+def fold_agreement(study: Study, expression: str) -> pd.DataFrame:
+    """See `Study.fold_agreement`."""
+    linkage, trees = study.config["linkage"], {}
+    for fold in sorted(set(map(str, study.leading.coords["fold"].values))):
+        try:
+            matrix, names = distances(study, expression, heatmaps.select(study.leading, fold=fold))
+            trees[fold] = clustering.tree(matrix, names, linkage)
+        except InputError:
+            continue
+    rows = [
+        (a, b, clades.bakers_gamma(trees[a].linkage, trees[b].linkage), _rand(trees[a], trees[b]))
+        for a, b in combinations(trees, 2)
+        if trees[a].names == trees[b].names
+    ]
+    return pd.DataFrame(rows, columns=list(AGREEMENT))
+
+
+def _rand(first: clustering.Tree, second: clustering.Tree) -> float:
+    cuts = [clustering.cut(tree, min(2, len(tree.names))) for tree in (first, second)]
+    return clades.adjusted_rand(*([cut[name] for name in first.names] for cut in cuts))
+
+
+def tag_tests(study: Study) -> pd.DataFrame:
+    """See `Study.tag_tests`."""
+    matrix, names = _mean_distances(study)
+    rows: list[tuple[Any, ...]] = []
+    for tag, members in _tags(study, names).items():
+        groups = [name in members for name in names]
+        for name, test in (("PERMANOVA", permanova(matrix, groups)), ("Mantel", mantel(matrix, groups))):
+            told = (test.statistic, test.effect, test.p, test.smallest, test.permutations, test.reason)
+            rows.append((tag, name, len(names), sum(groups), *told))
+    return pd.DataFrame(rows, columns=list(TAG_TESTS))
+
+
+def _mean_distances(study: Study) -> tuple[NDArray[np.float64], list[str]]:
+    """Distances averaged over the expressions that every network has a defined map of."""
+    found = [distances(study, e, study.pooled) for e in sorted(set(map(str, study.pooled.coords["expression"].values)))]
+    most = max((len(names) for _, names in found), default=0)
+    whole = [(matrix, names) for matrix, names in found if len(names) == most]
+    shared = [matrix for matrix, names in whole if names == whole[0][1]]
+    return np.mean(shared, axis=0), whole[0][1] if whole else []
+
+
+def _tags(study: Study, names: list[str]) -> dict[str, set[str]]:
+    """Tag -> the networks that have it, for tags that some have and some do not."""
+    entries = {name: entry for name in names if (entry := _registered(name))}
+    tags = {tag: {n for n, e in entries.items() if tag in e.tags} for e in entries.values() for tag in e.tags}
+    if len(study.networks):
+        starts = study.networks.groupby("model")["start"].first()
+        tags[PRETRAINED] = {n for n in names if not str(starts[n]).startswith("from scratch")}
+    else:
+        tags[PRETRAINED] = {n for n, e in entries.items() if e.pretrained}
+    return {tag: members for tag, members in sorted(tags.items()) if 0 < len(members) < len(names)}
+
+
+def _registered(name: str) -> Any:
+    """The registry's entry of a network as others spell it: ``EfficientNetV2B0`` is `efficientnetv2`."""
+    spelt = name.lower()
+    fitting = [known for known in MODELS if spelt.startswith(known)]
+    return MODELS[max(fitting, key=len)] if fitting else None
