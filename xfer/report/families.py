@@ -82,13 +82,13 @@ def tags(study: Study) -> Section | None:
     if not len(found):
         return None
     apart = found[(found["test"] == "PERMANOVA") & (found["p"] <= 0.05)]
-    told = listed([f"{row.tag} (R² = {row.effect:.2f}, p = {row.p:.3f})" for row in apart.itertuples()])
+    told = listed([f"{row['tag']} (R² = {row['effect']:.2f}, p = {row['p']:.3f})" for _, row in apart.iterrows()])
     rows: list[Sequence[str | Cell]] = [
         [
-            str(row.tag), f"{row.tagged} of {row.networks}", str(row.test), number(row.effect, 2), number(row.p),
-            number(row.smallest), f"{row.permutations:,}", str(row.reason),
+            row["tag"], f"{row['tagged']} of {row['networks']}", row["test"], number(row["effect"], 2),
+            number(row["p"]), number(row["smallest"]), f"{row['permutations']:,}", row["reason"],
         ]
-        for row in found.itertuples()
+        for _, row in found.iterrows()
     ]  # fmt: skip
     head = ["tag", "networks", "test", "R² or r", "p", "smallest possible p", "relabellings", ""]
     blocks: list[Block] = [words.text("tags", "apart" if told else "together", tags=told)]
