@@ -18,6 +18,7 @@ from xfer.clustering import Tree
 from xfer.errors import InputError
 from xfer.labels import BASIC, KEY
 from xfer.report.page import build
+from xfer.study import likeness
 
 SIZE = (55, 45)
 
@@ -120,6 +121,9 @@ class FakeStudy:
         held = set(zip(self.leading.coords["model"].values, self.leading.coords["expression"].values, strict=True))
         maps = {(m, "all", e): self._mean_map(m, e) for m, e in held}
         return cells(self.models, self.expressions, ["all"], maps)
+
+    def tag_tests(self) -> pd.DataFrame:
+        return likeness.tag_tests(self)
 
     def table(self, metric: str = "iou") -> pd.DataFrame:
         rows = self.leading_scores[

@@ -256,3 +256,12 @@ def test_published_study_is_small_and_says_what_is_known(published, tmp_path, pa
     assert rows["anger"] == {"AlexNet"}
     small = {"AlexNet", "SilNet", "SongNet", "WeiNet"}
     assert all(rows[e] == small or len(rows[e]) == 8 for e in ("disgust", "happiness", "sadness", "surprise"))
+
+
+def test_tags_that_divide_the_networks_are_tested(make_study, page_of):
+    """Names of the registry have tags; the p of so few networks cannot be small, and the table says so."""
+    names = ["vgg16", "resnet50", "alexnet", "songnet"]
+    rows = page_of(make_study(models=names)).table("tags")
+    assert rows[0][:3] == ["tag", "networks", "test"]
+    assert [row[:3] for row in rows[1:3]] == [["pretrained", "2 of 4", "PERMANOVA"], ["pretrained", "2 of 4", "Mantel"]]
+    assert not page_of(make_study()).xpath("//section[@aria-labelledby='tags']")

@@ -67,7 +67,8 @@ def test_a_key_must_pick_one_map(study: Study) -> None:
 
 def test_scores_csv_and_parquet_are_the_same_table(study: Study) -> None:
     csv = pd.read_csv(study.folder / "scores.csv", keep_default_na=False, na_values={"value": [""]})
-    assert list(csv.columns) == list(scoring.COLUMNS)
+    assert list(csv.columns) == list(study.scores.columns)
+    assert list(csv.columns)[: len(scoring.COLUMNS)] == list(scoring.COLUMNS)
     np.testing.assert_array_equal(csv["value"].to_numpy(), study.scores["value"].to_numpy())
     assert csv["reason"].tolist() == study.scores["reason"].tolist()
 
