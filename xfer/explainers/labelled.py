@@ -106,7 +106,7 @@ def _labelled(
     image: tuple[int, int],
 ) -> xr.DataArray:
     maps = {name: each for by in seen.maps.values() for name, each in by.items()}
-    shapes = {tuple(each.shape[-2:]) for each in maps.values()}
+    shapes = {(each.shape[-2], each.shape[-1]) for each in maps.values()}
     shape = size or (image if len(shapes) > 1 else shapes.pop())
     values = [_resampled(maps[name], shape) for name in order]
     names = np.arange(seen.logits.shape[1]) if classes is None else np.asarray(classes)
