@@ -240,7 +240,7 @@ def heatmaps(shards: Iterable[Sums]) -> tuple[xr.DataArray, pd.DataFrame]:
         float32, with the whole key; NaN where no face has a value.
     faces : DataFrame
         One row a cell: the key, n (faces behind the map), undefined (faces without positive relevance, which are
-        not).
+        not). Without any face behind it, a cell of outcome "all" is NaN throughout.
 
     Raises
     ------
@@ -291,7 +291,7 @@ def _cells(shard: Sums) -> Iterator[_Cell]:
     for (explainer, expression, normalisation), outcomes in together.items():
         whole = functools.reduce(_Cell.plus, outcomes)._replace(key=(explainer, expression, "all", normalisation))
         yield from (cell for cell in outcomes if cell.n and cell.key != whole.key)
-        if whole.n:
+        if whole.n or whole.undefined:
             yield whole
 
 
