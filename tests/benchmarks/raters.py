@@ -63,8 +63,8 @@ def main() -> None:
         "",
         f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}; {STUDIES} simulated "
         f"studies a row, {time.process_time() - began:.0f} s of CPU. 'Other raters' is the mean score of the mean map "
-        "of as many other raters against the mask; 'halves' is half against half; 'covers' is the share of 95 % intervals of the "
-        "ceiling that hold 'other raters' (standard error .03 near .95).",
+        "of as many other raters against the mask; 'halves' is half against half; 'covers' is the share of 95 % "
+        "intervals of the ceiling that hold 'other raters' (standard error .03 near .95).",
         "",
         "| score | ceiling - other raters | halves - other raters |",
         "|---|---|---|",
