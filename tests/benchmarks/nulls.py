@@ -16,6 +16,7 @@ import pandas as pd
 import xarray as xr
 from scipy import fft
 from scipy.ndimage import gaussian_filter
+from scipy.stats import t as student
 
 from xfer import geometry, heatmaps, masks, nulls
 from xfer.labels import BASIC, KEY
@@ -24,6 +25,8 @@ from xfer.nulls.cells import prepare
 from xfer.nulls.comparisons import case
 from xfer.nulls.rearranged import Rearranged, questions
 from xfer.nulls.surrogate import ITERATIONS, Target, mirrored, random_tori, surrogate
+from xfer.statistics.anchors import Anchor, anchored
+from xfer.statistics.estimates import Estimate
 
 RESULTS = Path(__file__).parent / "results" / "nulls.md"
 PUBLISHED = Path(__file__).resolve().parents[3] / "shared" / "data" / "published_heatmaps"
@@ -218,15 +221,28 @@ def power(truth: xr.DataArray, count: int, draws: int) -> list[str]:
     return table(pd.DataFrame(rows).T.rename_axis("share of variance planted"))
 
 
+def stands(row: pd.Series) -> float:
+    """The anchored score of a row: its null mean, its ceiling and the errors of both; NaN without an interval."""
+    if np.isnan(row["low"]):
+        return np.nan
+    rng, few = np.random.default_rng(0), int(row["n"])
+    error = (row["high"] - row["low"]) / 2 / student.ppf(0.975, few - 1)
+    low = Anchor(row["null_mean"], rng.normal(row["null_mean"], row["null_sd"] / np.sqrt(DRAWS), DRAWS), DRAWS)
+    high = Anchor(row["ceiling"], rng.normal(row["ceiling"], error, DRAWS), few)
+    return anchored(Estimate(row["value"]), low, high).value
+
+
 def ceilings(found: pd.DataFrame, truth: xr.DataArray) -> list[str]:
     """Ceilings of the published masks from sources drawn on the published points, and anchored means."""
     frame = str(PUBLISHED / "canonical_points_68.csv")
     sources = [truth, *(masks.load(name, frame=frame) for name in ("ekman", *SOURCES))]
     tops = nulls.ceiling(sources, threshold=["area", "otsu"])
     rows = found[(found["null"] == nulls.primary().name) & ~found["metric"].str.contains("specificity")]
-    joined = nulls.anchor(rows, tops[tops["mask"] == truth.name])
+    shared = ["mask", "expression", "metric", "threshold"]
+    joined = rows.merge(tops[[*shared, "ceiling", "low", "high", "n"]], on=shared)
+    joined = joined.assign(anchored=[stands(row) for _, row in joined.iterrows()])
     groups = joined[joined["threshold"] != "otsu"].groupby(["metric", "expression"], sort=False)
-    columns = ["value", "null_mean", "ceiling", "ceiling_low", "ceiling_high", "anchored"]
+    columns = ["value", "null_mean", "ceiling", "low", "high", "anchored"]
     text = table(groups[columns].mean())
     left = sorted(set(tops.loc[(tops["mask"] == truth.name), "left_out"]) - {""})
     undefined = int(joined["anchored"].isna().sum())

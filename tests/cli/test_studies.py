@@ -41,7 +41,7 @@ def files(folder: Path) -> set[str]:
 def test_score_writes_a_tidy_table(run: Run, maps: Path) -> None:
     code, out, err = run("score", maps, "--masks", "gt", "--metrics", "iou,pearson", "--out", "s.csv")
     assert (code, err) == (0, "")
-    assert out == "s.csv: 168 scores of 12 heatmaps on the canvas\n"
+    assert out == "s.csv: 168 scores of 12 heatmaps on the canvas, FACS agreement with gt\n"
     table = pd.read_csv("s.csv")
     assert len(table) == 12 * 2 * (6 + 1)
     assert set(table["metric"]) == {"iou", "pearson", "iou_specificity", "pearson_specificity"}

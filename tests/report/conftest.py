@@ -17,6 +17,7 @@ from scipy.spatial.distance import squareform
 from xfer.clustering import Tree
 from xfer.errors import InputError
 from xfer.labels import BASIC, KEY
+from xfer.mask_sources import MaskSources
 from xfer.report.page import build
 from xfer.study import likeness
 
@@ -68,6 +69,8 @@ class FakeStudy:
     dropped: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["kind", "name", "reason", "n"]))
     mean_face: np.ndarray | None = None
     coarse: list[str] = field(default_factory=list)
+    others: tuple[xr.DataArray, ...] = ()
+    raters: dict[str, xr.DataArray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.scores = pd.DataFrame([row for i in range(self.heatmaps.sizes["cell"]) for row in self._rows(i)])
@@ -91,6 +94,10 @@ class FakeStudy:
                     row |= {"value": np.nan, "reason": "layer 'last' has 2 x 2 cells, fewer than 4 x 4"}
                 rows.append(key | row)
         return rows
+
+    @property
+    def mask_sources(self) -> MaskSources:
+        return MaskSources((self.masks, *self.others), self.support, "canvas", None, self.raters)
 
     @property
     def leading(self) -> xr.DataArray:

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 from xfer.errors import InputError
 from xfer.labels import BASIC
@@ -48,12 +49,39 @@ def test_support_smaller_than_the_canvas_is_stated(make_study, page_of):
     assert "inside the support, 80% of the canvas" in said
 
 
+def human(study):
+    """The study with its masks made by four raters, one of whom has no map of anger."""
+    reasons = np.full((4, 6), "", dtype="U6")
+    reasons[0, 0] = "no map"
+    shares = np.zeros((4, 6, 2, 2))
+    people = xr.DataArray(shares, {"reason": (("rater", "expression"), reasons)}, ("rater", "expression", "y", "x"))
+    study.scores["mask"] = study.masks.name = "human:people"
+    study.masks.attrs["left_out"] = "1 of 24 maps are missing or of no use: no map (1)"
+    study.raters = {"human:people": people}
+    return study
+
+
 def test_masks_collected_from_people_are_never_called_facs(make_study, page_of):
-    study = make_study()
-    study.scores["mask"] = study.masks.name = "human:raters"
+    study = human(make_study())
     page = page_of(study)
     assert "It measures human alignment" in page.said("headline")
-    assert "FACS" not in page.said("limits") + page.said("headline")
+    assert "FACS" not in page.said("limits") + page.said("headline") + page.said("masks")
+    assert "where 3 to 4 raters saw the expression" in page.said("masks")
+    assert "for 'human:people', 1 of 24 maps are missing" in page.said("left-out")
+
+
+def test_each_kind_of_masks_keeps_its_word_and_the_first_leads(make_study, page_of):
+    study = human(make_study())
+    study.others = (study.masks.rename("ekman"),)
+    study.scores = pd.concat([study.scores, study.scores.assign(mask="ekman")])
+    page = page_of(study)
+    assert [row[:2] for row in page.table("sources")[1:]] == [
+        ["human:people", "human alignment"],
+        ["ekman", "FACS agreement"],
+    ]
+    assert "a mean over both would be neither" in page.said("sources")
+    said = page.said("limits")
+    assert said.index("Human alignment holds for these raters") < said.index("FACS agreement is not human alignment")
 
 
 def test_metrics_table_has_a_row_per_metric_with_its_declared_facts(whole_page):
@@ -206,6 +234,7 @@ def test_other_mask_sources_are_compared(make_study, page_of):
     table = study.table()
     study.table = lambda metric="iou": table
     study.scores = pd.concat([study.scores, other])
+    study.others = (study.masks.rename("emfacs"),)
     rows = page_of(study).table("sources")
     assert [r[0] for r in rows[1:]] == ["ekman", "emfacs"]
     assert float(rows[2][-1]) == pytest.approx(float(rows[1][-1]) / 2, abs=1e-4)

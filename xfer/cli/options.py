@@ -5,8 +5,15 @@ from typing import Annotated
 import typer
 
 Pattern = Annotated[str, typer.Option(help="Where the key stands in a file's path.")]
-Masks = Annotated[str, typer.Option(help="Mask sources by name, separated by commas, or a folder of mask files.")]
-MaskPattern = Annotated[str, typer.Option(help="Where the expression stands in a mask file's name.")]
+Masks = Annotated[
+    str,
+    typer.Option(
+        help="Mask sources with commas: names, folders of mask files, human:DIR for folders of people's maps."
+    ),
+]
+MaskPattern = Annotated[
+    str, typer.Option(help="Where the expression stands in a mask file's name; with {rater} in it, of people's maps.")
+]
 Frame = Annotated[
     str | None,
     typer.Option(help="Landmarks of the canvas the maps are on: 'xfer', or a csv of 68 points (point,x,y)."),

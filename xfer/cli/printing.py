@@ -35,8 +35,23 @@ def print_networks(study: Any) -> None:
     print_rows(("network", "fold", "accuracy", "macro-F1", "linear", "chance", "layer, grid, start"), rows)
 
 
+def measures(sources: Any) -> str:
+    """What scores against each mask source are, such as ``FACS agreement with ekman, emfacs``."""
+    held: dict[str, list[str]] = {}
+    for name, word in sources.measures.items():
+        held.setdefault(word, []).append(name)
+    return "; ".join(f"{word} with {', '.join(names)}" for word, names in held.items())
+
+
+def print_left_out(sources: Any) -> None:
+    """On stderr, which of people's maps are missing or of no use."""
+    for masks in sources.masks:
+        if said := masks.attrs.get("left_out"):
+            print(f"{masks.name}: {said}", file=sys.stderr)
+
+
 def print_inference(study: Any) -> None:
-    """Where the networks stand between chance and the experts, and how many heatmaps are better than chance."""
+    """Where the networks stand between chance and experts or raters, and how many heatmaps are better than chance."""
     table = study.network_scores
     if not len(table):
         return
@@ -51,9 +66,10 @@ def print_inference(study: Any) -> None:
         ]
         for row in lead.itertuples()
     ]  # fmt: skip
+    agreeing = "raters" if str(study.masks.name) in study.mask_sources.raters else "experts"
     threshold = lead["threshold"].iloc[0]
     name = lead["metric"].iloc[0] + (f" ({threshold})" if threshold else "")
-    print_rows(("network", "anchored, 95 %", f"{name}, 95 %", "raw", "chance", "experts", ""), rows)
+    print_rows(("network", "anchored, 95 %", f"{name}, 95 %", "raw", "chance", agreeing, ""), rows)
     cells = study.inference
     cells = cells[(cells["metric"] == lead["metric"].iloc[0]) & (cells["threshold"] == lead["threshold"].iloc[0])]
     tested = cells["q"].notna().sum()

@@ -31,7 +31,7 @@ from xfer.cli.options import (
     Threshold,
     Weights,
 )
-from xfer.cli.printing import print_inference, print_networks, print_table, progress
+from xfer.cli.printing import measures, print_inference, print_left_out, print_networks, print_table, progress
 from xfer.errors import InputError
 
 app = typer.Typer()
@@ -157,6 +157,8 @@ def _compare(options: dict[str, Any]) -> None:
     if "iou" in study.config["metrics"]:
         print_table(study.table().assign(mean=scoring.network_means), f"IoU ({study.config['threshold']})")
     print_inference(study)
+    print(f"scores are {measures(study.mask_sources)}")
+    print_left_out(study.mask_sources)
     for kind, name, reason, n in study.dropped.itertuples(index=False, name=None):
         print(f"{_LEFT_OUT.get(kind, kind)} {name or n}: {reason}", file=sys.stderr)
     print(f"{study.folder / 'report.html'}")
@@ -247,7 +249,9 @@ def score(
         print(f"{n} scores are undefined: {text}", file=sys.stderr)
     if missing:
         print(f"missing cells: {', '.join(missing)}", file=sys.stderr)
-    print(f"{out}: {len(scores)} scores of {len(index)} heatmaps on the {sources.support_name}")
+    print_left_out(sources)
+    told = measures(sources)
+    print(f"{out}: {len(scores)} scores of {len(index)} heatmaps on the {sources.support_name}, {told}")
 
 
 def _check_writable(out: Path) -> None:

@@ -115,11 +115,12 @@ def iter_maps(index: pd.DataFrame) -> Iterator[tuple[Mapping[str, str], NDArray[
         else:
             heatmap = read_map(path)
         first = first or (path, heatmap.shape)
-        _same_size(first, (path, heatmap.shape))
+        same_size(first, (path, heatmap.shape))
         yield dict(zip(labels.KEY, values, strict=True)), heatmap
 
 
-def _same_size(first: tuple[Path, tuple[int, ...]], other: tuple[Path, tuple[int, ...]]) -> None:
+def same_size(first: tuple[Path, tuple[int, ...]], other: tuple[Path, tuple[int, ...]]) -> None:
+    """Raise `InputError` where two files' maps differ in size; the message names both."""
     if first[1] != other[1]:
         (a, b), (c, d) = first[1], other[1]
         raise InputError(
@@ -188,7 +189,7 @@ def read_masks(folder: str | Path, pattern: str = "{expression}_gt.png") -> xr.D
     names = sorted(found, key=labels.EXPRESSIONS.index)
     masks = [_read_mask(found[name], name) for name in names]
     for name, mask in zip(names, masks, strict=True):
-        _same_size((found[names[0]], masks[0].shape), (found[name], mask.shape))
+        same_size((found[names[0]], masks[0].shape), (found[name], mask.shape))
     stack = np.stack(masks)
     digest = hashlib.sha256("\n".join([*names, str(stack.shape)]).encode() + stack.tobytes()).hexdigest()
     attrs = {"frame": "file", "digest": digest}

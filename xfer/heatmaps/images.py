@@ -284,3 +284,6 @@ _READERS: dict[str, tuple[str, Callable[[Path], NDArray[Any]]]] = {
     ".npz": ("a NumPy archive", _npz),
     ".zarr": ("a zarr array", _zarr),
 }
+
+SUFFIXES = tuple(_READERS)
+"""The endings of map files, in lower case."""

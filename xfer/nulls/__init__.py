@@ -1,7 +1,7 @@
-"""What chance would score: null models of a map, ceilings, and scores between the two."""
+"""What chance would score, and what other experts' masks do: null models of a map, and the ceiling."""
 
 from xfer.nulls.ceilings import COLUMNS as CEILING_COLUMNS
-from xfer.nulls.ceilings import anchor, anchored, ceiling, mean_interval
+from xfer.nulls.ceilings import ceiling
 from xfer.nulls.pixels import expected_iou
 from xfer.nulls.resolutions import resolution_differences
 from xfer.nulls.spec import NULLS, Null, primary
@@ -10,6 +10,5 @@ from xfer.nulls.table import HEADLINE, adjust, null_names, null_scores
 
 __all__ = [
     "CEILING_COLUMNS", "HEADLINE", "NULLS", "NULL_COLUMNS",
-    "Null", "adjust", "anchor", "anchored", "ceiling", "expected_iou", "mean_interval", "null_names",
-    "null_scores", "primary", "resolution_differences",
+    "Null", "adjust", "ceiling", "expected_iou", "null_names", "null_scores", "primary", "resolution_differences",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""What the best informed map could score, and where a score stands between chance and that."""
+"""What other experts' masks score against a mask: the ceiling of FACS agreement."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy import stats
 
 from xfer.errors import InputError
@@ -21,27 +21,6 @@ SAME = 0.99
 COLUMNS = (
     "mask", "expression", "metric", "threshold", "ceiling", "low", "high", "n", "sources", "left_out", "reason",
 )  # fmt: skip
-
-
-def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
-    """Mean and Student's interval of a few values.
-
-    Returns
-    -------
-    mean, low, high : float
-        The interval is NaN for fewer than three values, the mean for none.
-
-    Examples
-    --------
-    >>> [round(v, 3) for v in mean_interval([0.4, 0.5, 0.6])]
-    [0.5, 0.252, 0.748]
-    """
-    known = np.asarray(values, dtype=float)
-    mean = float(known.mean()) if known.size else float("nan")
-    if known.size < 3:
-        return mean, float("nan"), float("nan")
-    half = float(stats.t.ppf((1 + level) / 2, known.size - 1) * known.std(ddof=1) / np.sqrt(known.size))
-    return mean, mean - half, mean + half
 
 
 def ceiling(
@@ -128,7 +107,7 @@ def _agreement(
         contrast["others"] = view(truth.drop_sel(expression=expression).values, support)
     scores = {name: float(question.metric(o, mask, **contrast, **question.options)) for name, o in others.items()}
     known = {name: score for name, score in scores.items() if np.isfinite(score)}
-    mean, low, high = mean_interval(list(known.values()))
+    mean, low, high = _mean_interval(list(known.values()))
     why = ""
     if not known:
         why = next((str(reason(question.metric, o, mask, **contrast)) for o in others.values()), "no other source")
@@ -138,72 +117,10 @@ def _agreement(
     return dict(zip(COLUMNS, (*row, ", ".join(known), ", ".join(left_out), why), strict=True))
 
 
-def anchored(
-    score: ArrayLike, null_mean: ArrayLike, ceiling: ArrayLike, low: ArrayLike, high: ArrayLike
-) -> tuple[NDArray[np.float64], NDArray[Any]]:
-    """Where scores stand between chance (0) and the ceiling (1); never clipped.
-
-    Parameters
-    ----------
-    score, null_mean, ceiling : array (...)
-    low, high : array (...)
-        Interval of ``ceiling - null_mean``.
-
-    Returns
-    -------
-    values : float64 array (...)
-        ``(score - null_mean) / (ceiling - null_mean)``; NaN where the interval is not above 0.
-    reasons : array (...) of str
-        "" where defined.
-
-    Examples
-    --------
-    >>> values, reasons = anchored([0.35, 0.35], 0.25, [0.45, 0.26], [0.1, -0.1], [0.3, 0.12])
-    >>> [round(float(v), 3) for v in values], reasons.tolist()
-    ([0.5, nan], ['', 'the interval of ceiling - null, -0.100 to 0.120, contains 0'])
-    """
-    arrays = np.broadcast_arrays(*(np.asarray(a, dtype=float) for a in (score, null_mean, ceiling, low, high)))
-    reasons = np.array(
-        [_anchor_reason(*(float(v) for v in one)) for one in zip(*(a.ravel() for a in arrays), strict=True)]
-    )
-    reasons = reasons.reshape(arrays[0].shape)
-    good = reasons == ""
-    value, null, top = (np.where(good, a, 0.0) for a in arrays[:3])
-    return np.where(good, (value - null) / np.where(good, top - null, 1.0), np.nan), reasons
-
-
-def _anchor_reason(score: float, null_mean: float, ceiling: float, low: float, high: float) -> str:
-    for name, number in (("score", score), ("null mean", null_mean), ("ceiling", ceiling)):
-        if not np.isfinite(number):
-            return f"no {name}"
-    if not (np.isfinite(low) and np.isfinite(high)):
-        return "no interval of ceiling - null"
-    if low <= 0 <= high:
-        return f"the interval of ceiling - null, {low:.3f} to {high:.3f}, contains 0"
-    return "" if low > 0 else f"the ceiling lies below the null: {low:.3f} to {high:.3f}"
-
-
-def anchor(nulls: pd.DataFrame, ceilings: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a null with the ceiling of their mask, ``anchored`` and ``anchored_reason``.
-
-    Parameters
-    ----------
-    nulls : DataFrame
-        Rows of `null_scores`, of one null (the primary one).
-    ceilings : DataFrame
-        What `ceiling` returned, from masks on the same support.
-
-    Returns
-    -------
-    DataFrame
-        `nulls` with ``ceiling``, ``ceiling_low``, ``ceiling_high``, ``anchored`` and ``anchored_reason``. The interval
-        of ceiling - null is the ceiling's moved by the null mean, widened by two standard errors of that mean.
-    """
-    shared = ["mask", "expression", "metric", "threshold"]
-    found = ceilings[[*shared, "ceiling", "low", "high"]].rename(columns={"low": "ceiling_low", "high": "ceiling_high"})
-    joined = nulls.merge(found, on=shared, how="left", validate="many_to_one")
-    error = (joined["null_sd"] / np.sqrt(joined["n_draws"].clip(lower=1))).fillna(0.0)
-    low = joined["ceiling_low"] - joined["null_mean"] - 2 * error
-    high = joined["ceiling_high"] - joined["null_mean"] + 2 * error
-    values, reasons = anchored(joined["value"], joined["null_mean"], joined["ceiling"], low, high)
-    return joined.assign(anchored=values, anchored_reason=reasons)
+def _mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Mean and Student's 95 % interval; the interval is NaN for fewer than three values, the mean for none."""
+    mean = float(np.mean(values)) if values else float("nan")
+    if len(values) < 3:
+        return mean, float("nan"), float("nan")
+    half = float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
+    return mean, mean - half, mean + half

@@ -9,6 +9,7 @@ from xfer import scoring
 from xfer.report import words
 from xfer.report.blocks import Block, number
 from xfer.report.canvas import finite_mean, spoken
+from xfer.report.reading import is_human
 from xfer.report.trained import Doubts, is_trained, results
 from xfer.study import Study
 
@@ -55,7 +56,7 @@ def _count(value: object) -> str:
 def _cautions(study: Study, data: str) -> list[Block]:
     notes: list[Block] = []
     if data == "synthetic":
-        notes.append(words.text("account", "synthetic", tone="note"))
+        notes.append(words.text("account", "synthetic_human" if is_human(study) else "synthetic", tone="note"))
     lost = [str(m) for m in dict.fromkeys(study.networks["model"]) if m not in results(study.networks).index]
     if lost:
         total = study.networks["model"].nunique()

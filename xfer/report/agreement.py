@@ -21,10 +21,12 @@ from xfer.report.reading import (
     headline_metric,
     higher_is_better,
     is_human,
+    masks_kind,
     own_scores,
     parts,
     pooled_given,
     ranked,
+    raters_said,
     title,
     values_of,
 )
@@ -57,7 +59,7 @@ def headline(study: Study) -> Section:
         threshold=f" at the threshold '{cut(study, metric)}'" if cut(study, metric) else "",
         where="on the whole canvas" if study.support.all() else part,
         folds=" and averaged over folds" if folds > 1 else "",
-        meaning=words.say("headline", "human" if is_human(study) else "facs"),
+        meaning=words.say("headline", masks_kind(study)),
     )
     tested = len(standings.table(study, "inference")) > 0
     caution = words.text("headline", "tested" if tested else "caution", tone="note")
@@ -102,7 +104,12 @@ def masks(study: Study) -> Section:
     names = ", ".join(spoken(e) for e in study.masks.coords["expression"].values)
     drawn = figures.masks_grid(study.masks, support=study.support)
     picture = raster(drawn, words.say("masks", "alt", expressions=names))
-    return Section("masks", "The masks", [words.plot("masks", [picture], masks=study.masks.name)])
+    name = study.masks.name
+    if is_human(study):
+        raters = raters_said(study)
+        people = f"{raters} rater{'s' * (raters != '1')}"
+        return Section("masks", "The masks", [words.plot("masks_human", [picture], masks=name, raters=people)])
+    return Section("masks", "The masks", [words.plot("masks", [picture], masks=name)])
 
 
 def heatmaps(study: Study, face: np.ndarray | None = None) -> Section:

@@ -14,7 +14,7 @@ from xfer.report.account import listed
 from xfer.report.blocks import Block, Cell, Picture, Section, Table, Text, interval, number, probability, vector
 from xfer.report.canvas import spoken
 from xfer.report.footnotes import Footnotes
-from xfer.report.reading import figure_names, title
+from xfer.report.reading import figure_names, is_human, title
 from xfer.report.recognition import mark_notes
 from xfer.report.trained import Doubts, doubts
 from xfer.study import Study
@@ -36,8 +36,9 @@ def headline(study: Study) -> Section | None:
         return Section("chance", "Is it better than chance?", blocks)
     blocks += _no_anchor(table, rows)
     short = figure_names(study)
-    reading = words.say("chance", "both" if np.isfinite(table["anchored"]).any() else "one")
-    ceiling = words.say("chance", "tick") if np.isfinite(table["ceiling"]).any() else ""
+    of = "_human" * is_human(study)
+    reading = words.say("chance", f"both{of}" if np.isfinite(table["anchored"]).any() else "one")
+    ceiling = words.say("chance", f"tick{of}") if np.isfinite(table["ceiling"]).any() else ""
     alt = words.say("chance", "alt", metric=title(metric), rows=len(table))
     drawn = figures.forest(table.rename(index=short), title(metric))
     values = {"metric": title(metric), "anchored": reading, "ceiling": ceiling}
@@ -121,7 +122,8 @@ def _network_table(study: Study, metric: str, found: pd.DataFrame, *, folded: bo
     values = {"metric": standings.named(metric, cells), "null": _null_name(cells), "m": _total(cells["m"])}
     caption = words.say("chance", "further" if folded else "table", **values)
     if not folded:
-        caption += words.say("chance", "scale") * anchored + words.say("chance", "experts") * ceiling
+        agreement = words.say("chance", "experts_human" if is_human(study) else "experts")
+        caption += words.say("chance", "scale") * anchored + agreement * ceiling
     return Table(caption, head, _marked(rows, marks, 1), notes=notes.notes | mark_notes("".join(marks)), folded=folded)
 
 

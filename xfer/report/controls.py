@@ -113,9 +113,13 @@ def sources(study: Study) -> Section | None:
         return None
     means = rows.pivot_table("value", "mask", "expression", dropna=False).reindex(list(dict.fromkeys(rows["mask"])))
     lines = zip(map(str, means.index), means.to_numpy(dtype=float), strict=True)
-    table: list[Row] = [[name, *(number(v, 4) for v in line), number(finite_mean(line), 4)] for name, line in lines]
-    head = ["mask source", *map(spoken, means.columns), "mean"]
-    text = words.text("sources", masks=study.masks.name)
+    measures = study.mask_sources.measures
+    table: list[Row] = [
+        [name, measures[name], *(number(v, 4) for v in line), number(finite_mean(line), 4)] for name, line in lines
+    ]
+    head = ["mask source", "measures", *map(spoken, means.columns), "mean"]
+    mixed = words.say("sources", "mixed") if len(set(measures.values())) > 1 else ""
+    text = Text(words.say("sources", "text", masks=study.masks.name) + mixed)
     caption = words.say("sources", "table", metric=title(metric))
     return Section("sources", "Other mask sources", [text, Table(caption, head, table)])
 

@@ -107,7 +107,8 @@ def _leading(study: Study, name: str, table: pd.DataFrame) -> list[str]:
     if name == "networks":
         rows = rows.set_index("model").loc[standings.networks(study, metric).index].reset_index()
     columns = [c for c in _PRINTED[name] if not (c in rows and rows[c].dtype == float and rows[c].isna().all())]
-    caption = f"{title(metric)}: {_CAPTIONS[name]}"
+    measure = study.mask_sources.measures[str(study.masks.name)]
+    caption = f"{title(metric)}, {measure}: {_CAPTIONS[name]}"
     return latex(rows[columns], caption, f"tab:{name}")
 
 

@@ -9,7 +9,7 @@ from xfer.report import standings, words
 from xfer.report.account import listed
 from xfer.report.blocks import Section, Text
 from xfer.report.canvas import spoken
-from xfer.report.reading import headline_metric, title, values_of
+from xfer.report.reading import headline_metric, is_human, masks_kind, raters_said, title, values_of
 from xfer.report.trained import is_trained
 from xfer.statistics.estimates import DRAWS, JACKKNIFE
 from xfer.study import Study
@@ -73,7 +73,8 @@ def _data(study: Study) -> str:
         metrics=listed(_questions(study)),
         masks=study.masks.name,
         where="the whole canvas" if study.support.all() else f"{study.support.mean():.0%} of the canvas, its support",
-    )
+        meaning=words.say("headline", masks_kind(study)),
+    ) + (f" {words.say('methods', 'people')}" if is_human(study) else "")
 
 
 def _faces(faces: object, subjects: object) -> str:
@@ -152,10 +153,16 @@ def _half(cells: pd.DataFrame) -> str:
 def _ceiling(study: Study) -> str:
     """The ceiling and the anchored score."""
     table = standings.table(study, "ceilings")
+    anchored = words.say("methods", "anchored")
+    if is_human(study):
+        if not np.isfinite(table["ceiling"]).any():
+            why = "; ".join(dict.fromkeys(str(reason) for reason in table["reason"] if reason))
+            return words.say("methods", "no_ceiling_human", why=why)
+        return words.say("methods", "ceiling_human", raters=raters_said(study), anchored=anchored)
     if table.empty:
         return words.say("methods", "no_ceiling")
     sources = dict.fromkeys(name for row in table["sources"] for name in str(row).split(", ") if name)
-    return words.say("methods", "ceiling", sources=listed([*sources]), masks=study.masks.name)
+    return words.say("methods", "ceiling", sources=listed([*sources]), masks=study.masks.name, anchored=anchored)
 
 
 def _pairs(study: Study) -> str:

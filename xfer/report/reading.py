@@ -82,8 +82,23 @@ def pooled_given(study: Study) -> bool:
 
 
 def is_human(study: Study) -> bool:
-    """Whether the masks were collected from people: such agreement is never called FACS, nor the reverse."""
-    return str(study.masks.name).startswith("human")
+    """Whether the leading masks were collected from people: such agreement is never called FACS, nor the reverse."""
+    return str(study.masks.name) in study.mask_sources.raters
+
+
+def masks_kind(study: Study) -> str:
+    """The entry about the leading masks' kind among the words: "facs" or "human"."""
+    return "human" if is_human(study) else "facs"
+
+
+def raters_said(study: Study) -> str:
+    """How many people made the leading masks.
+
+    The number is a range where raters' maps are missing or of no use.
+    """
+    reasons = study.mask_sources.raters[str(study.masks.name)].coords["reason"].values
+    counts = sorted({int(n) for n in (reasons == "").sum(axis=0) if n})
+    return str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
 
 
 def parts(count: int, most: int) -> list[slice]:

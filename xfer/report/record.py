@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Any
 
+from xfer.mask_sources import FACS_AGREEMENT, HUMAN_ALIGNMENT
 from xfer.report import standings, words
 from xfer.report.blocks import Block, Cell, Section, Table
 from xfer.report.canvas import spoken
-from xfer.report.reading import is_human, values_of
+from xfer.report.reading import masks_kind, values_of
 from xfer.report.trained import is_trained
 from xfer.study import Study
 
@@ -32,6 +33,11 @@ def left_out(study: Study) -> Section:
         blocks.append(_listed("Scores that are undefined.", head, undefined))
     if unmatched:
         blocks.append(words.text("left_out", "unmatched", names=", ".join(unmatched)))
+    blocks += [
+        words.text("left_out", "raters", masks=masks.name, why=masks.attrs["left_out"])
+        for masks in study.mask_sources.masks
+        if masks.attrs.get("left_out")
+    ]
     return Section("left-out", "What was left out, and why", blocks)
 
 
@@ -94,11 +100,16 @@ def _unmatched(study: Study) -> list[str]:
 
 def limits(study: Study) -> Section:
     """What no number on this page can carry."""
-    first = "human" if is_human(study) else "facs"
+    there = set(study.mask_sources.measures.values())
+    kinds = [name for name, word in (("facs", FACS_AGREEMENT), ("human", HUMAN_ALIGNMENT)) if word in there]
     accuracy = "trained" if is_trained(study) else "given"
     tested = len(standings.table(study, "inference")) > 0
     known = ("intervals", "nulls") if tested else ("no_intervals", "no_nulls")
-    return Section("limits", "What this page cannot say", [words.items("limits", first, *known, accuracy)])
+    return Section(
+        "limits",
+        "What this page cannot say",
+        [words.items("limits", *sorted(kinds, key=lambda k: k != masks_kind(study)), *known, accuracy)],
+    )
 
 
 def provenance(study: Study) -> Section:

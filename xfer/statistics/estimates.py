@@ -115,9 +115,9 @@ def estimate(
     if reason:
         return replace(bare, reason=reason)
     if score in ("pearson", "cosine"):
-        return _from_jackknife(bare, _disattenuated(rows, truth, centred=score == "pearson"), draws, level, seed)
+        return from_jackknife(bare, _disattenuated(rows, truth, centred=score == "pearson"), draws, level, seed)
     if score == "energy_inside" and (mean >= 0).all():
-        return _from_jackknife(bare, _shares(rows, truth), draws, level, seed)
+        return from_jackknife(bare, _shares(rows, truth), draws, level, seed)
     return _from_draws(bare, np.asarray(maps), mask, inside, function, draws, level, seed)
 
 
@@ -201,14 +201,14 @@ def _no_interval(bare: Estimate) -> str:
 
 
 @dataclass(frozen=True)
-class _Replicates:
-    """A corrected score and what it is with each unit left out."""
+class Replicates:
+    """A corrected score and what it is with each unit left out (unit,)."""
 
     corrected: float
     left_out: NDArray[np.float64]
 
 
-def _disattenuated(rows: Floats, truth: Floats, *, centred: bool) -> _Replicates:
+def _disattenuated(rows: Floats, truth: Floats, *, centred: bool) -> Replicates:
     products, n = gram(rows, centred=centred), len(rows)
     mask = truth - truth.mean() if centred else truth
     along = np.asarray(rows, dtype=np.float64) @ (mask / np.linalg.norm(mask))
@@ -217,16 +217,16 @@ def _disattenuated(rows: Floats, truth: Floats, *, centred: bool) -> _Replicates
     left = (off - 2 * (products.sum(axis=1) - own)) / ((n - 1) * (n - 2))
     with np.errstate(invalid="ignore"):
         corrected = along.mean() / np.sqrt(cross_products(products))
-        return _Replicates(float(corrected), (along.sum() - along) / (n - 1) / np.sqrt(left))
+        return Replicates(float(corrected), (along.sum() - along) / (n - 1) / np.sqrt(left))
 
 
-def _shares(rows: Floats, truth: Floats) -> _Replicates:
+def _shares(rows: Floats, truth: Floats) -> Replicates:
     inner = np.asarray(rows, dtype=np.float64) @ (truth >= 0.5)
     total = rows.sum(axis=1, dtype=np.float64)
-    return _Replicates(float(inner.sum() / total.sum()), (inner.sum() - inner) / (total.sum() - total))
+    return Replicates(float(inner.sum() / total.sum()), (inner.sum() - inner) / (total.sum() - total))
 
 
-def _from_jackknife(bare: Estimate, found: _Replicates, draws: int, level: float, seed: int) -> Estimate:
+def from_jackknife(bare: Estimate, found: Replicates, draws: int, level: float, seed: int) -> Estimate:
     """Interval of Student's t around the corrected score; the draws are the jackknife's pseudo-values, resampled."""
     if not np.isfinite(found.left_out).all() or not np.isfinite(found.corrected):
         return replace(bare, corrected=found.corrected, reason="reliability too low for an interval")

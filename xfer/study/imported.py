@@ -52,9 +52,11 @@ def compare_heatmaps(
     pooled_pattern : str
         Where the key stands in the path of a pooled map.
     masks : name, folder or several
-        Mask sources by name (drawn on `frame`), or a folder of mask files.
+        Mask sources by name (drawn on `frame`), folders of mask files, ``human:DIR`` for folders of people's maps; the
+        first leads the report.
     mask_pattern : str
-        Where the expression stands in a mask file's name.
+        Where the expression stands in a mask file's name; with ``{rater}`` in it, in that of a person's map. See
+        `xfer.mask_sources.load`.
     frame : str or path, optional
         The landmarks of the canvas the maps are on: ``xfer``, the default for masks by name, or a csv of 68 points.
     support : {"frame", "canvas"}, optional

@@ -1,4 +1,4 @@
-"""What a study's scores mean: their intervals, what chance and experts score, and which networks differ."""
+"""What a study's scores mean: their intervals, what chance and experts or raters score, and which networks differ."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +17,7 @@ from xfer.nulls.canvas import coarsen_masks
 from xfer.progress import Stage
 from xfer.statistics.anchors import Anchor, anchored
 from xfer.statistics.estimates import Estimate, estimate, from_draws
-from xfer.study import contrasts
+from xfer.study import contrasts, raters
 from xfer.study.engine import workers_for
 from xfer.study.study import Study
 from xfer.study.units import Key, Units
@@ -26,7 +26,7 @@ HEADLINE = nulls.HEADLINE
 """The metrics that get an interval, a null and a ceiling."""
 RESOLUTION = 0.5
 EXPERTS = ("ekman", "emfacs", "facs_investigator", "du2014", "ck_plus", "belharbi2024")
-"""The mask sources whose agreement is the ceiling: one of each author."""
+"""The mask sources whose agreement is the ceiling of FACS agreement: one of each author."""
 
 CELL = (
     *KEY, "mask", "metric", "threshold", "value", "half_value", "n", "units", "reliability", "corrected", "ci_low",
@@ -94,7 +94,7 @@ def infer(study: Study, units: Units, *, draws: int, seed: int, progress: Stage)
         cells, study.masks, study.support, metrics=_names(asked), threshold=_cuts(asked), draws=draws, seed=seed,
         resolution=RESOLUTION, progress=progress("null models", cells.sizes["cell"]),
     )  # fmt: skip
-    ceilings = ceiling(study, _names(asked), _cuts(asked))
+    ceilings = ceiling(study, asked, seed)
     keys = [(str(m), str(e)) for m, e in zip(cells.model.values, cells.expression.values, strict=True)]
     truth = dict(zip(_expressions(study), coarsen_masks(study.masks.values, study.support, 2), strict=True))
     estimates = _estimates(keys, asked, units, truth, draws, seed, progress)
@@ -110,16 +110,23 @@ def infer(study: Study, units: Units, *, draws: int, seed: int, progress: Stage)
     )
 
 
-def ceiling(study: Study, metrics: Sequence[str], thresholds: Sequence[str]) -> pd.DataFrame:
-    """`nulls.ceiling` of the masks against the study's other sources and, on the frame, those of `EXPERTS`."""
-    own = study.mask_sources.masks
+def ceiling(study: Study, asked: Sequence[_Question], seed: int) -> pd.DataFrame:
+    """The ceiling of the leading masks: of people's, the raters' split half; else what other experts' masks score.
+
+    The experts are the study's other sources that are not people's and, on the frame, `EXPERTS`; see `nulls.ceiling`.
+    """
+    chosen, name = study.mask_sources, str(study.masks.name)
+    if name in chosen.raters:
+        questions = [(question.metric, question.threshold, question.score) for question in asked]
+        return raters.ceilings(chosen.raters[name], study.support, questions, seed)
+    own = [source for source in chosen.masks if str(source.name) not in chosen.raters]
     known = {str(source.name) for source in own}
-    more = [name for name in EXPERTS if name not in known and study.masks.attrs.get("frame") == "xfer"]
+    more = [expert for expert in EXPERTS if expert not in known and study.masks.attrs.get("frame") == "xfer"]
     sources = [*own, *(mask_sources.load(more).masks if more else ())]
     if len(sources) < 2:
         return pd.DataFrame(columns=list(nulls.CEILING_COLUMNS))
-    table = nulls.ceiling(sources, study.support, metrics=metrics, threshold=list(thresholds))
-    return table[table["mask"] == str(study.masks.name)].reset_index(drop=True)
+    table = nulls.ceiling(sources, study.support, metrics=_names(asked), threshold=_cuts(asked))
+    return table[table["mask"] == name].reset_index(drop=True)
 
 
 def _scored(study: Study) -> xr.DataArray:

@@ -150,7 +150,7 @@ def settle(
     explainers : str or sequence of str
         ``all`` or names of `xfer.explainers.EXPLAINERS`; the first leads the report.
     masks : name, folder or several
-        Mask sources; the first leads the report.
+        Mask sources, ``human:DIR`` for a folder of people's maps; the first leads the report.
     support : {"frame", "canvas"}, optional
         Pixels that count.
     preset : {"quick", "standard", "paper"}

@@ -36,7 +36,7 @@ def described(sources: MaskSources) -> dict[str, Any]:
     """Everything about the masks that touches a score."""
     return {
         "masks": [str(m.name) for m in sources.masks],
-        "mask_digests": [digest(m) for m in sources.masks],
+        "mask_digests": [m.attrs["digest"] if str(m.name) in sources.raters else digest(m) for m in sources.masks],
         "support": sources.support_name,
         "support_digest": provenance.digest_bytes([sources.support.tobytes()]),
         "inter_ocular": "unknown" if sources.inter_ocular is None else repr(sources.inter_ocular),

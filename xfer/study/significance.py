@@ -20,7 +20,8 @@ class Significance:
     nulls : DataFrame
         What every null scores in place of every leading map, see `xfer.nulls.null_scores`.
     ceilings : DataFrame
-        What the masks of other experts score, see `xfer.nulls.ceiling`.
+        What the masks of other experts score (`xfer.nulls.ceiling`); against people's masks, what one half of the
+        raters scores against the other (`xfer.study.raters.ceilings`).
     inference : DataFrame
         One row per leading cell and headline metric: the key, ``value`` (full resolution), ``half_value`` (where the
         rest is computed), ``n`` faces, ``units`` resampled, ``reliability``, ``corrected`` with its 95 % interval
@@ -50,7 +51,7 @@ class Significance:
 
     @cached_property
     def ceilings(self) -> pd.DataFrame:
-        """What experts score."""
+        """What experts, or people, score."""
         return self._told(CEILINGS)
 
     @cached_property
