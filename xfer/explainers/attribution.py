@@ -12,7 +12,7 @@ from xfer.explainers.catalogue import Explainer, choose
 from xfer.explainers.images import Photographs, check_images
 from xfer.explainers.layers import Address, Described, addresses
 from xfer.explainers.shared_pass import SharedPass
-from xfer.explainers.state import check_finite, place, still
+from xfer.explainers.state import check_finite, check_gradients, place, still
 from xfer.explainers.tap import Tap
 from xfer.explainers.targets import Targets, columns, read_targets
 
@@ -113,6 +113,7 @@ def trace(
         As `attribute`.
     """
     chosen = choose(explainers)
+    check_gradients(model, (explainer.name for explainer in chosen))
     check_images(images)
     wanted = read_targets(targets, len(images))
     if batch_size < 1:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from xfer.errors import InputError
 
-__all__ = ["check_finite", "hooked", "place", "still"]
+__all__ = ["check_finite", "check_gradients", "hooked", "place", "still"]
 
 
 @contextmanager
@@ -82,6 +82,21 @@ def check_finite(model: nn.Module) -> None:
                 f"{type(model).__name__}: {bad} of {tensor.numel()} values of {name!r} are not finite: "
                 "its training diverged or the file is damaged"
             )
+
+
+def check_gradients(model: nn.Module, methods: Iterable[str]) -> None:
+    """Refuse a network that says of itself, by an attribute ``gradients = False``, that it has none to give.
+
+    Raises
+    ------
+    InputError
+        With the methods' names.
+    """
+    if not getattr(model, "gradients", True):
+        raise InputError(
+            f"{', '.join(methods)}: {type(model).__name__} gives logits but no gradients; take a method that only asks "
+            "for logits"
+        )
 
 
 def _floating(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
