@@ -67,20 +67,19 @@ def open_network(path: Path, *, threads: int = 1) -> Opened:
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # every state of onnxruntime is a class of its own
-        raise InputError(
-            f"{path}: onnxruntime {onnxruntime.__version__} cannot run it ({first_line(error)})"
-        ) from error
+        why = first_line(error, f"Load model from {path} failed:")
+        raise InputError(f"{path}: onnxruntime {onnxruntime.__version__} cannot run it ({why})") from error
     makers = {name: (node.op_type, next(iter(node.input), "")) for node in model.graph.node for name in node.output}
     return Opened(session, {entry.key: entry.value for entry in model.metadata_props}, makers)
 
 
-def first_line(error: BaseException) -> str:
-    r"""The beginning of what an error says.
+def first_line(error: BaseException, known: str = "") -> str:
+    r"""The beginning of what an error says, without what is known already.
 
     >>> first_line(ValueError("no such layer\nat 0x7f"))
     'no such layer'
     """
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]
+    return next(iter(str(error).replace(known, "").strip().splitlines()), type(error).__name__)[:200]
 
 
 def _read(path: Path) -> "onnx.ModelProto":
@@ -93,8 +92,8 @@ def _read(path: Path) -> "onnx.ModelProto":
     _check_size(path, path.stat().st_size)
     try:
         model = onnx.ModelProto.FromString(path.read_bytes())
-    except DecodeError as error:
-        raise InputError(f"{path}: cannot be read as ONNX (cut off, or of another kind: {first_line(error)})") from None
+    except DecodeError:
+        raise InputError(f"{path}: cannot be read as ONNX (cut off, or of another kind)") from None
     if not model.graph.node:
         raise InputError(f"{path}: cannot be read as ONNX (there is no graph in it)")
     return model

@@ -73,7 +73,7 @@ class Facts:
             if not all(isinstance(name, str) for name in names):
                 raise TypeError("'classes' are not names")
             facts = cls(int(told["size"]), triple(told["mean"]), triple(told["std"]), tuple(names), str(told["layer"]))
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             raise InputError(f"{where}: its metadata {KEY!r} are damaged ({type(error).__name__}: {error})") from None
         if version != FORMAT:
             raise InputError(f"{where}: its metadata have format {version!r}; this xfer reads format {FORMAT}")
