@@ -51,11 +51,37 @@ def max_pool(
     return cells.scatter_add(2, indices.flatten(2), gradient.flatten(2)).reshape(images.shape)
 
 
+def average_pool(
+    gradient: Tensor,
+    images: Tensor,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor: int | None,
+) -> Tensor:
+    """Every window's gradient, shared among its cells."""
+    if ceil_mode:
+        raise NotImplementedError("the gradient of an average pooling with ceil_mode")
+    channels, steps = images.shape[1], list(stride) or list(kernel)
+    ones = images.new_ones((1, 1, *kernel))
+    if divisor or count_include_pad:
+        shared = gradient / (divisor or kernel[0] * kernel[1])
+    else:
+        cells = images.new_ones((1, 1, *images.shape[2:]))
+        shared = gradient / aten.convolution(cells, ones, None, steps, padding, [1, 1], False, [0, 0], 1)
+    weight = ones.expand(channels, 1, *kernel)
+    mask = (True, False, False)
+    return convolution(shared, images, weight, None, steps, padding, [1, 1], False, [0, 0], channels, mask)[0]
+
+
 def table() -> dict[Any, Callable[..., Any]]:
-    """How gradients are written out: those of torch's own table, and the two above."""
+    """How gradients are written out: those of torch's own table, and the three above."""
     known = {operator: way for operator, way in decomposition_table.items() if "backward" in str(operator)}
     return {
         **known,
         aten.convolution_backward.default: convolution,
         aten.max_pool2d_with_indices_backward.default: max_pool,
+        aten.avg_pool2d_backward.default: average_pool,
     }
