@@ -129,7 +129,7 @@ def test_names_without_weights() -> None:
     refused(f"model 'songnet' has no weights of its own; write {FORMS}", "songnet")
     with pytest.raises(InputError, match=re.escape("got 'songnt' (did you mean 'songnet'?)")):
         load_model("songnt")
-    with pytest.raises(InputError, match=re.escape("got 'songnt=file' (did you mean 'songnet'?)")):
+    with pytest.raises(InputError, match=re.escape("got 'songnt' (did you mean 'songnet'?)")):
         load_model("songnt=file")
 
 
