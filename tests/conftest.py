@@ -1,11 +1,13 @@
 """Fixtures shared by the suite."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from xfer.study import plan, results
 
@@ -40,3 +42,40 @@ def published(shared: Path) -> Path:
 def rng() -> np.random.Generator:
     """A seeded generator."""
     return np.random.default_rng(20240911)
+
+
+OnnxFile = Callable[..., Path]
+"""See `onnx_file`."""
+
+
+@pytest.fixture
+def onnx_file(tmp_path: Path) -> OnnxFile:
+    """Writes a network whose logits are the weighted means of a face's channels, with whatever a test changes."""
+
+    def make(
+        shape: Sequence[object] = ("face", 3, 8, 8),
+        weights: np.ndarray | None = None,
+        *,
+        kind: int = TensorProto.FLOAT,
+        tail: Sequence[str] = (),
+        opset: int = 17,
+        change: Callable[[onnx.ModelProto], None] = lambda model: None,
+        name: str = "net.onnx",
+    ) -> Path:
+        last = shape[3] in (1, 3)
+        channels = int(str(shape[3] if last else shape[1]))
+        table = np.arange(channels * 4, dtype=np.float32).reshape(channels, 4) / 10 if weights is None else weights
+        nodes = [helper.make_node("Cast", ["faces"], ["floats"], to=TensorProto.FLOAT)]
+        nodes += [helper.make_node("ReduceMean", ["floats"], ["means"], axes=[1, 2] if last else [2, 3], keepdims=0)]
+        nodes += [helper.make_node("MatMul", ["means", "table"], ["v0"])]
+        nodes += [helper.make_node(kind_of, [f"v{i}"], [f"v{i + 1}"]) for i, kind_of in enumerate(tail)]
+        outputs = [helper.make_tensor_value_info(f"v{len(tail)}", TensorProto.FLOAT, [shape[0], table.shape[1]])]
+        inputs = [helper.make_tensor_value_info("faces", kind, shape)]
+        held = [numpy_helper.from_array(table, "table")]
+        graph = helper.make_graph(nodes, "net", inputs, outputs, held)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+        change(model)
+        (tmp_path / name).write_bytes(model.SerializeToString())
+        return tmp_path / name
+
+    return make

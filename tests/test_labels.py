@@ -62,3 +62,15 @@ def test_other_spellings_of_an_action_unit_are_refused(code: str) -> None:
 def test_action_unit_error_suggests_the_spelling() -> None:
     with pytest.raises(InputError, match=re.escape("got 'AU04' (did you mean 'AU4'?)")):
         labels.action_unit("AU04")
+
+
+def test_labels_are_brought_to_their_one_spelling() -> None:
+    assert labels.expressions(["Happy", "sad", "neutral"]) == ("happiness", "sadness", "neutral")
+    assert labels.expressions(["Happy", "pain"], any_labels=True) == ("happiness", "pain")
+    with pytest.raises(InputError, match=re.escape("got 'hapiness' (did you mean 'happiness'?)")):
+        labels.expressions(["sad", "hapiness"])
+
+
+def test_two_labels_of_one_expression_are_refused() -> None:
+    with pytest.raises(InputError, match=r"^labels 'happy' and 'joy' are the same expression, 'happiness'$"):
+        labels.expressions(["happy", "joy"])

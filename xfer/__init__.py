@@ -6,10 +6,11 @@ if TYPE_CHECKING:
     from xfer.explainers import explain
     from xfer.scoring import score
     from xfer.study import Study
+    from xfer.study.export import export
     from xfer.study.networks import Trained
 
 __version__ = "0.1.0"
-__all__ = ["Study", "compare", "explain", "score", "train"]
+__all__ = ["Study", "compare", "explain", "export", "score", "train"]
 
 
 def compare(models: str = "all", *, heatmaps: Any = None, **options: Any) -> "Study":
@@ -43,6 +44,10 @@ def __getattr__(name: str) -> Any:
         from xfer.explainers import explain
 
         return explain
+    if name == "export":
+        from xfer.study.export import export
+
+        return export
     if name == "score":
         from xfer.scoring import score
 

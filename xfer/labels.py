@@ -1,8 +1,9 @@
 """The vocabulary: expressions, FACS codes and the names that identify a heatmap."""
 
 import re
+from collections.abc import Iterable
 
-from xfer.errors import InputError, unknown
+from xfer.errors import InputError, UnknownNameError, unknown
 
 BASIC = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
 """Ekman's six, in the order every table uses."""
@@ -54,6 +55,39 @@ def expression(name: str) -> str:
     if plain not in EXPRESSIONS:
         raise unknown("expression", name, EXPRESSIONS)
     return plain
+
+
+def expressions(names: Iterable[str], *, any_labels: bool = False) -> tuple[str, ...]:
+    """The one spelling of each of some expressions, in their order.
+
+    Parameters
+    ----------
+    names : iterable of str
+    any_labels : bool
+        Keep names that are no expressions as they are.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown, or two mean the same.
+
+    Examples
+    --------
+    >>> expressions(["Neutral", "happy", "Zorn"], any_labels=True)
+    ('neutral', 'happiness', 'Zorn')
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        try:
+            plain = expression(name)
+        except UnknownNameError:
+            if not any_labels:
+                raise
+            plain = name
+        if plain in found:
+            raise InputError(f"labels {found[plain]!r} and {name!r} are the same expression, {plain!r}")
+        found[plain] = name
+    return tuple(found)
 
 
 def action_unit(code: str) -> str:

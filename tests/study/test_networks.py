@@ -18,7 +18,9 @@ from xfer.errors import InputError, TrainingError
 from xfer.labels import BASIC
 from xfer.metrics import METRICS
 from xfer.study import Study, networks, shards, unit
+from xfer.study.loading import load_model
 from xfer.study.recognition import CURVE_COLUMNS
+from xfer.training import read_weights
 from xfer.training.fitting import LOG
 
 TINY: dict[str, Any] = {
@@ -113,6 +115,16 @@ def test_networks_table_agrees_with_the_predictions(study: Study) -> None:
     assert table.loc["songnet", "grid"] == "8 x 8"
     assert table.loc["songnet", "coarse"] == ""
     assert table.loc["mobilenetv3", "start"] == "from scratch (--pretrained no)"
+
+
+def test_a_network_of_the_study_is_found_by_its_name(study: Study) -> None:
+    model, facts = load_model(f"{study.folder}#songnet")
+    row = study.networks.set_index("model").loc["songnet"]
+    assert facts.classes == tuple(study.predictions.columns[-6:].str.removeprefix("p_"))
+    assert (facts.size, facts.layer) == (row["size"], row["layer"])
+    state, told = read_weights(study.folder / "checkpoints" / f"{row['checkpoint']}.safetensors")
+    assert all(tensor.equal(state[name]) for name, tensor in model.state_dict().items())
+    assert tuple(told["classes"]) == facts.classes
 
 
 def test_no_subject_is_tested_that_was_trained_on(study: Study) -> None:

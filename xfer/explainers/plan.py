@@ -61,9 +61,13 @@ class Plan:
             if name not in FAMILIES:
                 raise unknown("settings", name, FAMILIES)
         plan = cls((), {}, settings, frozenset() if lenient else by_name(names))
-        plan.tapped = tuple(explainer for explainer in chosen if explainer.family == LAYER)
+        name = type(model).__name__
         for explainer in chosen:
-            if explainer.family != LAYER and plan._applies(explainer, model, type(model).__name__):
+            if plan._blocked(explainer, _no_gradients(explainer, model), name):
+                continue
+            if explainer.family == LAYER:
+                plan.tapped = (*plan.tapped, explainer)
+            elif plan._applies(explainer, model, name):
                 plan.others[explainer.family] = (*plan.others.get(explainer.family, ()), explainer)
         for family in plan.others:
             if check := FAMILIES[family].check:
@@ -91,9 +95,18 @@ class Plan:
         return self._fitting[layer]
 
     def _applies(self, explainer: Explainer, what: Any, where: str) -> bool:
-        reason = explainer.misfit(what) if explainer.misfit else ""
+        return not self._blocked(explainer, explainer.misfit(what) if explainer.misfit else "", where)
+
+    def _blocked(self, explainer: Explainer, reason: str, where: str) -> bool:
+        """Whether there is a reason against an explainer; it is kept."""
         if reason:
             self.left_out[explainer.name] = f"{explainer.name} does not apply to {where}: {reason}"
             if explainer.name in self.demanded:
                 raise InputError(self.left_out[explainer.name])
-        return not reason
+        return bool(reason)
+
+
+def _no_gradients(explainer: Explainer, model: nn.Module) -> str:
+    """Why a network that says by an attribute ``gradients = False`` that it has none cannot be explained; "" if not."""
+    asks = explainer.family == LAYER or FAMILIES[explainer.family].gradients
+    return "it gives logits but no gradients" if asks and not getattr(model, "gradients", True) else ""

@@ -12,6 +12,7 @@ from PIL import Image
 from xfer import assets
 from xfer.errors import InputError
 from xfer.landmarkers import LANDMARKERS, NO_FACE, Landmarking, Open, doubt, foremost
+from xfer.onnx_files import open_network
 
 FACE_API_MEAN = (122.782 / 255, 117.001 / 255, 104.298 / 255)
 """What face-api.js subtracts from RGB in [0, 1]."""
@@ -44,9 +45,9 @@ class Onnx(Open):
         std: tuple[float, ...] = (1.0, 1.0, 1.0),
     ) -> None:
         """Load the networks; raises `InputError` as `open_onnx`."""
-        self._net = _session(path)
+        self._net = open_network(path).session
         self._side = _input_side(self._net, path)
-        self._detector = None if detector is None else _session(detector)
+        self._detector = None if detector is None else open_network(detector).session
         self._mean, self._std = np.array(mean), np.array(std)
         files = [assets.sha256(p) for p in (path, detector) if p is not None]
         told = f"onnx {files} {mean} {std} {MIN_SCORE} {MAX_OVERLAP}"
@@ -124,22 +125,6 @@ def _overlap(a: Box, b: Box) -> float:
     return float(common / ((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod() - common))
 
 
-def _session(path: Path) -> Any:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; give a network in ONNX")
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise InputError("landmarker 'onnx' needs the package onnxruntime: run 'pip install onnxruntime'") from error
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = 1
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise InputError(f"{path}: cannot be read as ONNX ({str(error).splitlines()[0][:120]})") from error
-
-
 def _input_side(session: Any, path: Path) -> int:
     inputs, outputs = session.get_inputs(), session.get_outputs()
     shape, result = inputs[0].shape, outputs[0].shape
@@ -163,7 +148,7 @@ def open_onnx(file: str, detector: str | Path | None = None, **options: Any) -> 
     Raises
     ------
     InputError
-        If a file is missing, is not ONNX or has other inputs and outputs, or onnxruntime is not installed.
+        As `xfer.onnx_files.open_network`, or if a network has other inputs and outputs.
     """
     network, _, named = file.partition(",detector=")
     found = detector or named

@@ -78,8 +78,13 @@ def spec(name: str) -> ModelSpec:
     Raises
     ------
     InputError
-        If there is no such network.
+        If there is no such network, or it is ``onnx:PATH``, which is whole and never built.
     """
+    if name.startswith("onnx:"):
+        raise InputError(
+            f"model {name!r}: a network in ONNX is neither built nor trained, and 'xfer compare' takes none yet; "
+            "xfer.models.onnx.OnnxNetwork opens it"
+        )
     if name.startswith("timm:"):
         from xfer.models.timm import resolve
 
@@ -209,7 +214,7 @@ def choose(models: str) -> list[str]:
 def _members(name: str) -> Iterator[str]:
     if name == "all":
         yield from (n for n, entry in MODELS.items() if "bn" not in entry.tags)
-    elif name in MODELS or name.startswith("timm:"):
+    elif name in MODELS or name.startswith(("timm:", "onnx:")):
         yield spec(name).name
     elif name in tags():
         yield from (n for n, entry in MODELS.items() if name in entry.tags)

@@ -261,6 +261,7 @@ def _attempt(task: _Task, progress: "Progress", *, resume: bool) -> Fitted:
         "batch": progress.batch,
         "precision": task.precision,
         "settings": settings.config(),
+        "classes": list(task.pixels.classes),
     }
     keeper = Keeper(progress, settings, files, facts)
     module: Module
