@@ -5,7 +5,7 @@ faces they come from, and hands back what the network said. Nothing of the size 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
@@ -18,6 +18,7 @@ from xfer.explainers.baselines import baseline_images, check_baseline
 from xfer.explainers.catalogue import Explainer
 from xfer.explainers.designs import Bank
 from xfer.explainers.families import FAMILIES, Look
+from xfer.explainers.layers import Described
 from xfer.explainers.players import Players
 from xfer.explainers.segments import SEGMENTS, face_players
 from xfer.explainers.shared_pass import logits_of
@@ -65,6 +66,8 @@ class Perturbation:
         Occlusion's, px; by default a seventh of the shorter side, and half the window.
     cells, keep : int, float
         RISE's grid, and the chance of a cell to be seen.
+    layer : str or object
+        Whose channels Score-CAM and Ablation-CAM weigh, as `xfer.explainers.attribute` takes it.
     seed : int
     share : bool
         LIME and KernelSHAP use each other's rows, weighted by importance.
@@ -90,6 +93,7 @@ class Perturbation:
     stride: int | None = None
     cells: int = 8
     keep: float = 0.5
+    layer: str | Described = "auto"
     seed: int = 0
     share: bool = False
     autocast: bool = False
@@ -242,6 +246,12 @@ class Scene:
         """Maps in the images' floating type, at least float32."""
         return maps.to(torch.promote_types(self.look.images.dtype, torch.float32))
 
+    def precision(self) -> AbstractContextManager[Any]:
+        """Autocast where it was asked for."""
+        if not self.settings.autocast:
+            return nullcontext()
+        return torch.autocast(self.look.images.device.type, torch.bfloat16)
+
     @property
     def _channels_last(self) -> bool:
         images = self.look.images
@@ -255,8 +265,7 @@ class Scene:
             torch.lerp(hidden, image, seen.to(image.dtype), out=out)
 
     def _said(self, images: Tensor, output: str) -> Tensor:
-        low = torch.autocast(images.device.type, torch.bfloat16) if self.settings.autocast else nullcontext()
-        with low:
+        with self.precision():
             logits = logits_of(self.look.model, images)
         wide = logits.double()
         return wide.softmax(1) if output == "probability" else wide
