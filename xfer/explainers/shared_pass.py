@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from xfer.errors import InputError
 from xfer.explainers.catalogue import CURVATURE, GRADIENTS, RIVALS
+from xfer.explainers.derivatives import Derivatives
 from xfer.explainers.layers import Address, Layout, layout
 from xfer.explainers.state import hooked
-from xfer.explainers.tail import Tail
 from xfer.explainers.tap import Tap
 
 __all__ = ["SharedPass", "logits_of", "nearest_classes"]
@@ -75,7 +75,7 @@ class SharedPass:
         self._outputs: dict[str, Tensor] = {}
         self._layouts: dict[str, Layout] = {}
         cuts = [(each.module, self._cut(each)) for each in layers]
-        with torch.no_grad(), hooked(cuts), refusals(self._size), Tail(twice=CURVATURE in needs):
+        with torch.no_grad(), hooked(cuts), refusals(self._size), Derivatives(twice=CURVATURE in needs):
             logits = model(images)
         for each in layers:
             if each.name not in self._outputs:
