@@ -1,0 +1,294 @@
+"""The perturbation engine: masked forwards of any network or black box, for all classes at once.
+
+A method says what of each face is seen (`xfer.explainers.veils`); the engine fills batches with masked images, whatever
+faces they come from, and hands back what the network said. Nothing of the size samples x image is ever held.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from xfer.errors import InputError, unknown
+from xfer.explainers.baselines import baseline_images, check_baseline
+from xfer.explainers.catalogue import Explainer
+from xfer.explainers.designs import Bank
+from xfer.explainers.families import FAMILIES, Look
+from xfer.explainers.players import Players
+from xfer.explainers.segments import SEGMENTS, face_players
+from xfer.explainers.shared_pass import logits_of
+from xfer.explainers.veils import Coalitions, Veils
+
+__all__ = ["FAMILY", "OUTPUTS", "Perturbation", "Scene", "perturbation"]
+
+FAMILY = "perturbation"
+
+OUTPUTS = ("probability", "logit")
+"""What of the network is explained."""
+
+METHODS = {"lime": "coin", "kernel_shap": "kernel"}
+"""The design of each method that shares a bank."""
+
+
+@dataclass(frozen=True, eq=False)
+class Perturbation:
+    """The settings of the family; the defaults are the published LIME recipe (Gaya-Morey et al. 2024).
+
+    Attributes
+    ----------
+    samples : int
+        Rows a face for LIME, KernelSHAP and RISE.
+    segments : str or array
+        ``"slic"``, ``"grid"``, ``"regions"`` (Action Unit regions, the rest of the face, the background), labels
+        (face, y, x) or soft parts (face, player, y, x) that add up to 1.
+    pieces : int
+        About how many segments SLIC and the grid make.
+    compactness : float
+        SLIC's.
+    regions : str
+        A region source of `xfer.masks`.
+    landmarks : array (face, 68, 2), optional
+        In px of the images; needed for ``"regions"``.
+    baseline : str, sequence of float or array
+        See `xfer.explainers.baselines.baseline_images`.
+    mean, std : float or sequence of float
+        What preprocessing subtracted and divided by, in [0, 1]: what "black" is, and what SLIC sees.
+    output : {"probability", "logit"}
+        What is explained. Score-CAM and Ablation-CAM read logits.
+    kernel_width, alpha : float
+        LIME's kernel and ridge.
+    window, stride : int, optional
+        Occlusion's, px; by default a seventh of the shorter side, and half the window.
+    cells, keep : int, float
+        RISE's grid, and the chance of a cell to be seen.
+    seed : int
+    share : bool
+        LIME and KernelSHAP use each other's rows, weighted by importance.
+    autocast : bool
+        Forwards in bfloat16.
+    channels_last : bool
+        Bring masked images to that layout, which some networks are faster in. One that the images already have is kept.
+    """
+
+    samples: int = 1000
+    segments: Any = "slic"
+    pieces: int = 30
+    compactness: float = 20.0
+    regions: str = "xfer"
+    landmarks: Any = None
+    baseline: Any = "black"
+    mean: float | Sequence[float] = 0.0
+    std: float | Sequence[float] = 1.0
+    output: str = "probability"
+    kernel_width: float = 0.25
+    alpha: float = 1.0
+    window: int | None = None
+    stride: int | None = None
+    cells: int = 8
+    keep: float = 0.5
+    seed: int = 0
+    share: bool = False
+    autocast: bool = False
+    channels_last: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        for name, allowed in (("output", OUTPUTS), ("segments", SEGMENTS)):
+            value = getattr(self, name)
+            if isinstance(value, str) and value not in allowed:
+                raise unknown(name, value, allowed)
+        least = {"samples": 2, "pieces": 1, "cells": 1, "window": 1, "stride": 1}
+        for name, smallest in least.items():
+            value = getattr(self, name)
+            if value is not None and value < smallest:
+                raise InputError(f"{name!r} must be at least {smallest}; got {value}")
+        for name in ("compactness", "kernel_width", "alpha"):
+            if getattr(self, name) <= 0:
+                raise InputError(f"{name!r} must be above 0; got {getattr(self, name)}")
+        if not 0 < self.keep < 1:
+            raise InputError(f"'keep' must lie between 0 and 1; got {self.keep}")
+        if isinstance(self.segments, str) and self.segments == "regions" and self.landmarks is None:
+            raise InputError("'segments' = 'regions' needs 'landmarks' (face, 68, 2), in px of the images")
+        check_baseline(self.baseline)
+
+    @classmethod
+    def read(cls, settings: Mapping[str, Any]) -> "Perturbation":
+        """The settings from a mapping.
+
+        Raises
+        ------
+        InputError
+            For a name that is none, or a value that cannot be.
+
+        >>> Perturbation.read({"samples": 50}).samples
+        50
+        """
+        names = [field.name for field in fields(cls)]
+        for name in settings:
+            if name not in names:
+                raise unknown(f"setting of {FAMILY}", name, names)
+        return cls(**settings)
+
+    def per_face(self) -> dict[str, int]:
+        """How many faces each setting that is given per face has."""
+        given = {"landmarks": self.landmarks, "segments": self.segments, "baseline": self.baseline}
+        arrays = {name: torch.as_tensor(each) for name, each in given.items() if not isinstance(each, str | None)}
+        return {name: len(each) for name, each in arrays.items() if name != "baseline" or each.ndim == 4}
+
+
+class Scene:
+    """A batch of faces and what is asked of them: everything the methods of the family share.
+
+    Parameters
+    ----------
+    look : Look
+    settings : Perturbation
+    methods : sequence of str
+        The explainers asked for.
+    """
+
+    def __init__(self, look: Look, settings: Perturbation, methods: Sequence[str] = ()) -> None:
+        images = look.images.contiguous(memory_format=torch.channels_last) if settings.channels_last else look.images
+        self.look = replace(look, images=images)
+        self.settings = settings
+        self._methods = tuple(methods)
+
+    @cached_property
+    def baseline(self) -> Tensor:
+        """What stands in place of what is hidden (face, channel, y, x)."""
+        made = self.settings
+        return baseline_images(
+            made.baseline, self.look.images, mean=made.mean, std=made.std, seed=made.seed, start=self.look.start
+        )
+
+    @cached_property
+    def players(self) -> Players:
+        """The parts of every face."""
+        made = self.settings
+        return face_players(
+            self.look.images,
+            made.segments,
+            self.look.start,
+            pieces=made.pieces,
+            compactness=made.compactness,
+            regions=made.regions,
+            landmarks=made.landmarks,
+            mean=made.mean,
+            std=made.std,
+        )
+
+    def bank(self, design: str) -> Bank:
+        """Rows of a design, or with `Perturbation.share` of all designs that the methods asked for draw from."""
+        if not self.settings.share:
+            return self._bank((design,))
+        return self._shared
+
+    @cached_property
+    def _shared(self) -> Bank:
+        return self._bank(tuple(design for name, design in METHODS.items() if name in self._methods))
+
+    def _bank(self, designs: tuple[str, ...]) -> Bank:
+        counts, made = self.players.counts, self.settings
+        rows = Bank.draw(counts, designs, made.samples, made.seed, self.look.start).to(self.look.images.device)
+        values = self.coalitions(rows)
+        return Bank(rows, counts, designs, made.samples, values)
+
+    def coalitions(self, rows: Tensor, counts: Sequence[int] | None = None) -> Tensor:
+        """What the network says to coalitions (face, row, player): float64 (face, row, target)."""
+        full = counts or (rows.shape[1],) * len(rows)
+        return self.outputs(Coalitions(self.players, rows, tuple(full)))
+
+    def outputs(self, veils: Veils, output: str = "") -> Tensor:
+        """What the network says to veiled faces, all classes explained: float64 (face, row, target).
+
+        Parameters
+        ----------
+        veils : Veils
+        output : str
+            One of `OUTPUTS`; by default the settings'.
+        """
+        look, output = self.look, output or self.settings.output
+        found = look.logits.new_zeros(len(look.images), max(veils.counts), look.classes.shape[1], dtype=torch.float64)
+        layout = torch.channels_last if self._channels_last else torch.contiguous_format
+        space = torch.empty_like(look.images[:1].expand(look.batch_size, -1, -1, -1), memory_format=layout)
+        for batch in _batches(veils.counts, look.batch_size):
+            filled = 0
+            for face, rows in batch:
+                part = space[filled : filled + rows.stop - rows.start]
+                self._mask(face, veils.seen(face, rows), part)
+                filled += len(part)
+            said = self._said(space[:filled], output)
+            for (face, rows), own in zip(batch, said.split([b.stop - b.start for _, b in batch]), strict=True):
+                found[face, rows] = own[:, look.classes[face]]
+        return found
+
+    def project(self, veils: Veils, weights: Tensor) -> Tensor:
+        """Sums of the veils (face, target, y, x), weighted by (face, row, target)."""
+        sums = []
+        for face, count in enumerate(veils.counts):
+            total: Tensor | float = 0.0
+            for start in range(0, count, self.look.batch_size):
+                rows = slice(start, min(start + self.look.batch_size, count))
+                seen = veils.seen(face, rows).to(weights.dtype)
+                total = total + torch.einsum("rt,ryx->tyx", weights[face, rows], seen)
+            sums.append(torch.as_tensor(total))
+        return torch.stack(sums)
+
+    def finished(self, maps: Tensor) -> Tensor:
+        """Maps in the images' floating type, at least float32."""
+        return maps.to(torch.promote_types(self.look.images.dtype, torch.float32))
+
+    @property
+    def _channels_last(self) -> bool:
+        images = self.look.images
+        return images.is_contiguous(memory_format=torch.channels_last) and not images.is_contiguous()
+
+    def _mask(self, face: int, seen: Tensor, out: Tensor) -> None:
+        image, hidden, seen = self.look.images[face, None], self.baseline[face, None], seen[:, None]
+        if seen.dtype == torch.bool:
+            torch.where(seen, image, hidden, out=out)
+        else:
+            torch.lerp(hidden, image, seen.to(image.dtype), out=out)
+
+    def _said(self, images: Tensor, output: str) -> Tensor:
+        low = torch.autocast(images.device.type, torch.bfloat16) if self.settings.autocast else nullcontext()
+        with low:
+            logits = logits_of(self.look.model, images)
+        wide = logits.double()
+        return wide.softmax(1) if output == "probability" else wide
+
+
+def _batches(counts: Sequence[int], size: int) -> Iterator[list[tuple[int, slice]]]:
+    """Slices of rows, face after face, `size` rows together."""
+    batch: list[tuple[int, slice]] = []
+    room = size
+    for face, count in enumerate(counts):
+        start = 0
+        while start < count:
+            stop = min(count, start + room)
+            batch.append((face, slice(start, stop)))
+            room -= stop - start
+            start = stop
+            if not room:
+                yield batch
+                batch, room = [], size
+    if batch:
+        yield batch
+
+
+def _check(settings: Mapping[str, Any], faces: int) -> None:
+    for name, count in Perturbation.read(settings).per_face().items():
+        if count != faces:
+            raise InputError(f"{name!r} is given for {count} faces; there are {faces}")
+
+
+@FAMILIES.register(FAMILY, gradients=False, check=_check)
+def perturbation(look: Look, explainers: Sequence[Explainer]) -> dict[str, Tensor]:
+    """Maps (face, target, y, x) of methods that hide parts of the image, each a function of a `Scene`."""
+    names = [explainer.name for explainer in explainers]
+    scene = Scene(look, Perturbation.read(look.settings), names)
+    return {explainer.name: scene.finished(explainer(scene)) for explainer in explainers}
