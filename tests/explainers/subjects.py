@@ -96,10 +96,45 @@ def of_a_transformer() -> Subject:
     return Subject(model, noise(12, 10), "blocks.1", "blocks.0.norm1", "fc_norm", "blocks.1.attn.attn_drop", (6, 5))
 
 
+class Ruled(nn.Module):
+    """A residual CNN of ReLUs and max pools, one ReLU used twice, for methods with a rule for every layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 6, 3, padding=1)
+        self.norm = nn.BatchNorm2d(6)
+        self.relu = nn.ReLU(inplace=True)
+        self.second = nn.Conv2d(6, 6, 3, padding=1)
+        self.pool = nn.MaxPool2d(3, 2, 1)
+        self.drop = nn.Dropout(0.5)
+        self.head = nn.Linear(6 * 6 * 5, 3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """(face, 3, 12, 10) to (face, 3)."""
+        early = self.relu(self.norm(self.first(images)))
+        late = self.pool(self.relu(self.second(early) + early))
+        return self.head(self.drop(nn.functional.relu(late - 0.1)).flatten(1))
+
+
+def ruled() -> nn.Module:
+    """That CNN with random weights and running statistics, in training mode, float64."""
+    torch.manual_seed(3)
+    model = Ruled().double()
+    model.norm.running_mean.normal_()
+    model.norm.running_var.uniform_(0.5, 2.0)
+    return model
+
+
+def of_rules() -> Subject:
+    settings = {"gradient": {"steps": 3, "samples": 3}}
+    return Subject(ruled(), noise(12, 10), "pool", "first", "head", "drop", (12, 10), settings)
+
+
 SUBJECTS: dict[str, Callable[[], Subject]] = {
     LAYER: of_a_cnn,
     "cam": of_a_linear_head,
     "attention": of_a_transformer,
+    "gradient": of_rules,
 }
 
 
