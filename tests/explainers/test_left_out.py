@@ -22,7 +22,9 @@ def refused(message: str) -> object:
 def test_cam_needs_a_linear_head(small: nn.Module, images: torch.Tensor) -> None:
     beyond = POOLED.format("Add, Convolution, Exp, Mul, Relu, Tanh")
     small.relu.inplace = False
-    with pytest.raises(InputError, match=r"^cam does not apply to layer 'second': more than average pooling and a line"):
+    with pytest.raises(
+        InputError, match=r"^cam does not apply to layer 'second': more than average pooling and a line"
+    ):
         attribute(small, images, "cam,grad_cam", layer="second")
     flat = nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten(), nn.Linear(2 * 36, 2))
     with refused("cam does not apply to layer '0': the linear layer behind the layer tells cells apart"):

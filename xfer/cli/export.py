@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from xfer.errors import InputError
+from xfer.cli.options import numbers
 
 app = typer.Typer()
 
@@ -34,8 +34,8 @@ def export(
         onnx,
         with_heatmap=with_heatmap,
         size=size,
-        mean=_numbers("--mean", mean),
-        std=_numbers("--std", std),
+        mean=numbers("--mean", mean),
+        std=numbers("--std", std),
         classes=None if labels is None else [name.strip() for name in labels.split(",")],
         any_labels=any_labels,
         layer=layer,
@@ -47,10 +47,3 @@ def export(
         f"{done.file}: faces (face, 3, {facts.size}, {facts.size}) -> logits (face, {count}){heatmap}; "
         f"opset {done.opset}, {done.file.stat().st_size / 1e6:.1f} MB, at most {done.difference:.1e} from torch"
     )
-
-
-def _numbers(flag: str, text: str | None) -> list[float] | None:
-    try:
-        return None if text is None else [float(number) for number in text.split(",")]
-    except ValueError:
-        raise InputError(f"{flag} must be one number, or three with commas; got {text!r}") from None

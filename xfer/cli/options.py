@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from xfer.errors import InputError
+
 Pattern = Annotated[str, typer.Option(help="Where the key stands in a file's path.")]
 Masks = Annotated[
     str,
@@ -41,3 +43,17 @@ FacesShown = Annotated[str, typer.Option(help="Pictures in the report: mean, non
 
 MAPS_PATTERN = "{model}_{expression}_heatmap.png"
 MASKS_PATTERN = "{expression}_gt.png"
+
+
+def numbers(flag: str, text: str | None) -> list[float] | None:
+    """One number, or three with commas.
+
+    Raises
+    ------
+    InputError
+        If it is something else.
+    """
+    try:
+        return None if text is None else [float(number) for number in text.split(",")]
+    except ValueError:
+        raise InputError(f"{flag} must be one number, or three with commas; got {text!r}") from None
