@@ -30,7 +30,7 @@ def split_half_ceiling(shares: Floats, score: str, *, seed: int = 0) -> Estimate
     noisier than all raters. Pearson's r and the cosine are stepped up to the full number by Spearman's and Brown's
     formula, which is exact for means. No law is known for scores that cut a region: they get what they gain from
     quarters to halves once more, shrunk as the inverse root of the number of raters shrinks, which is how the edge of a
-    region settles. In simulations (tests/benchmarks/results/raters.md) this lies between .07 below and .02 above what
+    region settles. In simulations (tests/benchmarks/results/raters.md) this lies between .05 below and .02 above what
     other raters score; half against half as it is, up to .11 below.
 
     Parameters
