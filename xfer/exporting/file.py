@@ -85,6 +85,7 @@ def _write(
             output_names=OUTPUTS[: 1 + with_heatmap],
             dynamic_shapes=({0: torch.export.Dim("face")},),
         )
+    assert program is not None
     opset = program.model.opset_imports[""]
     explainer = {"explainer": EXPLAINER} if with_heatmap else {}
     program.model.metadata_props.update(facts.told(opset=opset, **explainer, **more))
