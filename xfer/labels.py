@@ -30,6 +30,9 @@ KEY = (
 )  # fmt: skip
 """What identifies a cell, that is one global heatmap; always coordinates, never positions."""
 
+IMAGE = "image"
+"""What stands for the layer of a heatmap that was read at none: it lies over the image."""
+
 UNKNOWN = "unknown"
 """The value of a key that a file does not tell."""
 

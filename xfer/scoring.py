@@ -155,6 +155,17 @@ def table(scores: pd.DataFrame, metric: str = "iou") -> pd.DataFrame:
     return rows.pivot_table("value", "model", "expression", aggfunc=lambda v: v.mean(skipna=False), dropna=False)
 
 
+def network_means(table: pd.DataFrame) -> pd.Series:
+    """Every model's mean over expressions; NaN where one of them is undefined, unless it is so for all models.
+
+    Means over different expressions are no ranking.
+
+    >>> network_means(pd.DataFrame({"anger": [0.2, 0.4], "fear": [0.4, None], "awed": [None, None]})).tolist()
+    [0.30000000000000004, nan]
+    """
+    return table.dropna(axis=1, how="all").mean(axis=1, skipna=False)
+
+
 def swap(scores: pd.DataFrame, metric: str = "iou") -> pd.DataFrame:
     """Expressions (rows) x expressions whose mask was used (columns), mean over models: the swap control.
 

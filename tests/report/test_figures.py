@@ -186,7 +186,7 @@ def table():
 def test_score_heat_prints_scores_means_and_chance(table):
     fig = figures.score_heat(table, chance=pd.Series({"fear": 0.05, "happily_surprised": 0.07}))
     printed = words(fig)
-    assert printed.count("undefined") == 1
+    assert printed.count("undefined") == 2
     assert printed[:3] == ["0.100", "0.400", "0.300"]
     assert printed[4:] == ["0.250", "0.300", "0.200", "0.400", "0.050", "0.070", "0.267", "0.060"]
     assert ticks(fig.axes[0].get_xticklabels()) == ["fear", "happily\nsurprised", "mean"]

@@ -182,7 +182,8 @@ def test_unlabelled_faces_are_only_predicted(pixels: Pixels) -> None:
     given = {"layer": layer, "blocks": BLOCKS, "frame": FRAME, "facts": FACTS, "explainers": "grad_cam"}
     found = explain_faces(build(), part, range(FACES), SETTINGS, **given)
     assert found.reasons == {"shows none of the expressions": 2}
-    assert found.sums.facts == {**FACTS, "layer": "2", "grid": [8, 8], "selection": "true", "per_class": 0}
+    told = {"layer": "2", "grid": [8, 8], "layerless": [], "selection": "true", "per_class": 0}
+    assert found.sums.facts == {**FACTS, **told}
     free = explain_faces(build(), part, range(FACES), SETTINGS, **given, selection="predicted")
     assert free.reasons == {}
 

@@ -120,12 +120,15 @@ def test_the_key_is_whole_and_outcome_all_is_made_of_the_others() -> None:
         assert parts[2] == parts[0] + parts[1] > 0
 
 
-def test_cells_without_faces_do_not_exist_and_pixels_without_any_are_nan() -> None:
+def test_cells_and_pixels_without_faces_are_nan() -> None:
     accumulator = Accumulator(["grad_cam"], np.ones((1, 2), bool), 1)
     accumulator.add(torch.tensor([[[[np.nan, -3.0]]]]), ["fear"], ["incorrect"], [0])
     maps, table = sums.heatmaps([accumulator.finish(FACTS)])
-    assert list(keys(table)) == [("grad_cam", "fear", o, "raw") for o in ("incorrect", "all")]
-    np.testing.assert_array_equal(maps.values, [[[np.nan, -3]]] * 2)
+    undefined = ("grad_cam", "fear", "all", "positive_l1")
+    assert list(keys(table)) == [*(("grad_cam", "fear", o, "raw") for o in ("incorrect", "all")), undefined]
+    assert table[["n", "undefined"]].to_numpy().tolist() == [[1, 0], [1, 0], [0, 1]]
+    assert np.isnan(maps.values[2]).all()
+    np.testing.assert_array_equal(maps.values[:2], [[[np.nan, -3]]] * 2)
     with pytest.raises(ValueError, match="no cell has a face"):
         sums.heatmaps([Accumulator(["grad_cam"], SUPPORT, 1).finish(FACTS)])
 

@@ -149,12 +149,13 @@ def _names(text: str | None) -> list[str] | None:
 
 def _compare(options: dict[str, Any]) -> None:
     import xfer
+    from xfer import scoring
 
     with progress() as stage:
         study = xfer.compare(**options, progress=stage)
     print_networks(study)
     if "iou" in study.config["metrics"]:
-        print_table(study.table().assign(mean=lambda t: t.mean(axis=1)), f"IoU ({study.config['threshold']})")
+        print_table(study.table().assign(mean=scoring.network_means), f"IoU ({study.config['threshold']})")
     print_inference(study)
     for kind, name, reason, n in study.dropped.itertuples(index=False, name=None):
         print(f"{_LEFT_OUT.get(kind, kind)} {name or n}: {reason}", file=sys.stderr)

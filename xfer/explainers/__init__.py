@@ -2,13 +2,18 @@
 
 from xfer.explainers.attribution import Attribution, SilentLayerError, attribute, trace
 from xfer.explainers.catalogue import EXPLAINERS, Explainer, choose
+from xfer.explainers.families import FAMILIES, LAYER, Family, Look
 from xfer.explainers.labelled import explain
 from xfer.explainers.tap import Tap
 
 __all__ = [
     "EXPLAINERS",
+    "FAMILIES",
+    "LAYER",
     "Attribution",
     "Explainer",
+    "Family",
+    "Look",
     "SilentLayerError",
     "Tap",
     "attribute",

@@ -1,20 +1,22 @@
 """Maps of every explainer, face and class as tensors on the device."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from xfer.errors import InputError
+from xfer.errors import InputError, unknown
 from xfer.explainers.catalogue import Explainer, choose
+from xfer.explainers.families import FAMILIES, LAYER, Look
 from xfer.explainers.images import Photographs, check_images
 from xfer.explainers.layers import Address, Described, addresses
-from xfer.explainers.shared_pass import SharedPass
+from xfer.explainers.shared_pass import SharedPass, logits_of
 from xfer.explainers.state import check_finite, check_gradients, place, still
 from xfer.explainers.tap import Tap
 from xfer.explainers.targets import Targets, columns, read_targets
+from xfer.labels import IMAGE
 
 __all__ = ["Attribution", "SilentLayerError", "attribute", "trace"]
 
@@ -33,7 +35,9 @@ class Attribution:
     targets : int tensor (face, target)
         The classes explained.
     maps : dict
-        Per layer's name and explainer's name the raw maps (face, target, y, x) on the layer's grid.
+        Per layer's name and explainer's name the raw maps (face, target, y, x) on the layer's grid; under
+        `xfer.labels.IMAGE` those that belong to no layer, over the whole image at a resolution of their
+        own.
     """
 
     logits: Tensor
@@ -49,8 +53,9 @@ def attribute(
     *,
     layer: str | Described = "auto",
     batch_size: int = 32,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Tensor]:
-    """Raw maps of a classifier at one layer, all methods from one forward.
+    """Raw maps of a classifier, every method and class from as few passes as they allow.
 
     The network is explained in evaluation mode and left as it was: weights, modes, ``requires_grad``, ``.grad``
     and hooks. Under `torch.autocast` forward and gradients are autocast's; the sums that make the maps are float32.
@@ -68,12 +73,15 @@ def attribute(
     layer : str or object
         A module's dotted name, ``"auto"``, or a `xfer.models.layers.Layer`.
     batch_size : int
-        The most faces at once.
+        The most images in one forward.
+    settings : mapping, optional
+        Per family of explainers its own settings, see `xfer.explainers.families.FAMILIES`.
 
     Returns
     -------
     dict of str to tensor (face, target, y, x)
-        At the layer's grid, on the network's device, at least float32.
+        In the order asked for, on the network's device, at least float32; methods that read a layer on its grid, others
+        over the whole image at a resolution of their own.
 
     Raises
     ------
@@ -92,8 +100,9 @@ def attribute(
     >>> tuple(maps["grad_cam"].shape)
     (2, 7, 10, 10)
     """
-    seen = trace(model, images, explainers, targets, layers=(layer,), batch_size=batch_size)
-    return next(iter(seen.maps.values()))
+    seen = trace(model, images, explainers, targets, layers=(layer,), batch_size=batch_size, settings=settings)
+    found = {name: maps for by in seen.maps.values() for name, maps in by.items()}
+    return {explainer.name: found[explainer.name] for explainer in choose(explainers)}
 
 
 def trace(
@@ -104,6 +113,7 @@ def trace(
     *,
     layers: Sequence[str | Described] = ("auto",),
     batch_size: int = 32,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Attribution:
     """`attribute` at several layers of one forward, with the logits and the classes explained.
 
@@ -112,43 +122,86 @@ def trace(
     InputError
         As `attribute`.
     """
-    chosen = choose(explainers)
-    check_gradients(model, (explainer.name for explainer in chosen))
+    plan = _Plan.of(choose(explainers), settings or {}, len(images))
+    check_gradients(model, plan.differentiating)
     check_images(images)
     wanted = read_targets(targets, len(images))
     if batch_size < 1:
         raise InputError(f"'batch_size' must be at least 1; got {batch_size}")
-    where = addresses(model, layers, (images.shape[-2], images.shape[-1]))
+    where = addresses(model, layers, (images.shape[-2], images.shape[-1])) if plan.tapped else []
     check_finite(model)
     device, dtype = place(model)
     batches = []
     with torch.inference_mode(False), still(model):
         for start in range(0, len(images), batch_size):
             batch = images[start : start + batch_size].to(device, dtype)
-            batches.append(_batch(model, batch, chosen, wanted, where, start))
+            batches.append(_batch(model, batch, plan, wanted, where, start, batch_size))
     return _joined(batches)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The explainers asked for, family by family."""
+
+    tapped: tuple[Explainer, ...]
+    others: Mapping[str, tuple[Explainer, ...]]
+    settings: Mapping[str, Mapping[str, Any]]
+
+    @classmethod
+    def of(cls, chosen: Sequence[Explainer], settings: Mapping[str, Mapping[str, Any]], faces: int) -> "_Plan":
+        for name in settings:
+            if name not in FAMILIES:
+                raise unknown("settings", name, FAMILIES)
+        tapped = tuple(explainer for explainer in chosen if explainer.family == LAYER)
+        others = {
+            family: tuple(explainer for explainer in chosen if explainer.family == family)
+            for family in dict.fromkeys(explainer.family for explainer in chosen)
+            if family != LAYER
+        }
+        for family in others:
+            if check := FAMILIES[family].check:
+                check(settings.get(family, {}), faces)
+        return cls(tapped, others, settings)
+
+    @property
+    def differentiating(self) -> list[str]:
+        """Those that ask for gradients."""
+        needing = (each for family, each in self.others.items() if FAMILIES[family].gradients)
+        return [explainer.name for each in (self.tapped, *needing) for explainer in each]
 
 
 def _batch(
     model: nn.Module,
     images: Tensor,
-    chosen: Sequence[Explainer],
+    plan: _Plan,
     wanted: Targets,
     where: Sequence[Address],
     start: int,
+    batch_size: int,
 ) -> tuple[Attribution, dict[str, Tensor]]:
     """One batch's maps, and per layer whether any gradient was there."""
-    shared = SharedPass(model, images, where)
-    classes = columns(wanted, shared.logits, start)
-    made: dict[str, dict[str, list[Tensor]]] = {each.name: {e.name: [] for e in chosen} for each in where}
-    alive = {each.name: torch.zeros((), dtype=torch.bool, device=images.device) for each in where}
+    shared = SharedPass(model, images, where) if plan.tapped else None
+    logits = shared.logits.detach() if shared else logits_of(model, images)
+    classes = columns(wanted, logits, start)
+    maps, alive = _tapped(shared, classes, plan.tapped) if shared else ({}, {})
+    for name, explainers in plan.others.items():
+        look = Look(model, images, logits, classes, start, batch_size, plan.settings.get(name, {}))
+        maps.setdefault(IMAGE, {}).update(FAMILIES[name].function(look, explainers))
+    return Attribution(logits, classes, maps), alive
+
+
+def _tapped(
+    shared: SharedPass, classes: Tensor, explainers: Sequence[Explainer]
+) -> tuple[dict[str, dict[str, Tensor]], dict[str, Tensor]]:
+    """Maps of the family that reads layers, and per layer whether any gradient was there."""
+    made: dict[str, dict[str, list[Tensor]]] = {each: {e.name: [] for e in explainers} for each in shared.names}
+    alive = {each: torch.zeros((), dtype=torch.bool, device=classes.device) for each in shared.names}
     for some in classes.split(shared.room(), dim=1):
         for name, tap in shared.taps(some).items():
             alive[name] |= tap.gradients.any()
-            for explainer in chosen:
+            for explainer in explainers:
                 made[name][explainer.name].append(_map(explainer, tap))
-    maps = {name: {e: torch.cat(parts, 1) for e, parts in by.items()} for name, by in made.items()}
-    return Attribution(shared.logits.detach(), classes, maps), alive
+    return {name: {e: torch.cat(parts, 1) for e, parts in by.items()} for name, by in made.items()}, alive
 
 
 def _map(explainer: Explainer, tap: Tap) -> Tensor:
@@ -159,7 +212,7 @@ def _map(explainer: Explainer, tap: Tap) -> Tensor:
 
 def _joined(batches: Sequence[tuple[Attribution, dict[str, Tensor]]]) -> Attribution:
     first = batches[0][0]
-    for name in first.maps:
+    for name in batches[0][1]:
         if not torch.stack([alive[name] for _, alive in batches]).any():
             raise SilentLayerError(
                 f"every gradient at layer {name!r} is zero: its features do not reach the logits; take an earlier layer"

@@ -20,9 +20,10 @@ class Explainer:
         The field's name in snake_case.
     function : callable
         What the family calls. Family ``"layer"``: ``(Tap) -> maps (face, target, y, x)``, or (face, 1, y, x)
-        where the map does not depend on the class.
+        where the map does not depend on the class. Other families say what they hand over, see
+        `xfer.explainers.families`.
     family : str
-        What is handed to the function: ``"layer"`` a layer's output and the gradients at it.
+        ``"layer"``, or a name of `xfer.explainers.families.FAMILIES`: explainers that share their passes.
     formula : str
         The raw map in plain text: A is the layer's output, G the gradient of the class's logit with respect to
         it, k a channel.
@@ -53,7 +54,8 @@ def choose(names: str | Iterable[str]) -> tuple[Explainer, ...]:
     Parameters
     ----------
     names : str or iterable of str
-        ``"all"``, one name, names with commas between them, or a sequence of names.
+        ``"all"``, one name, names with commas between them, or a sequence of names; a family's name stands for all
+        of the family.
 
     Raises
     ------
@@ -67,7 +69,13 @@ def choose(names: str | Iterable[str]) -> tuple[Explainer, ...]:
     """
     if isinstance(names, str):
         names = EXPLAINERS if names == "all" else [name.strip() for name in names.split(",") if name.strip()]
-    chosen = tuple(EXPLAINERS[name] for name in dict.fromkeys(names))
+    families = {family: [e.name for e in EXPLAINERS.values() if e.family == family] for family in _families()}
+    single = [each for name in names for each in families.get(name, [name])]
+    chosen = tuple(EXPLAINERS[name] for name in dict.fromkeys(single))
     if not chosen:
         raise InputError(f"'explainers' is empty: give 'all' or some of {', '.join(EXPLAINERS)}")
     return chosen
+
+
+def _families() -> set[str]:
+    return {explainer.family for explainer in EXPLAINERS.values()}

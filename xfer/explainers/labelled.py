@@ -1,6 +1,6 @@
 """Maps with names: what `attribution` computes as one labelled array."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,11 @@ from torch import Tensor, nn
 
 from xfer.errors import InputError
 from xfer.explainers.attribution import Attribution, trace
+from xfer.explainers.catalogue import choose
 from xfer.explainers.images import Photographs
 from xfer.explainers.layers import Described
 from xfer.explainers.targets import read_targets
+from xfer.labels import IMAGE
 
 __all__ = ["explain"]
 
@@ -27,10 +29,11 @@ def explain(
     classes: Sequence[str] | None = None,
     size: str | tuple[int, int] | None = None,
     batch_size: int = 32,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
     mean: float | Sequence[float] = 0.0,
     std: float | Sequence[float] = 1.0,
 ) -> xr.DataArray:
-    """Raw signed maps of any classifier, every method and class from one forward.
+    """Raw signed maps of any classifier, every method and class from as few passes as they allow.
 
     Parameters
     ----------
@@ -48,9 +51,12 @@ def explain(
     classes : sequence of str, optional
         The classes' names, in the order of the logits.
     size : None, "image" or (int, int)
-        None: maps on the layer's grid. Otherwise bilinear upsampling to the image's, or to some, height and width.
+        None: maps at the resolution that they have in common, the layer's grid say, and the image's where they have
+        none. Otherwise bilinear resampling to the image's, or to some, height and width.
     batch_size : int
-        The most faces at once.
+        The most images in one forward.
+    settings : mapping, optional
+        As for `attribute`.
     mean, std : float or sequence of 3 floats
         What the network's preprocessing subtracts and divides by, in [0, 1]; for arrays only.
 
@@ -58,7 +64,7 @@ def explain(
     -------
     DataArray (explainer, face, target, y, x)
         With the coordinates `explainer`, `predicted` (face), and `target` where the classes are the same for
-        every face, else `target_class` (face, target). The attribute `layer` names the layer.
+        every face, else `target_class` (face, target). The attribute `layer` names the layer; "" where none was read.
 
     Raises
     ------
@@ -77,10 +83,11 @@ def explain(
         raise InputError("'mean' and 'std' are for arrays; a tensor is taken as the network expects it")
     out = _size(size, (stack.shape[-2], stack.shape[-1]))
     wanted = read_targets(targets, len(stack), classes)
-    seen = trace(model, stack, explainers, wanted, layers=(layer,), batch_size=batch_size)
+    seen = trace(model, stack, explainers, wanted, layers=(layer,), batch_size=batch_size, settings=settings)
     if classes is not None and len(classes) != seen.logits.shape[1]:
         raise InputError(f"'classes' has {len(classes)} names; the network has {seen.logits.shape[1]} classes")
-    return _labelled(seen, classes, out)
+    order = [explainer.name for explainer in choose(explainers)]
+    return _labelled(seen, order, classes, out, (stack.shape[-2], stack.shape[-1]))
 
 
 def _size(size: Any, image: tuple[int, int]) -> tuple[int, int] | None:
@@ -91,13 +98,21 @@ def _size(size: Any, image: tuple[int, int]) -> tuple[int, int] | None:
     return int(size[0]), int(size[1])
 
 
-def _labelled(seen: Attribution, classes: Sequence[str] | None, size: tuple[int, int] | None) -> xr.DataArray:
-    ((layer, maps),) = seen.maps.items()
-    values = [each if size is None else _upsampled(each, size) for each in maps.values()]
+def _labelled(
+    seen: Attribution,
+    order: Sequence[str],
+    classes: Sequence[str] | None,
+    size: tuple[int, int] | None,
+    image: tuple[int, int],
+) -> xr.DataArray:
+    maps = {name: each for by in seen.maps.values() for name, each in by.items()}
+    shapes = {(each.shape[-2], each.shape[-1]) for each in maps.values()}
+    shape = size or (image if len(shapes) > 1 else shapes.pop())
+    values = [_resampled(maps[name], shape) for name in order]
     names = np.arange(seen.logits.shape[1]) if classes is None else np.asarray(classes)
     targets = seen.targets.cpu().numpy()
     labels: dict[str, Any] = {
-        "explainer": list(maps),
+        "explainer": list(order),
         "predicted": ("face", names[seen.logits.argmax(1).cpu().numpy()]),
     }
     if (targets == targets[0]).all():
@@ -105,13 +120,15 @@ def _labelled(seen: Attribution, classes: Sequence[str] | None, size: tuple[int,
     else:
         labels["target_class"] = (("face", "target"), names[targets])
     return xr.DataArray(
-        torch.stack(values).cpu().numpy(),
+        torch.stack([each.cpu() for each in values]).numpy(),
         dims=("explainer", "face", "target", "y", "x"),
         coords=labels,
         name="raw",
-        attrs={"layer": layer},
+        attrs={"layer": next((layer for layer in seen.maps if layer != IMAGE), "")},
     )
 
 
-def _upsampled(maps: Tensor, size: tuple[int, int]) -> Tensor:
+def _resampled(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    if tuple(maps.shape[-2:]) == size:
+        return maps
     return nn.functional.interpolate(maps, size=size, mode="bilinear", align_corners=False)

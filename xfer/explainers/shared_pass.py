@@ -46,6 +46,8 @@ class SharedPass:
 
     Attributes
     ----------
+    names : tuple of str
+        The layers'.
     logits : tensor (face, class)
 
     Raises
@@ -56,11 +58,12 @@ class SharedPass:
     """
 
     def __init__(self, model: nn.Module, images: Tensor, layers: Sequence[Address]) -> None:
+        self.names = tuple(each.name for each in layers)
         self._size = (images.shape[-2], images.shape[-1])
         self._outputs: dict[str, Tensor] = {}
         self._layouts: dict[str, Layout] = {}
         cuts = [(each.module, self._cut(each)) for each in layers]
-        with torch.no_grad(), hooked(cuts), self._refusals():
+        with torch.no_grad(), hooked(cuts), refusals(self._size):
             logits = model(images)
         for each in layers:
             if each.name not in self._outputs:
@@ -90,18 +93,6 @@ class SharedPass:
             return (passed, *output[1:]) if isinstance(output, tuple) else passed
 
         return hook
-
-    @contextmanager
-    def _refusals(self) -> Iterator[None]:
-        try:
-            yield
-        except (RuntimeError, AssertionError) as refusal:
-            if not any(words in str(refusal) for words in REFUSALS):
-                raise
-            said = str(refusal).splitlines()[0]
-            raise InputError(
-                f"the network cannot take images of {self._size[0]} x {self._size[1]} px: {said}"
-            ) from refusal
 
     def taps(self, classes: Tensor) -> dict[str, Tap]:
         """What the pass left at every layer, with the gradients of some classes' logits.
@@ -138,6 +129,30 @@ class SharedPass:
 
     def _maps(self, name: str, output: Tensor) -> Tensor:
         return self._layouts[name].maps(output.to(torch.promote_types(output.dtype, torch.float32)))
+
+
+@contextmanager
+def refusals(size: tuple[int, int]) -> Iterator[None]:
+    """Turn what networks raise on images that they cannot take, height and width in px, into an error that says so."""
+    try:
+        yield
+    except (RuntimeError, AssertionError) as refusal:
+        if not any(words in str(refusal) for words in REFUSALS):
+            raise
+        said = str(refusal).splitlines()[0]
+        raise InputError(f"the network cannot take images of {size[0]} x {size[1]} px: {said}") from refusal
+
+
+def logits_of(model: nn.Module, images: Tensor) -> Tensor:
+    """Logits (face, class) of a batch, without gradients.
+
+    Raises
+    ------
+    InputError
+        If the network cannot take such images or does not return logits.
+    """
+    with torch.no_grad(), refusals((images.shape[-2], images.shape[-1])):
+        return _logits(model(images), len(images))
 
 
 def _logits(output: Any, faces: int) -> Tensor:

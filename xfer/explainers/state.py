@@ -1,6 +1,6 @@
 """A network under examination: still while looked at, afterwards as it was."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any
@@ -84,15 +84,15 @@ def check_finite(model: nn.Module) -> None:
             )
 
 
-def check_gradients(model: nn.Module, methods: Iterable[str]) -> None:
-    """Refuse a network that says of itself, by an attribute ``gradients = False``, that it has none to give.
+def check_gradients(model: nn.Module, methods: Sequence[str]) -> None:
+    """Refuse methods that ask for gradients where a network says, by an attribute ``gradients = False``, it has none.
 
     Raises
     ------
     InputError
         With the methods' names.
     """
-    if not getattr(model, "gradients", True):
+    if methods and not getattr(model, "gradients", True):
         raise InputError(
             f"{', '.join(methods)}: {type(model).__name__} gives logits but no gradients; take a method that only asks "
             "for logits"

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from xfer import scoring
 from xfer.report import words
 from xfer.report.blocks import Block, number
 from xfer.report.canvas import finite_mean, spoken
@@ -84,7 +85,7 @@ def spans(study: Study, table: pd.DataFrame, metric: str) -> list[tuple[str, str
     chance = finite_mean(found["chance"])
     guess = f" (chance {number(chance).text})" if np.isfinite(chance) else ""
     facts.append((_span(found["accuracy"]), f"accuracy, worst to best network{guess}"))
-    return [*facts, (_span(table.mean(axis=1)), f"mean {metric}, lowest to highest network")]
+    return [*facts, (_span(scoring.network_means(table)), f"mean {metric}, lowest to highest network")]
 
 
 def _span(values: pd.Series) -> str:

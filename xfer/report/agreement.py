@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from xfer import heatmaps as stacks
+from xfer import scoring
 from xfer.report import figures, standings, words
 from xfer.report.account import account, doubtful, spans
 from xfer.report.blocks import Cell, KeyFigures, Picture, Section, Table, number, raster, vector
@@ -71,7 +72,7 @@ def _counted(count: int, noun: str, more: str = "") -> tuple[str, str]:
 def _winners(table: pd.DataFrame, metric: str, found: Doubts) -> list[tuple[str, str]]:
     sound = table.drop(index=[model for model in found.networks if model in table.index])
     table, whose = (table, "over all cells") if sound.empty else (sound, _whose(sound, table))
-    means = table.mean(axis=1).dropna()
+    means = scoring.network_means(table).dropna()
     if means.empty:
         return [("undefined", f"mean {title(metric)}: no cell has a score")]
     facts = [(number(finite_mean(table), 4).text, f"mean {title(metric)} {whose}")]

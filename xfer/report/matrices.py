@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from xfer import scoring
 from xfer.report import canvas
 from xfer.report.canvas import BLUE, STYLE, WIDTH, finite_mean, short_labels, spoken
 
@@ -35,7 +36,7 @@ def score_heat(
     Parameters
     ----------
     table : DataFrame, models x expressions
-        NaN is hatched and says 'undefined'; means leave it out.
+        NaN is hatched and says 'undefined'; so is the mean of its row, that of its column leaves it out.
     chance : Series by expression, optional
     higher_is_better : bool
         Which end of a column is its best.
@@ -60,7 +61,7 @@ def score_heat(
     shade, size = canvas.colours(values, *below.values()), min(7.5, cell * 13)
     plain = values if marks is None else np.where(marks == "", values, np.nan)
     best = _best(plain if higher_is_better else -plain, axis=0)
-    across = table.mean(axis=1).to_numpy(dtype=float)[:, None]
+    across = scoring.network_means(table).to_numpy(dtype=float)[:, None]
     blocks = ((0, 0, values), (right, 0, across), (0, under, foot[:, :-1]), (right, under, foot[:, -1:]))
     for x, y, block in blocks:
         canvas.cells(ax, block, shade, at=(x, y), digits=digits, size=size, bold=best if block is values else None,

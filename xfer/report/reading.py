@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
+from xfer import scoring
 from xfer.metrics import METRICS
 from xfer.report.canvas import short_labels, spoken
 from xfer.study import Study
@@ -52,7 +53,7 @@ def higher_is_better(metric: str) -> bool:
 def ranked(study: Study, metric: str) -> pd.DataFrame:
     """Models x expressions, the model with the best mean first, undefined ones last."""
     table = study.table(metric)
-    means = table.mean(axis=1)
+    means = scoring.network_means(table)
     order = means.sort_values(ascending=not higher_is_better(metric), na_position="last", kind="stable")
     return table.loc[order.index]
 

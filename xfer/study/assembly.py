@@ -174,7 +174,7 @@ def score(
 ) -> pd.DataFrame:
     """Scores of the ``positive_l1`` maps against every source that has their expression.
 
-    ``n`` is the number of faces behind a map; a map from too coarse a grid scores NaN, with the reason.
+    ``n`` is the number of faces behind a map; a map of no face or from too coarse a grid scores NaN, with the reason.
     """
     scored = heatmaps.select(maps, normalisation="positive_l1")
     parts = []
@@ -186,7 +186,12 @@ def score(
     if not parts:
         raise InputError(f"no expression has a mask in {', '.join(str(m.name) for m in sources.masks)}; see --masks")
     table = pd.concat(parts, ignore_index=True)
-    table = table.drop(columns="n").merge(counts[[*KEY, "n"]], on=list(KEY), how="left")[list(scoring.COLUMNS)]
+    table = table.drop(columns="n").merge(counts[[*KEY, "n", "undefined"]], on=list(KEY), how="left")
+    empty = table["n"] == 0
+    table.loc[empty, "reason"] = [
+        f"none of {faces} faces has positive relevance" for faces in table["undefined"][empty]
+    ]
+    table = table[list(scoring.COLUMNS)]
     coarse = {facts["model"]: facts["coarse"] for facts in told if facts["coarse"]}
     unscored = table["model"].isin(list(coarse))
     table.loc[unscored, "value"] = np.nan

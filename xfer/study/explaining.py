@@ -1,9 +1,10 @@
 """One unit of explaining: a network, the faces it never saw, every explainer, from one look at each face."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,11 @@ import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from xfer.datasets.samples import Dropped
 from xfer.errors import unknown
-from xfer.explainers import SilentLayerError, choose, trace
+from xfer.explainers import EXPLAINERS, LAYER, SilentLayerError, choose, trace
 from xfer.explainers.state import still
 from xfer.geometry import CanonicalFrame
 from xfer.models.layers import Layer
@@ -22,7 +24,7 @@ from xfer.study.accumulation import Accumulator
 from xfer.study.sums import Sums
 from xfer.training import Pixels, Settings, inputs
 from xfer.training.evaluation import table
-from xfer.warping import FLIPPED_TOLERANCE, to_frame
+from xfer.warping import FLIPPED_TOLERANCE, Warped, to_frame
 
 SELECTIONS = ("true", "predicted")
 """Whose map a face's is: of the expression it shows, or of the one the network sees."""
@@ -49,7 +51,7 @@ class FaceMaps:
     targets : int array (face,)
         The class explained.
     maps : float32 array (face, explainer, gy, gx)
-        Raw, on the layer's grid over the whole picture.
+        Raw, on the layer's grid over the whole picture; where explainers differ in resolution on the finest of theirs.
     """
 
     index: NDArray[np.intp]
@@ -153,7 +155,9 @@ def explain_faces(
         raise unknown("selection", selection, SELECTIONS)
     faces = _Faces.of(pixels, test, landmarks, blocks)
     chosen = [explainer.name for explainer in choose(explainers)]
-    whole = {**facts, "layer": layer.name, "grid": list(layer.grid), "selection": selection, "per_class": per_class}
+    layerless = [name for name in chosen if EXPLAINERS[name].family != LAYER]
+    whole = {**facts, "layer": layer.name, "grid": list(layer.grid), "layerless": layerless}
+    whole |= {"selection": selection, "per_class": per_class}
     count = int(np.max(np.asarray(blocks), initial=0)) + 1
     total = Accumulator(chosen, frame.support if support is None else support, count, device)
     unit = _Unit(model, pixels, settings, layer, chosen, frame, device, batch_size, total, tick or (lambda: None))
@@ -235,19 +239,21 @@ class _Unit:
         others = np.setdiff1d(np.arange(len(known)), order)
         self._predict(faces, others[~known[others]], logits)
         self._tick(others)
-        single = [np.zeros((0, len(self.explainers), *self.layer.grid), np.float32)]
+        single: list[NDArray[np.float32]] = []
         for batch in self._batches(order):
             found, maps = self._trace(faces.index[batch], None if classes is None else classes[batch])
             logits[batch[~known[batch]]] = found[~known[batch]]
             targets = found.argmax(1).numpy() if classes is None else classes[batch]
             correct = logits[batch].argmax(1).numpy() == faces.label[batch]
             self._add(faces, batch, maps, targets, correct if selection == "true" else None)
-            single += [maps.cpu().numpy()] if per_face else []
+            single += [_stacked(maps)] if per_face else []
             self._tick(batch)
         if self.silent and not self.heard:
             raise self.silent
         if classes is None:
             classes = logits.argmax(1).numpy()
+        if not single:
+            single = [np.zeros((0, len(self.explainers), *self.layer.grid), np.float32)]
         return logits, _single(faces, order, classes, np.concatenate(single)) if per_face else None
 
     def _batches(self, order: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
@@ -267,43 +273,68 @@ class _Unit:
             found: Tensor = self.model(inputs(self.pixels, index, self.settings).to(self.device))
         return found.float().cpu()
 
-    def _trace(self, index: NDArray[np.intp], targets: NDArray[np.int64] | None) -> tuple[Tensor, Tensor]:
-        """Logits (face, class) on the CPU and raw maps (face, explainer, gy, gx) of a batch; of silent faces zeros."""
+    def _trace(self, index: NDArray[np.intp], targets: NDArray[np.int64] | None) -> tuple[Tensor, list[Tensor]]:
+        """Logits (face, class) on the CPU, and of each explainer the raw maps (face, gy, gx); of silent faces zeros."""
         images, wanted = inputs(self.pixels, index, self.settings), "predicted" if targets is None else targets
         try:
             seen = trace(self.model, images, self.explainers, wanted, layers=(self.layer,), batch_size=len(index))
         except SilentLayerError as silent:
             self.silent = silent
-            maps = torch.zeros((len(index), len(self.explainers), *self.layer.grid), device=self.device)
-            return self._forward(index), maps
+            nothing = torch.zeros((len(index), *self.layer.grid), device=self.device)
+            return self._forward(index), [nothing] * len(self.explainers)
         self.heard = True
-        maps = torch.stack([seen.maps[self.layer.name][name][:, 0] for name in self.explainers], 1)
-        return seen.logits.float().cpu(), maps.float()
+        found = {name: maps for by in seen.maps.values() for name, maps in by.items()}
+        return seen.logits.float().cpu(), [found[name][:, 0].float() for name in self.explainers]
 
     def _add(
         self,
         faces: _Faces,
         batch: NDArray[np.intp],
-        maps: Tensor,
+        maps: Sequence[Tensor],
         targets: NDArray[np.int64],
         correct: NDArray[np.bool_] | None,
     ) -> None:
         """Bring maps to the frame and add those up that can be; the others' reasons are noted."""
-        finite = maps.isfinite().flatten(1).all(1).cpu().numpy()
+        finite = torch.stack([each.isfinite().flatten(1).all(1) for each in maps]).all(0).cpu().numpy()
         faces.reason[batch[~finite]] = NOT_FINITE
         sound = np.flatnonzero(finite)
-        points = torch.from_numpy(faces.points[batch]).to(maps.device)
-        size = (self.pixels.size, self.pixels.size)
+        points = torch.from_numpy(faces.points[batch]).to(maps[0].device)
         for start in range(0, len(sound), _WARPED):
             part = sound[start : start + _WARPED]
-            warped = to_frame(maps[part], points[part], self.frame, size=size)
+            values, warped = self._warped([each[part] for each in maps], points[part])
             kept = warped.kept.cpu().numpy()
             turned = (warped.flipped_share > FLIPPED_TOLERANCE).cpu().numpy()
             faces.reason[batch[part[~kept]]] = np.where(turned[~kept], TURNED, NO_EYES)
             part = part[kept]
             names = [self.pixels.classes[target] for target in targets[part]]
             outcomes = ["all" if correct is None else "correct" if correct[i] else "incorrect" for i in part]
-            self.total.add(warped.values[kept], names, outcomes, faces.block[batch[part]].tolist())
+            self.total.add(values[kept], names, outcomes, faces.block[batch[part]].tolist())
+
+    def _warped(self, maps: Sequence[Tensor], points: Tensor) -> tuple[Tensor, Warped]:
+        """Maps in the frame (face, explainer, y, x), and how the faces were warped; one warp per grid."""
+        grids = list(dict.fromkeys(each.shape for each in maps))
+        together = [[i for i, each in enumerate(maps) if each.shape == grid] for grid in grids]
+        size = (self.pixels.size, self.pixels.size)
+        made = [to_frame(torch.stack([maps[i] for i in some], 1), points, self.frame, size=size) for some in together]
+        order = np.argsort([i for some in together for i in some])
+        return torch.cat([each.values for each in made], 1)[:, order], made[0]
+
+
+def _stacked(maps: Sequence[Tensor]) -> NDArray[np.float32]:
+    """One array (face, explainer, gy, gx), at the finest resolution where they differ."""
+    finest = max((each.shape[-2:] for each in maps), key=prod)
+    stacked: NDArray[np.float32] = (
+        torch.stack(
+            [
+                each if each.shape[-2:] == finest else interpolate(each[:, None], finest, mode="bilinear")[:, 0]
+                for each in maps
+            ],
+            1,
+        )
+        .cpu()
+        .numpy()
+    )
+    return stacked
 
 
 def _single(faces: _Faces, order: NDArray[np.intp], classes: NDArray[np.int64], maps: NDArray[np.float32]) -> FaceMaps:

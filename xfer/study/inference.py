@@ -127,6 +127,7 @@ def _scored(study: Study) -> xr.DataArray:
     pooled = study.pooled
     expressions, models = (pooled.coords[name].values.astype(str) for name in ("expression", "model"))
     kept = np.isin(expressions, _expressions(study)) & ~np.isin(models, study.coarse)
+    kept &= np.isfinite(pooled.values).any(axis=(1, 2))
     return pooled.isel(cell=np.flatnonzero(kept))
 
 

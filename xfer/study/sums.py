@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 
 from xfer.errors import unknown
 from xfer.heatmaps.store import label
-from xfer.labels import EXPRESSIONS, KEY
+from xfer.labels import EXPRESSIONS, IMAGE, KEY
 
 STREAMED = ("raw", "positive_l1")
 """The normalisations that are summed face by face: averaging cannot be undone."""
 OUTCOMES = ("correct", "incorrect", "all")
 """The first two are stored and make the third; a selection by prediction stores the third alone."""
-CONSTANT = ("model", "guide", "seed", "fold", "layer")
-"""The part of the key that a shard has once, among its facts."""
+CONSTANT = ("model", "guide", "seed", "fold")
+"""The part of the key that a shard has once, among its facts; ``layer`` too but for the explainers ``layerless``."""
 CELL = ["explainer", "expression", "outcome", "normalisation"]
 MAX_BLOCKS = 200
 
@@ -38,7 +38,7 @@ class Sums:
     Attributes
     ----------
     facts : mapping
-        What JSON can hold; the names of `CONSTANT` among them.
+        What JSON can hold; the names of `CONSTANT` and ``layer`` among them.
     cells : DataFrame
         One row a cell: explainer, expression, outcome, normalisation, n (faces in the sums) and undefined (faces
         that are not, for want of positive relevance).
@@ -240,7 +240,7 @@ def heatmaps(shards: Iterable[Sums]) -> tuple[xr.DataArray, pd.DataFrame]:
         float32, with the whole key; NaN where no face has a value.
     faces : DataFrame
         One row a cell: the key, n (faces behind the map), undefined (faces without positive relevance, which are
-        not).
+        not). Without any face behind it, a cell of outcome "all" is NaN throughout.
 
     Raises
     ------
@@ -291,7 +291,7 @@ def _cells(shard: Sums) -> Iterator[_Cell]:
     for (explainer, expression, normalisation), outcomes in together.items():
         whole = functools.reduce(_Cell.plus, outcomes)._replace(key=(explainer, expression, "all", normalisation))
         yield from (cell for cell in outcomes if cell.n and cell.key != whole.key)
-        if whole.n:
+        if whole.n or whole.undefined:
             yield whole
 
 
@@ -302,7 +302,10 @@ def _labelled(shards: Iterable[Sums], draw: Callable[[_Cell], NDArray[Any]]) -> 
         for cell in _cells(shard):
             explainer, expression, outcome, normalisation = cell.key
             maps.append(draw(cell).astype(np.float32))
-            rows.append((*constant, explainer, expression, expression, outcome, normalisation, cell.n, cell.undefined))
+            layer = IMAGE if explainer in shard.facts.get("layerless", ()) else shard.facts["layer"]
+            rows.append(
+                (*constant, layer, explainer, expression, expression, outcome, normalisation, cell.n, cell.undefined)
+            )
     if not maps:
         raise ValueError("no cell has a face")
     faces = pd.DataFrame(rows, columns=[*KEY, "n", "undefined"])

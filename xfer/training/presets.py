@@ -35,14 +35,14 @@ PRESETS: Mapping[str, Mapping[str, Settings]] = {
         "efficientnetv2": _QUICK.change(precision="32", lr=2e-3),
         "inceptionv3": _QUICK.change(size=96, wide=100),
         "mobilenetv3": _QUICK.change(precision="32", lr=2e-3, epochs=5, wide=100),
-        "resnet101v2": _QUICK.change(wide=100),
+        "resnet101v2": _QUICK.change(wide=100, epochs=4),
         "resnet50": _QUICK.change(wide=100, epochs=2),
         "silnet": _SMALL.change(epochs=2),
         "songnet": _SMALL.change(lr=3e-3, epochs=4),
         "vgg16": _SMALL.change(epochs=2, batch=32, wide=100),
         "vgg19": _SMALL.change(batch=32, wide=100),
         "weinet": _SMALL.change(epochs=2, wide=1475),
-        "xception": _QUICK.change(wide=100, epochs=2),
+        "xception": _QUICK.change(wide=100),
     },
     "standard": {
         "": _QUICK.change(
