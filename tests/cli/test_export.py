@@ -28,3 +28,9 @@ def test_bad_input_gets_one_line(run: Run, refused: Check) -> None:
     refused(run("export", "songnet", "--onnx", "song.onnx"), "model 'songnet' has no weights of its own; write ")
     refused(run("export", "onnx:song.onnx", "--onnx", "song.onnx"), "onnx:song.onnx: is in ONNX already")
     refused(run("compare", "--models", "onnx:song.onnx"), "a network in ONNX is neither built nor trained")
+
+
+def test_help_is_shown(run: Run) -> None:
+    code, out, err = run("export", "--help")
+    assert (code, err) == (0, "")
+    assert "STUDY_DIR#NAME/FOLD" in out

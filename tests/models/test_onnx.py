@@ -17,7 +17,8 @@ from torch import Tensor
 import xfer
 from xfer import landmarkers
 from xfer.errors import InputError
-from xfer.explainers import EXPLAINERS
+from xfer.explainers import EXPLAINERS, Explainer
+from xfer.explainers.families import FAMILIES, Family, Look
 from xfer.landmarkers.onnx import FACE_API_MEAN, square
 from xfer.models import choose, spec
 from xfer.models.facts import Facts
@@ -233,7 +234,23 @@ def test_methods_that_ask_for_gradients_refuse_it(onnx_file: OnnxFile, faces: Te
     assert str(caught.value) == (
         "grad_cam, hires_cam: OnnxNetwork gives logits but no gradients; take a method that only asks for logits"
     )
-    assert "grad_cam" in EXPLAINERS
+
+
+def test_methods_that_only_ask_for_logits_take_it(
+    onnx_file: OnnxFile, faces: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flat(look: Look, explainers: Any) -> dict[str, Tensor]:
+        seen = look.model(look.images).gather(1, look.classes)
+        return {each.name: seen[..., None, None].expand(-1, -1, 2, 2) for each in explainers}
+
+    assert "flat" not in {**FAMILIES, **EXPLAINERS}
+    monkeypatch.setitem(FAMILIES._entries, "flat", Family("flat", flat, gradients=False))
+    monkeypatch.setitem(EXPLAINERS._entries, "flat", Explainer("flat", flat, "flat", "", True, ""))
+    network = OnnxNetwork(onnx_file())
+    maps = xfer.explain(network, faces, "flat")
+    np.testing.assert_allclose(maps.sel(explainer="flat")[..., 0, 0], means(faces), rtol=1e-5)
+    with pytest.raises(InputError, match=r"^grad_cam: OnnxNetwork gives logits but no gradients"):
+        xfer.explain(network, faces, "flat,grad_cam")
 
 
 @pytest.mark.parametrize("ask", [spec, choose])

@@ -153,7 +153,7 @@ def test_a_network_that_cannot_be_traced(tmp_path: Path, with_heatmap: bool) -> 
 
 def test_a_file_with_other_numbers_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exporting.file, "_difference", lambda here, there, unit: 0.25)
-    with pytest.raises(InputError, match=r"^Tail: is not written: its logits in ONNX is off by 0\.25 of the largest"):
+    with pytest.raises(InputError, match=r"^Tail: is not written: its output 'logits' is off by 0\.25 of the largest"):
         xfer.export(seeded(Tail), tmp_path / "net.onnx", size=16)
     assert not list(tmp_path.iterdir())
 

@@ -85,6 +85,7 @@ def _write(
             output_names=OUTPUTS[: 1 + with_heatmap],
             dynamic_shapes=({0: torch.export.Dim("face")},),
         )
+    assert program is not None
     opset = program.model.opset_imports[""]
     explainer = {"explainer": EXPLAINER} if with_heatmap else {}
     program.model.metadata_props.update(facts.told(opset=opset, **explainer, **more))
@@ -120,7 +121,7 @@ def _compared(name: str, file: Path, graph: nn.Module, size: int) -> tuple[tuple
             off = _difference(here, there, 1.0 if output == OUTPUTS[0] else 0.0)
             if not off <= TOLERANCE:
                 raise InputError(
-                    f"{name}: is not written: its {output} in ONNX is off by {off:.2g} of the largest value"
+                    f"{name}: is not written: its output {output!r} is off by {off:.2g} of the largest value"
                 )
             worst = max(worst, off)
     return grid, worst

@@ -85,13 +85,7 @@ class OnnxNetwork(nn.Module):
         outputs: str | None = None,
     ) -> None:
         super().__init__()
-        for name, value, allowed in (
-            ("layout", layout, LAYOUTS),
-            ("colour", colour, COLOURS),
-            ("outputs", outputs, OUTPUTS),
-        ):
-            if value is not None and value not in allowed:
-                raise unknown(name, value, allowed)
+        _check_words(layout=(layout, LAYOUTS), colour=(colour, COLOURS), outputs=(outputs, OUTPUTS))
         self.path = Path(path)
         opened = open_network(self.path, threads=torch.get_num_threads())
         self._session = opened.session
@@ -159,6 +153,12 @@ class OnnxNetwork(nn.Module):
         if wrong.any():
             raise InputError(f"{self.path}: a face's outputs do not add up to 1: they are no probabilities")
         return found.clamp_min(SMALLEST).log()
+
+
+def _check_words(**given: tuple[str | None, Sequence[str]]) -> None:
+    for name, (value, allowed) in given.items():
+        if value is not None and value not in allowed:
+            raise unknown(name, value, allowed)
 
 
 def _input(path: Path, opened: Opened) -> tuple[str, list[Any]]:
