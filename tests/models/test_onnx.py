@@ -232,7 +232,7 @@ def test_methods_that_ask_for_gradients_refuse_it(onnx_file: OnnxFile, faces: Te
     with pytest.raises(InputError) as caught:
         xfer.explain(network, faces, "grad_cam,hires_cam")
     assert str(caught.value) == (
-        "grad_cam, hires_cam: OnnxNetwork gives logits but no gradients; take a method that only asks for logits"
+        "grad_cam does not apply to OnnxNetwork: it gives logits but no gradients"
     )
 
 
@@ -249,7 +249,7 @@ def test_methods_that_only_ask_for_logits_take_it(
     network = OnnxNetwork(onnx_file())
     maps = xfer.explain(network, faces, "flat")
     np.testing.assert_allclose(maps.sel(explainer="flat")[..., 0, 0], means(faces), rtol=1e-5)
-    with pytest.raises(InputError, match=r"^grad_cam: OnnxNetwork gives logits but no gradients"):
+    with pytest.raises(InputError, match=r"^grad_cam does not apply to OnnxNetwork: it gives logits but no gradients"):
         xfer.explain(network, faces, "flat,grad_cam")
 
 
