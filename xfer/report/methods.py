@@ -12,7 +12,7 @@ from xfer.report.canvas import spoken
 from xfer.report.reading import headline_metric, title, values_of
 from xfer.report.trained import is_trained
 from xfer.statistics.estimates import DRAWS, JACKKNIFE
-from xfer.study import Study
+from xfer.study import Study, randomised
 
 
 def methods(study: Study) -> str:
@@ -135,7 +135,17 @@ def _chance(study: Study) -> str:
         m=int(cells["m"].fillna(0).max()),
         difference=_half(cells),
         widened=words.say("methods", "widened", factor=f"{spread:g}") if spread != 1 else "",
+        randomised=_randomised(study),
     )
+
+
+def _randomised(study: Study) -> str:
+    """How often weights were drawn; "" where they were not."""
+    maps = getattr(study, "randomised", None)
+    if maps is None:
+        return ""
+    seeds = len(set(maps.coords["seed"].values))
+    return words.say("methods", "randomised", draws=_plural(seeds, "draw"), faces=randomised.FACES)
 
 
 def _source(name: str) -> str:

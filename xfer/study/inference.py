@@ -92,7 +92,7 @@ def infer(study: Study, units: Units, *, draws: int, seed: int, progress: Stage)
     asked = _questions(study)
     found = nulls.null_scores(
         cells, study.masks, study.support, metrics=_names(asked), threshold=_cuts(asked), draws=draws, seed=seed,
-        resolution=RESOLUTION, progress=progress("null models", cells.sizes["cell"]),
+        resolution=RESOLUTION, randomised=study.randomised, progress=progress("null models", cells.sizes["cell"]),
     )  # fmt: skip
     ceilings = ceiling(study, _names(asked), _cuts(asked))
     keys = [(str(m), str(e)) for m, e in zip(cells.model.values, cells.expression.values, strict=True)]

@@ -21,7 +21,7 @@ from xfer.study.folder import CONFIG, read_config, write_whole
 from xfer.study.recognition import Recognition
 from xfer.study.significance import Significance
 
-HEATMAPS, POOLED, MASKS = "heatmaps.zarr", "pooled.zarr", "masks.npz"
+HEATMAPS, POOLED, RANDOMISED, MASKS = "heatmaps.zarr", "pooled.zarr", "randomised.zarr", "masks.npz"
 SCORES, SCORES_CSV, CLUSTERS = "scores.parquet", "scores.csv", "clusters.csv"
 PROVENANCE, REPORT = "provenance.json", "report.html"
 
@@ -150,6 +150,12 @@ class Study(Recognition, Significance):
         if self.config.get("pooled"):
             return heatmaps.open_heatmaps(self._file(POOLED))
         return heatmaps.pool_folds(self.leading)
+
+    @cached_property
+    def randomised(self) -> xr.DataArray | None:
+        """Maps of the networks with randomised weights, averaged over folds, a ``seed`` a draw; None without any."""
+        there = (self.folder / RANDOMISED).exists()
+        return heatmaps.pool_folds(heatmaps.open_heatmaps(self._file(RANDOMISED))) if there else None
 
     def heatmap(self, **key: str) -> np.ndarray:
         """The one map (y, x) that a key picks, such as ``model="songnet", expression="fear"``.
