@@ -16,7 +16,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from xfer.statistics.clades import corrected_correlations
-from xfer.statistics.estimates import estimate
+from xfer.statistics.estimates import difference, estimate, mean_estimate
 from xfer.statistics.permutation import paired
 from xfer.statistics.sampling import half_resolution, unit_maps
 
@@ -66,6 +66,10 @@ def works(cells: int) -> Iterator[tuple[str, Callable[[], object], float]]:
     other = maps[::-1] * 0.5 + maps * 0.5
     yield "paired test, one pair, 2,000 swaps", lambda: paired(maps, other, mask, support=support), 1
     twelve = maps[None, :, support] + rng.standard_normal((12, 1, int(support.sum())))
+    made = {str(e): estimate(maps, mask, "area_iou", support=support, draws=2000) for e in range(6)}
+    yield "intervals of 66 pairs' differences", lambda: [
+        difference(mean_estimate(made), mean_estimate(made)) for _ in range(66)
+    ], 1  # fmt: skip
     yield "1,000 draws of 12 x 12 correlations", lambda: corrected_correlations(twelve, draws=1000), 1
 
 

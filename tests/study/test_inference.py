@@ -1,5 +1,6 @@
 """Intervals, nulls, ceilings and anchored scores of a study, against slow re-derivations and made-up truths."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,11 @@ import xfer
 from xfer import masks
 from xfer.errors import InputError
 from xfer.nulls.canvas import coarsen_masks
-from xfer.statistics.estimates import Estimate, estimate
+from xfer.progress import silent
+from xfer.statistics.estimates import Estimate, estimate, mean_estimate
 from xfer.statistics.scores import SCORES
-from xfer.study import Study, inference
+from xfer.study import Study, contrasts, inference
 from xfer.study.contrasts import mean_score
-from xfer.study.inference import mean_estimate
 from xfer.study.units import FOLDS, from_folds
 
 EXPRESSIONS = ("anger", "fear", "happiness")
@@ -106,6 +107,46 @@ def test_the_difference_of_two_networks_is_that_of_their_scores(study: Study) ->
         assert row.difference == pytest.approx(area[row.first] - area[row.second], abs=1e-6)
     assert study.comparisons["m"].tolist() == [6] * 6
     assert (study.comparisons["p_holm"] >= study.comparisons["p"]).all()
+
+
+def test_the_interval_of_a_pair_is_that_of_the_difference_of_means(study: Study, drawn: Any) -> None:
+    """By hand: estimates of both networks' fold maps with one seed, averaged over expressions, draws subtracted."""
+    units, row = from_folds(study), study.comparisons.set_index(["first", "second"]).loc[("blind", "seeing")]
+    masks_half = dict(zip(EXPRESSIONS, coarsen_masks(drawn.values, study.support, 2), strict=True))
+    means = [
+        np.mean([
+            estimate(units.maps((model, e)), masks_half[e], "area_iou", support=units.inside, draws=40).draws
+            for e in EXPRESSIONS
+        ], axis=0)
+        for model in ("blind", "seeing")
+    ]  # fmt: skip
+    assert row["corrected"] == pytest.approx(float(np.mean(means[0] - means[1])), abs=1e-6)
+    assert row["ci_low"] < row["corrected"] < row["ci_high"]
+    assert row["ci_high"] < 0
+    assert row["interval_reason"] == ""
+
+
+def test_networks_that_lack_units_are_compared_on_the_same_ones(study: Study, drawn: Any) -> None:
+    """A network without one fold's map: aligned, the draws are in step and the interval is nearly the whole one's."""
+    whole = from_folds(study)
+    truth = {"fear": coarsen_masks(drawn.sel(expression="fear").values, study.support, 2)}
+    keys = [("seeing", "fear"), ("blind", "fear")]
+    less = {**whole.rows, keys[0]: whole.rows[keys[0]][1:]}
+    names = {**whole.names, keys[0]: whole.names[keys[0]][1:]}
+    found = contrasts.pairs(keys, replace(whole, rows=less, names=names), truth, {}, 200, 0, silent).iloc[0]
+    full = contrasts.pairs(keys, whole, truth, {}, 200, 0, silent).iloc[0]
+    assert found["interval_reason"] == ""
+    assert (found["ci_low"], found["ci_high"]) == pytest.approx((full["ci_low"], full["ci_high"]), abs=0.1)
+
+
+def test_networks_have_p_of_their_mean(study: Study) -> None:
+    rows = study.network_scores
+    assert (rows["p_reason"] == "").all()
+    assert (rows["m"] == 4).all()
+    assert (rows["p_holm"] >= rows["p"]).all()
+    pearson = rows[rows["metric"] == "pearson"].set_index("model")["p"]
+    assert (pearson[["seeing", "sighted"]] == 1 / 41).all(), "the least that 40 draws can give"
+    assert (pearson[["blind", "blinded"]] > 0.05).all()
 
 
 def test_a_network_is_the_mean_over_its_expressions(study: Study) -> None:

@@ -136,7 +136,15 @@ def _chance(study: Study) -> str:
         difference=_half(cells),
         widened=words.say("methods", "widened", factor=f"{spread:g}") if spread != 1 else "",
         randomised=_randomised(study),
+        networks=_means(study),
     )
+
+
+def _means(study: Study) -> str:
+    """How networks were tested; "" where none was."""
+    found = standings.networks(study, headline_metric(study))
+    tested = int(np.isfinite(found["p"]).sum()) if len(found) else 0
+    return words.say("methods", "networks", networks=tested) if tested else ""
 
 
 def _randomised(study: Study) -> str:
@@ -173,7 +181,8 @@ def _pairs(study: Study) -> str:
     found, said = standings.comparisons(study), []
     if len(found) and np.isfinite(found["p"]).any():
         method = ", ".join(dict.fromkeys(m for m in found["method"] if m))
-        said.append(words.say("methods", "pairs", m=int(found["m"].max()), method=method))
+        sure = words.say("methods", "pair_intervals") if np.isfinite(found["ci_low"]).any() else ""
+        said.append(words.say("methods", "pairs", m=int(found["m"].max()), method=method, intervals=sure))
     ranked = study.ranking(headline_metric(study))
     if not ranked.reason:
         said.append(words.say("methods", "ranking", blocks=ranked.blocks, networks=len(ranked.average)))

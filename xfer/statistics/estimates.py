@@ -1,5 +1,6 @@
 """The score of the population mean map: noise-corrected, with an interval, and a reason where there is none."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -134,6 +135,24 @@ def difference(first: Estimate, second: Estimate, *, level: float = 0.95) -> Est
     if reason:
         return replace(bare, reason=reason)
     return from_draws(bare, first.draws - second.draws, min(first.df, second.df), level)
+
+
+def mean_estimate(parts: Mapping[str, Estimate]) -> Estimate:
+    """The mean of several expressions' estimates; their draws are averaged, in step where the units are as many.
+
+    Undefined where one of them is, with its reason.
+    """
+    whole = list(parts.values())
+    reason = next((f"{name}: {part.reason}" for name, part in parts.items() if part.reason), "")
+    value, corrected, reliability = (
+        float(np.mean([getattr(part, name) for part in whole])) for name in ("value", "corrected", "reliability")
+    )
+    bare = Estimate(value, corrected, reliability=reliability, n=min(part.n for part in whole), reason=reason)
+    if reason or not all(len(part.draws) for part in whole):
+        return bare
+    generator, first = np.random.default_rng(0), whole[0].n
+    drawn = [part.draws if part.n == first else generator.permutation(part.draws) for part in whole]
+    return from_draws(bare, np.mean(drawn, axis=0), min(part.df for part in whole))
 
 
 def from_draws(bare: Estimate, draws: NDArray[np.float64], df: float, level: float = 0.95) -> Estimate:

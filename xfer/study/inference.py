@@ -16,7 +16,8 @@ from xfer.labels import KEY
 from xfer.nulls.canvas import coarsen_masks
 from xfer.progress import Stage
 from xfer.statistics.anchors import Anchor, anchored
-from xfer.statistics.estimates import Estimate, estimate, from_draws
+from xfer.statistics.estimates import Estimate, estimate, mean_estimate
+from xfer.statistics.multiplicity import adjust
 from xfer.study import contrasts
 from xfer.study.engine import workers_for
 from xfer.study.study import Study
@@ -37,6 +38,8 @@ NETWORK = (
     "model", "metric", "threshold", "value", "half_value", "corrected", "ci_low", "ci_high", "ci_method", "reliability",
     "null_mean", "ceiling", "anchored", "anchored_low", "anchored_high", "n_expressions", "reason", "anchored_reason",
 )  # fmt: skip
+TESTED = ("model", "metric", "threshold", "null_sd", "p", "p_holm", "m", "p_reason")
+"""And what is merged to that: is a network better than chance?"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,10 +93,11 @@ def infer(study: Study, units: Units, *, draws: int, seed: int, progress: Stage)
     """
     cells = _scored(study)
     asked = _questions(study)
-    found = nulls.null_scores(
+    drawn = nulls.drawn_scores(
         cells, study.masks, study.support, metrics=_names(asked), threshold=_cuts(asked), draws=draws, seed=seed,
         resolution=RESOLUTION, randomised=study.randomised, progress=progress("null models", cells.sizes["cell"]),
     )  # fmt: skip
+    found, of_networks = drawn.table, _tested(nulls.mean_scores(drawn))
     ceilings = ceiling(study, _names(asked), _cuts(asked))
     keys = [(str(m), str(e)) for m, e in zip(cells.model.values, cells.expression.values, strict=True)]
     truth = dict(zip(_expressions(study), coarsen_masks(study.masks.values, study.support, 2), strict=True))
@@ -104,10 +108,24 @@ def infer(study: Study, units: Units, *, draws: int, seed: int, progress: Stage)
         nulls=found,
         ceilings=ceilings,
         cells=table,
-        networks=_network_table(table, stated),
-        comparisons=contrasts.pairs(keys, units, truth, draws, seed, progress),
+        networks=_network_table(table, stated).merge(of_networks, "left", on=["model", "metric", "threshold"]),
+        comparisons=contrasts.pairs(keys, units, truth, _overlaps(estimates), draws, seed, progress),
         clades=contrasts.joins(study, units, draws, seed),
     )
+
+
+def _tested(means: pd.DataFrame) -> pd.DataFrame:
+    """The networks' p-values, adjusted over the networks of a metric and threshold."""
+    rows = means.rename(columns={"reason": "p_reason"}).reset_index(drop=True)
+    for _, members in rows.groupby(["metric", "threshold"]).groups.items():
+        holm = adjust(rows.loc[members, "p"].to_numpy(), "holm")
+        rows.loc[members, "p_holm"], rows.loc[members, "m"] = holm.p, holm.m
+    return rows.reindex(columns=list(TESTED))
+
+
+def _overlaps(estimates: dict[tuple[Key, _Question], Estimate]) -> dict[Key, Estimate]:
+    """The estimates of IoU at the mask's area, where the study has them."""
+    return {key: made for (key, question), made in estimates.items() if question.score == contrasts.SCORE}
 
 
 def ceiling(study: Study, metrics: Sequence[str], thresholds: Sequence[str]) -> pd.DataFrame:
@@ -285,24 +303,6 @@ def mean_finding(parts: Mapping[str, _Finding]) -> _Finding:
 def _mean_anchor(parts: Sequence[Anchor]) -> Anchor:
     draws = np.mean([part.draws for part in parts], axis=0)
     return Anchor(float(np.mean([part.value for part in parts])), draws, min(part.n for part in parts))
-
-
-def mean_estimate(parts: Mapping[str, Estimate]) -> Estimate:
-    """The mean of several expressions' estimates; their draws are averaged, in step where the units are as many.
-
-    Undefined where one of them is, with its reason.
-    """
-    whole = list(parts.values())
-    reason = next((f"{name}: {part.reason}" for name, part in parts.items() if part.reason), "")
-    value, corrected, reliability = (
-        float(np.mean([getattr(part, name) for part in whole])) for name in ("value", "corrected", "reliability")
-    )
-    bare = Estimate(value, corrected, reliability=reliability, n=min(part.n for part in whole), reason=reason)
-    if reason or not all(len(part.draws) for part in whole):
-        return bare
-    generator, first = np.random.default_rng(0), whole[0].n
-    drawn = [part.draws if part.n == first else generator.permutation(part.draws) for part in whole]
-    return from_draws(bare, np.mean(drawn, axis=0), min(part.df for part in whole))
 
 
 def with_inference(scores: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
