@@ -105,6 +105,9 @@ def test_faces_are_few_of_each_expression_and_have_landmarks(monkeypatch: pytest
     assert (np.diff(chosen) > 0).all()
     assert usable[test[chosen]].all()
     assert pd.Series([dataset.samples[i].expression for i in test[chosen]]).value_counts().eq(3).all()
+    monkeypatch.setattr(randomised, "FACES", 500)
+    assert (randomised.faces(dataset, test, usable, 1) == np.flatnonzero(usable[test])).all(), "all, where they are few"
+    monkeypatch.setattr(randomised, "FACES", 3)
     assert (randomised.faces(dataset, test, usable, 1) == chosen).all()
     assert (randomised.faces(dataset, test, usable, 2) != chosen).any()
 

@@ -23,6 +23,7 @@ STUDENT = "t"
 _CHUNK = 256
 _FEW = 10
 _NONE = np.empty(0)
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +96,7 @@ def estimate(
     Returns
     -------
     Estimate
-        Never an interval from fewer than 3 units, from constant maps or from maps that are noise.
+        Never an interval from fewer than 3 units, from constant or identical maps or from maps that are noise.
 
     Raises
     ------
@@ -112,7 +113,7 @@ def estimate(
         return Estimate(np.nan, n=len(rows), reason=reason)
     mean = rows.mean(axis=0, dtype=np.float64)
     bare = Estimate(float(function(mean, truth)), n=len(rows), reliability=reliability(rows))
-    reason = _no_interval(bare)
+    reason = _no_interval(bare) or _same(rows, mean)
     if reason:
         return replace(bare, reason=reason)
     if score in ("pearson", "cosine"):
@@ -132,6 +133,8 @@ def difference(first: Estimate, second: Estimate, *, level: float = 0.95) -> Est
     reason = first.reason or second.reason
     if not reason and (len(first.draws) != len(second.draws) or first.n != second.n):
         reason = "not the same units"
+    if not reason and np.array_equal(first.draws, second.draws):
+        reason = "identical maps: no interval"
     if reason:
         return replace(bare, reason=reason)
     return from_draws(bare, first.draws - second.draws, min(first.df, second.df), level)
@@ -217,6 +220,12 @@ def _no_interval(bare: Estimate) -> str:
     if bare.n < 3:
         return f"{bare.n} unit{'s' * (bare.n > 1)}: no interval"
     return "" if bare.reliability > 0 else "mean map indistinguishable from noise"
+
+
+def _same(rows: Floats, mean: Floats) -> str:
+    """Units of one map say nothing of how maps differ; where they are many it was copied."""
+    apart = np.abs(rows - mean).max()
+    return f"the maps of all {len(rows)} units are identical: no interval" if apart <= _ROUNDING * np.ptp(mean) else ""
 
 
 @dataclass(frozen=True)

@@ -266,16 +266,7 @@ class Study(Recognition, Significance):
         return likeness.fold_agreement(self, expression)
 
     def tag_tests(self) -> pd.DataFrame:
-        """Do networks with a tag (pretrained, small ...) have maps of their own?
-
-        PERMANOVA and Mantel's test on 1 - r, averaged over expressions; see `xfer.statistics.groups`.
-
-        Returns
-        -------
-        DataFrame
-            tag, test, networks, tagged (how many have it), statistic, effect, p, smallest (the least p that so few
-            networks can give), permutations, reason. Empty where no tag divides the networks.
-        """
+        """Do networks with a tag (pretrained, small ...) have maps of their own? See `likeness.tag_tests`."""
         return likeness.tag_tests(self)
 
     def variance(self, metric: str = "iou") -> Shares:
