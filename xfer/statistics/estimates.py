@@ -133,8 +133,8 @@ def difference(first: Estimate, second: Estimate, *, level: float = 0.95) -> Est
     reason = first.reason or second.reason
     if not reason and (len(first.draws) != len(second.draws) or first.n != second.n):
         reason = "not the same units"
-    if not reason and np.array_equal(first.draws, second.draws):
-        reason = "identical maps: no interval"
+    if not reason and len(first.draws) and np.ptp(first.draws - second.draws) == 0:
+        reason = "the same difference in every draw: no interval"
     if reason:
         return replace(bare, reason=reason)
     return from_draws(bare, first.draws - second.draws, min(first.df, second.df), level)

@@ -79,9 +79,9 @@ def tag_tests(study: Study) -> pd.DataFrame:
             told = (test.statistic, test.effect, test.p, np.nan, 0, test.smallest, test.permutations, test.reason)
             rows.append((tag, name, len(names), sum(groups), *told))
     table = pd.DataFrame(rows, columns=list(TAG_TESTS))
-    for _, members in table.groupby("test").groups.items():
-        holm = adjust(table.loc[members, "p"].to_numpy(), "holm")
-        table.loc[members, "p_holm"], table.loc[members, "m"] = holm.p, holm.m
+    for rows_of_test in table.groupby("test").groups.values():
+        holm = adjust(table.loc[rows_of_test, "p"].to_numpy(), "holm")
+        table.loc[rows_of_test, "p_holm"], table.loc[rows_of_test, "m"] = holm.p, holm.m
     return table
 
 

@@ -260,7 +260,7 @@ def _rivals(chosen: Plan, gathered: Gathered, units: Sequence[dict[str, Any]]) -
     config = chosen.config
     if not config["draws"]:
         return []
-    usable = np.isfinite(gathered.points).all(axis=(1, 2))
+    usable = np.asarray(np.isfinite(gathered.points).all(axis=(1, 2)), bool)
     some = {fold.name: randomised.faces(gathered.dataset, fold.test, usable, config["seed"]) for fold in gathered.folds}
     source = chosen.versions(plan.RANDOMISING)
     found = []
