@@ -69,13 +69,14 @@ def _print_pairs(pairs: Any) -> None:
     if not tested:
         return
     differ = int((pairs["p_holm"] <= 0.05).sum())
+    clearest = pairs.assign(size=-pairs["difference"].abs()).sort_values(["p", "size"], kind="stable")
     print(f"{differ} of {tested} pairs of networks differ on the same faces (IoU, area; Holm, p <= .05); the clearest:")
     rows = [
         [f"{row.first} - {row.second}", _with_interval(row.corrected, row.ci_low, row.ci_high), _share(row.p_holm),
          row.interval_reason]
-        for row in pairs.sort_values("p", kind="stable").head(_SHOWN_PAIRS).itertuples()
+        for row in clearest.head(_SHOWN_PAIRS).itertuples()
     ]  # fmt: skip
-    print_rows(("pair", "difference, 95 %", "p (Holm)", ""), rows)
+    print_rows(("pair", "difference, 95 % each", "p (Holm)", ""), rows)
 
 
 def _with_interval(value: float, low: float, high: float) -> str:
