@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from xfer.statistics.anchors import anchor, anchored
-from xfer.statistics.estimates import Estimate, difference, estimate, mean_interval
+from xfer.statistics.estimates import Estimate, difference, estimate, mean_estimate, mean_interval
 from xfer.statistics.groups import mantel, permanova
 from xfer.statistics.multiplicity import adjust
 from xfer.statistics.permutation import paired
@@ -114,6 +114,26 @@ def cases(rng: np.random.Generator, n: int, reliability: float, draws: int, leng
     other = Truth(Truth.random(rng).map, truth.mask)
     second = estimate(other.subjects(rng, n, reliability, length), mask, "area_iou", draws=draws, seed=seed)
     yield "difference of IoU", aimed - float(area_iou(other.map, truth.mask)), difference(overlap, second)
+    yield "pair of networks", *pair(rng, n, reliability, draws, length)
+
+
+def pair(rng: np.random.Generator, n: int, reliability: float, draws: int, length: float) -> tuple[float, Estimate]:
+    """Truth and estimate of the difference of two networks' mean IoU over three expressions.
+
+    Half the noise of a subject is shared by the networks, as it is of the same faces; the maps of an expression too.
+    """
+    parts: list[dict[str, Estimate]] = [{}, {}]
+    aimed, seed = 0.0, int(rng.integers(2**31))
+    for expression in ("anger", "fear", "happiness"):
+        first, common = Truth.random(rng), draw(rng, length, n)
+        heat = np.exp(0.5 * np.log(first.map / first.map.mean()) + 0.5 * draw(rng, MAP_LENGTH))
+        for sign, of, truth in zip((1, -1), parts, (first, Truth(heat / heat.sum(), first.mask)), strict=True):
+            noise = np.sqrt(0.5) * (common + draw(rng, length, n))
+            maps = (truth.map + truth.noise(reliability, n, length) * noise).reshape(n, *SIZE).astype(np.float32)
+            mask = truth.mask.reshape(SIZE)
+            of[expression] = estimate(maps, mask, "area_iou", draws=draws, seed=seed)
+            aimed += sign * float(area_iou(truth.map, truth.mask)) / 3
+    return aimed, difference(mean_estimate(parts[0]), mean_estimate(parts[1]))
 
 
 def coverage(

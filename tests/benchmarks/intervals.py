@@ -16,9 +16,10 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from xfer.statistics.clades import corrected_correlations
-from xfer.statistics.estimates import estimate
+from xfer.statistics.estimates import difference, estimate, mean_estimate
 from xfer.statistics.permutation import paired
-from xfer.statistics.sampling import half_resolution, unit_maps
+from xfer.statistics.sampling import unit_maps
+from xfer.study.sums import pooled
 
 RESULTS = Path(__file__).parent / "results" / "intervals.md"
 FULL, BLOCKS, FACES, CELLS = (275, 224), 200, 600, 72
@@ -32,6 +33,11 @@ cores, load {load:.1f}. Asked: 72 cells of area IoU, Pearson and energy in 180 s
 
 | what | processor time (s) | wall time (s) |
 |---|---:|---:|"""
+
+
+def halved(maps: np.ndarray) -> np.ndarray:
+    """Sums over squares of 2 x 2 pixels."""
+    return pooled(maps, np.ones(FULL, bool))
 
 
 def block_sums(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -50,7 +56,7 @@ def scene(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray,
     sums, counts, heat = block_sums(rng)
     rows, columns = np.mgrid[:138, :112]
     support = ((rows - 69) / 57) ** 2 + ((columns - 56) / 40) ** 2 < 1
-    likeness = half_resolution(heat + 2 * heat.std() * gaussian_filter(rng.standard_normal(FULL), 12) * 40)
+    likeness = halved(heat + 2 * heat.std() * gaussian_filter(rng.standard_normal(FULL), 12) * 40)
     return sums, counts, (likeness > np.quantile(likeness[support], 0.75)).astype(float), support
 
 
@@ -58,14 +64,18 @@ def works(cells: int) -> Iterator[tuple[str, Callable[[], object], float]]:
     """What is measured: its name, the work, and by how much its time is multiplied."""
     rng = np.random.default_rng(0)
     sums, counts, mask, support = scene(rng)
-    maps = unit_maps(half_resolution(sums), 4 * counts)
-    yield "maps of the blocks, halved, 72 cells", lambda: unit_maps(half_resolution(sums), 4 * counts), CELLS
+    maps = unit_maps(halved(sums), 4 * counts)
+    yield "maps of the blocks, halved, 72 cells", lambda: unit_maps(halved(sums), 4 * counts), CELLS
     for name in ("area_iou", "pearson", "energy_inside", "otsu_iou"):
         one = partial(estimate, maps, mask, name, support=support)
         yield f"{name}, 72 cells", partial(lambda one: [one(seed=seed) for seed in range(cells)], one), CELLS / cells
     other = maps[::-1] * 0.5 + maps * 0.5
     yield "paired test, one pair, 2,000 swaps", lambda: paired(maps, other, mask, support=support), 1
     twelve = maps[None, :, support] + rng.standard_normal((12, 1, int(support.sum())))
+    made = {str(e): estimate(maps, mask, "area_iou", support=support, draws=2000) for e in range(6)}
+    yield "intervals of 66 pairs' differences", lambda: [
+        difference(mean_estimate(made), mean_estimate(made)) for _ in range(66)
+    ], 1  # fmt: skip
     yield "1,000 draws of 12 x 12 correlations", lambda: corrected_correlations(twelve, draws=1000), 1
 
 

@@ -231,9 +231,7 @@ def test_methods_that_ask_for_gradients_refuse_it(onnx_file: OnnxFile, faces: Te
     network = OnnxNetwork(onnx_file())
     with pytest.raises(InputError) as caught:
         xfer.explain(network, faces, "grad_cam,hires_cam")
-    assert str(caught.value) == (
-        "grad_cam does not apply to OnnxNetwork: it gives logits but no gradients"
-    )
+    assert str(caught.value) == ("grad_cam does not apply to OnnxNetwork: it gives logits but no gradients")
 
 
 def test_methods_that_only_ask_for_logits_take_it(

@@ -5,7 +5,7 @@ import pytest
 
 from xfer.errors import InputError
 from xfer.statistics.reliability import cross_products, gram, reliability, spearman_brown, split_half
-from xfer.statistics.sampling import bootstrap_weights, half_resolution, half_samples, jackknife_weights, unit_maps
+from xfer.statistics.sampling import bootstrap_weights, half_samples, jackknife_weights, unit_maps
 
 
 def test_unit_maps_of_equal_counts_are_the_means(rng):
@@ -47,13 +47,6 @@ def test_uncovered_pixels_are_nan_and_lengths_are_checked(rng):
     assert np.isfinite(maps[:, 1]).all()
     with pytest.raises(InputError, match="one entry a block; got 3 sums, 2 counts"):
         unit_maps(np.ones((3, 2, 2)), np.ones(2))
-
-
-def test_half_resolution_keeps_sums(rng):
-    maps = rng.random((2, 275, 224))
-    small = half_resolution(maps)
-    assert small.shape == (2, 138, 112)
-    np.testing.assert_allclose(small.sum(axis=(1, 2)), maps.sum(axis=(1, 2)))
 
 
 def test_bootstrap_weights_have_the_variance_of_a_mean(rng):

@@ -72,7 +72,7 @@ def test_maps_are_the_means_of_single_faces(
 ) -> None:
     found = unit(selection=selection, batch_size=5)
     predicted = np.array([pixels.classes.index(name) for name in found.predictions["predicted"]])
-    targets = pixels.labels if selection == "true" else predicted
+    targets = predicted if selection == "predicted" else pixels.labels
     outcome = np.where(predicted == pixels.labels, "correct", "incorrect")
     maps, table = sums.heatmaps([found.sums])
     assert set(table["outcome"]) == ({"correct", "incorrect", "all"} if selection == "true" else {"all"})
@@ -165,7 +165,7 @@ def test_single_maps_are_those_of_the_faces_in_their_order(unit: Callable[..., E
 def test_faces_of_a_class_are_drawn_by_the_seed(unit: Callable[..., Explained], pixels: Pixels, selection: str) -> None:
     found = unit(selection=selection, per_class=2, per_face=True)
     assert found.maps is not None
-    column = found.predictions["expression" if selection == "true" else "predicted"]
+    column = found.predictions["predicted" if selection == "predicted" else "expression"]
     assert found.reasons == {"not among those drawn of its expression": int((column.value_counts() - 2).clip(0).sum())}
     drawn = column.iloc[found.maps.index].value_counts()
     assert drawn.to_dict() == column.value_counts().clip(upper=2).to_dict()
@@ -220,7 +220,9 @@ def test_dead_faces_have_no_positive_relevance_and_end_nothing(unit: Callable[..
 def test_a_selection_that_does_not_exist(unit: Callable[..., Explained]) -> None:
     with pytest.raises(InputError) as caught:
         unit(selection="pred")
-    assert str(caught.value) == "'selection' must be one of true, predicted; got 'pred' (did you mean 'predicted'?)"
+    assert (
+        str(caught.value) == "'selection' must be one of true, shown, predicted; got 'pred' (did you mean 'predicted'?)"
+    )
 
 
 def test_no_landmarks_at_all_leaves_predictions_alone(unit: Callable[..., Explained]) -> None:

@@ -1,5 +1,8 @@
 """Intervals, nulls, ceilings and anchored scores of a study, against slow re-derivations and made-up truths."""
 
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +14,12 @@ import xfer
 from xfer import masks
 from xfer.errors import InputError
 from xfer.nulls.canvas import coarsen_masks
-from xfer.statistics.estimates import Estimate, estimate
+from xfer.progress import silent
+from xfer.statistics.estimates import Estimate, estimate, mean_estimate
 from xfer.statistics.scores import SCORES
-from xfer.study import Study, inference
+from xfer.study import Study, contrasts, inference
 from xfer.study.contrasts import mean_score
-from xfer.study.inference import mean_estimate
-from xfer.study.units import FOLDS, from_folds
+from xfer.study.units import BLOCKS, FOLDS, from_folds
 
 EXPRESSIONS = ("anger", "fear", "happiness")
 HEADLINE = {("iou", "area"), ("iou", "otsu"), ("pearson", ""), ("energy_inside", "")}
@@ -108,6 +111,59 @@ def test_the_difference_of_two_networks_is_that_of_their_scores(study: Study) ->
     assert (study.comparisons["p_holm"] >= study.comparisons["p"]).all()
 
 
+def test_the_interval_of_a_pair_is_that_of_the_difference_of_means(study: Study, drawn: Any) -> None:
+    """By hand: estimates of both networks' fold maps with one seed, averaged over expressions, draws subtracted."""
+    units, row = from_folds(study), study.comparisons.set_index(["first", "second"]).loc[("blind", "seeing")]
+    masks_half = dict(zip(EXPRESSIONS, coarsen_masks(drawn.values, study.support, 2), strict=True))
+    means = [
+        np.mean([
+            estimate(units.maps((model, e)), masks_half[e], "area_iou", support=units.inside, draws=40).draws
+            for e in EXPRESSIONS
+        ], axis=0)
+        for model in ("blind", "seeing")
+    ]  # fmt: skip
+    assert row["corrected"] == pytest.approx(float(np.mean(means[0] - means[1])), abs=1e-6)
+    assert row["ci_low"] < row["corrected"] < row["ci_high"]
+    assert row["ci_high"] < 0
+    assert row["interval_reason"] == ""
+
+
+def test_networks_that_lack_units_are_compared_on_the_same_ones(study: Study, drawn: Any) -> None:
+    """A network without one fold's map: aligned, the draws are in step and the interval is nearly the whole one's."""
+    whole = from_folds(study)
+    truth = {"fear": coarsen_masks(drawn.sel(expression="fear").values, study.support, 2)}
+    keys = [("seeing", "fear"), ("blind", "fear")]
+    less = {**whole.rows, keys[0]: whole.rows[keys[0]][1:]}
+    names = {**whole.names, keys[0]: whole.names[keys[0]][1:]}
+    found = contrasts.pairs(keys, replace(whole, rows=less, names=names), truth, {}, 200, 0, silent).iloc[0]
+    full = contrasts.pairs(keys, whole, truth, {}, 200, 0, silent).iloc[0]
+    assert found["interval_reason"] == ""
+    assert (found["ci_low"], found["ci_high"]) == pytest.approx((full["ci_low"], full["ci_high"]), abs=0.1)
+
+
+def test_one_subject_is_one_unit_and_nothing_is_made_up(study: Study, drawn: Any) -> None:
+    whole = from_folds(study)
+    truth = {"fear": coarsen_masks(drawn.sel(expression="fear").values, study.support, 2)}
+    keys = [("seeing", "fear"), ("blind", "fear")]
+    one = replace(
+        whole, level=BLOCKS, rows={k: whole.rows[k][:1] for k in keys}, names=dict.fromkeys(keys, ("0/0",))
+    )  # fmt: skip
+    found = contrasts.pairs(keys, one, truth, {}, 40, 0, silent).iloc[0]
+    assert found["reason"] == "1 unit: nothing to permute"
+    assert found["interval_reason"] == "fear: 1 unit: no interval"
+    assert found[["difference", "p", "p_holm", "corrected", "ci_low", "ci_high"]].isna().all()
+
+
+def test_networks_have_p_of_their_mean(study: Study) -> None:
+    rows = study.network_scores
+    assert (rows["p_reason"] == "").all()
+    assert (rows["m"] == 4).all()
+    assert (rows["p_holm"] >= rows["p"]).all()
+    pearson = rows[rows["metric"] == "pearson"].set_index("model")["p"]
+    assert (pearson[["seeing", "sighted"]] == 1 / 41).all(), "the least that 40 draws can give"
+    assert (pearson[["blind", "blinded"]] > 0.05).all()
+
+
 def test_a_network_is_the_mean_over_its_expressions(study: Study) -> None:
     cells = study.inference.groupby(["model", "metric", "threshold"])[["value", "corrected", "null_mean"]].mean()
     networks = study.network_scores.set_index(["model", "metric", "threshold"])[["value", "corrected", "null_mean"]]
@@ -166,6 +222,103 @@ def test_mean_score_is_the_mean_over_the_parts(rng: np.random.Generator) -> None
     np.testing.assert_allclose(mean_score(2, "area_iou")(maps, truth), np.mean(halves, axis=0))
 
 
+Drawing = Callable[[str, int, int], np.ndarray | None]
+
+
+def of_files(place: Path, draw: Drawing, drawn: Any, models: str = "abc", folds: int = 5) -> Study:
+    """A study of maps in files, (model, fold, expression) -> map; None where there is none."""
+    place.mkdir()
+    for model, fold, e in product(models, range(folds), range(2)):
+        if (heatmap := draw(model, fold, e)) is not None:
+            np.save(place / f"{model}_CV{fold}_{EXPRESSIONS[e]}.npy", heatmap.astype("float32"))
+    return xfer.compare(
+        heatmaps=place, pattern="{model}_{fold}_{expression}.npy", masks="ekman", allow_missing=True, metrics="pearson",
+        draws=19, out=place.parent / "study",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def noisy(drawn: Any) -> Drawing:
+    """Maps that resemble their mask, each with noise of its own."""
+
+    def draw(model: str, fold: int, e: int) -> np.ndarray:
+        noise = np.random.default_rng([ord(model), fold, e])
+        return drawn.values[e] + 4 * noise.random(drawn.shape[1:])
+
+    return draw
+
+
+def test_one_network_has_no_pair_and_no_other_network(noisy: Drawing, drawn: Any, tmp_path: Path) -> None:
+    study = of_files(tmp_path / "maps", noisy, drawn, "a")
+    assert study.comparisons.empty
+    assert study.network_scores["m"].tolist() == [1]
+    assert set(study.nulls.loc[study.nulls["null"] == "other_networks", "reason"]) == {"no other network"}
+
+
+def test_two_folds_have_no_interval_of_a_pair(noisy: Drawing, drawn: Any, tmp_path: Path) -> None:
+    study = of_files(tmp_path / "maps", noisy, drawn, "ab", folds=2)
+    (pair,) = study.comparisons.itertuples()
+    assert pair.interval_reason == "anger: 2 units: no interval"
+    assert np.isnan([pair.corrected, pair.ci_low, pair.ci_high]).all()
+    assert pair.p == 0.5 or pair.p == 1, "two folds can be swapped in two ways"
+
+
+def test_identical_maps_have_no_interval(noisy: Drawing, drawn: Any, tmp_path: Path) -> None:
+    """Network a's folds are one map copied; b and c are one network under two names."""
+    study = of_files(
+        tmp_path / "maps", lambda m, f, e: noisy("a", 0, e) if m == "a" else noisy("b", f, e), drawn
+    )  # fmt: skip
+    rows = study.inference[study.inference["model"] == "a"]
+    assert set(rows["reason"]) == {"the maps of all 5 units are identical: no interval"}
+    assert rows[["ci_low", "ci_high", "corrected"]].isna().all(axis=None)
+    assert rows["p"].notna().all(), "chance asks nothing of other faces"
+    twins = study.comparisons.set_index(["first", "second"]).loc[("b", "c")]
+    assert (twins["difference"], twins["p"]) == (0, 1)
+    assert twins["interval_reason"] == "the same difference in every draw: no interval"
+    assert np.isnan(twins["ci_low"])
+
+
+def test_an_expression_without_maps_and_a_constant_one(noisy: Drawing, drawn: Any, tmp_path: Path) -> None:
+    """Network a has no map of fear, b a flat one of anger: both are told, and pairs use what they share."""
+
+    def draw(model: str, fold: int, e: int) -> np.ndarray | None:
+        if (model, e) == ("a", 1):
+            return None
+        return np.ones(drawn.shape[1:]) if (model, e) == ("b", 0) else noisy(model, fold, e)
+
+    study = of_files(tmp_path / "maps", draw, drawn)
+    networks = study.network_scores.set_index("model")
+    assert networks["n_expressions"].to_dict() == {"a": 1, "b": 2, "c": 2}
+    assert networks.loc["b", "reason"] == networks.loc["b", "p_reason"] == "anger: constant heatmap"
+    assert networks.loc["b", ["corrected", "ci_low", "p", "p_holm"]].isna().all()
+    assert (networks.loc[["a", "c"], "m"] == 2).all()
+    pairs = study.comparisons.set_index(["first", "second"])
+    assert pairs.loc[("a", "b"), "reason"] == "constant heatmap"
+    assert pairs.loc[("a", "b"), "interval_reason"] == "anger: constant heatmap"
+    assert pairs.loc[("a", "c"), "interval_reason"] == ""
+
+
+def test_maps_that_are_not_finite_are_refused_in_one_line(noisy: Drawing, drawn: Any, tmp_path: Path) -> None:
+    def draw(model: str, fold: int, e: int) -> np.ndarray:
+        heatmap = noisy(model, fold, e)
+        heatmap[100:150, 80:120] = np.nan
+        return heatmap
+
+    with pytest.raises(InputError, match=r"a_CV0_anger.npy: 2000 of 61600 values are NaN or infinite"):
+        of_files(tmp_path / "maps", draw, drawn, "a")
+
+
+def test_a_score_that_is_nan_has_neither_interval_nor_p(drawn: Any) -> None:
+    """Blocks whose maps are not finite, from shards: no crash, the reason, no number."""
+    maps = np.random.default_rng(0).random((5, 20, 20)).astype(np.float32)
+    maps[2, 3, 3] = np.nan
+    mask = np.zeros((20, 20), np.float32)
+    mask[5:9, 5:9] = 1
+    found = estimate(maps, mask, "pearson")
+    assert found.reason == "heatmap not finite"
+    assert np.isnan([found.value, found.corrected, found.ci_low]).all()
+
+
 def test_ceilings_are_of_the_other_experts(study: Study) -> None:
     table = study.ceilings
     assert set(table["mask"]) == {"ekman"}
@@ -192,4 +345,9 @@ def test_tags_that_divide_the_networks_are_tested(tmp_path: Path, drawn: Any) ->
     assert (pretrained["p"] == pretrained["smallest"]).all()
     assert pretrained["smallest"].iloc[0] == pytest.approx(1 / 35)
     assert (tests["tagged"].loc["pretrained"] == 3).all()
+    tags = tests.index.get_level_values("tag").nunique()
+    assert (tests["m"] == tags).all(), "each test is adjusted over the tags"
+    for _, rows in tests.groupby(level="test"):
+        least = rows["p"].min()
+        assert rows.loc[rows["p"] == least, "p_holm"].min() == pytest.approx(min(1, tags * least))
     assert "Do kinds of networks look alike?" in (study.folder / "report.html").read_text()

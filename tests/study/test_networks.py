@@ -338,6 +338,7 @@ def test_the_store_is_format_one(home: Path) -> None:
         ({"training": {"size": 16}}, "needs faces of at least"),
         ({"weights": ["songnet"]}, "write NAME=FILE.safetensors"),
         ({"weights": ["alexnet=x.safetensors"]}, "the run has no network 'alexnet'"),
+        ({"randomised": -1}, "--randomised -1: say how many times weights are drawn, or 0 for not at all"),
         ({"folds": 1000}, "1000 folds need at least 1000 subjects"),
         ({"threshold": "otsuu"}, "otsu"),
         ({"linkage": "ward"}, "linkage"),

@@ -19,7 +19,9 @@ _PAGE, _PAGES = 8, 4
 def explain(
     model: Annotated[
         str,
-        typer.Argument(help="NAME=FILE.safetensors, timm:NAME=FILE.safetensors, STUDY_DIR#NAME, STUDY_DIR#NAME/FOLD or onnx:PATH."),
+        typer.Argument(
+            help="NAME=FILE.safetensors, timm:NAME=FILE.., STUDY_DIR#NAME, STUDY_DIR#NAME/FOLD or onnx:PATH."
+        ),
     ],
     images: Annotated[list[Path], typer.Argument(help="Photographs, and folders of them.")],
     out: Annotated[Path, typer.Option(help="A folder for maps, table and pictures.")],

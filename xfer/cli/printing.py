@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+_SHOWN_PAIRS = 5
+
 
 def print_rows(columns: tuple[str, ...], rows: list[list[str]]) -> None:
     """A table without lines; 160 columns wide where stdout is no terminal."""
@@ -61,19 +63,36 @@ def print_inference(study: Any) -> None:
             row.model,
             *(_with_interval(*v) for v in ((row.anchored, row.anchored_low, row.anchored_high),
                                            (row.corrected, row.ci_low, row.ci_high))),
-            *(_share(v) for v in (row.half_value, row.null_mean, row.ceiling)),
-            row.reason or row.anchored_reason,
+            *(_share(v) for v in (row.half_value, row.null_mean, row.ceiling, row.p_holm)),
+            row.reason or row.p_reason or row.anchored_reason,
         ]
         for row in lead.itertuples()
     ]  # fmt: skip
     agreeing = "raters" if str(study.masks.name) in study.mask_sources.raters else "experts"
     threshold = lead["threshold"].iloc[0]
     name = lead["metric"].iloc[0] + (f" ({threshold})" if threshold else "")
-    print_rows(("network", "anchored, 95 %", f"{name}, 95 %", "raw", "chance", agreeing, ""), rows)
+    print_rows(("network", "anchored, 95 %", f"{name}, 95 %", "raw", "chance", agreeing, "p (Holm)", ""), rows)
     cells = study.inference
     cells = cells[(cells["metric"] == lead["metric"].iloc[0]) & (cells["threshold"] == lead["threshold"].iloc[0])]
     tested = cells["q"].notna().sum()
     print(f"{(cells['q'] <= 0.05).sum()} of {tested} heatmaps beat smooth chance maps at a false discovery rate of .05")
+    _print_pairs(study.comparisons)
+
+
+def _print_pairs(pairs: Any) -> None:
+    """The largest differences between networks, those that are sure first; all are in the report."""
+    tested = int(pairs["p_holm"].notna().sum()) if len(pairs) else 0
+    if not tested:
+        return
+    differ = int((pairs["p_holm"] <= 0.05).sum())
+    clearest = pairs.assign(size=-pairs["difference"].abs()).sort_values(["p", "size"], kind="stable")
+    print(f"{differ} of {tested} pairs of networks differ on the same faces (IoU, area; Holm, p <= .05); the clearest:")
+    rows = [
+        [f"{row.first} - {row.second}", _with_interval(row.corrected, row.ci_low, row.ci_high), _share(row.p_holm),
+         row.interval_reason]
+        for row in clearest.head(_SHOWN_PAIRS).itertuples()
+    ]  # fmt: skip
+    print_rows(("pair", "difference, 95 % each", "p (Holm)", ""), rows)
 
 
 def _with_interval(value: float, low: float, high: float) -> str:

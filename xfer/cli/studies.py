@@ -40,7 +40,7 @@ app = typer.Typer()
 _FILES_ONLY = {"pattern": "--pattern", "pooled": "--pooled", "mask_pattern": "--mask-pattern", "frame": "--frame"}
 _NETWORKS_ONLY = (
     "models", "data", "expressions", "min_faces", "explainers", "preset", "pretrained", "weights", "folds", "seed",
-    "device", "landmarker", "per_face", "faces",
+    "device", "landmarker", "per_face", "faces", "randomised",
 )  # fmt: skip
 
 
@@ -89,6 +89,12 @@ def compare(
     draws: Annotated[
         int | None, typer.Option(help="Draws behind intervals and p-values; 0 for none, the preset's by default.")
     ] = None,
+    randomised: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Times each network is explained with randomised weights too; the preset's by default."
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The study folder; reports/... by default.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set a study that is there aside.")] = False,
 ) -> None:
@@ -133,6 +139,7 @@ def compare(
             "device": device,
             "landmarker": landmarker,
             "per_face": per_face,
+            "randomised": randomised,
             "faces": faces,
         }
     _compare({**options, **common})

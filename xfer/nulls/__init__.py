@@ -2,13 +2,15 @@
 
 from xfer.nulls.ceilings import COLUMNS as CEILING_COLUMNS
 from xfer.nulls.ceilings import ceiling
+from xfer.nulls.means import mean_scores
 from xfer.nulls.pixels import expected_iou
 from xfer.nulls.resolutions import resolution_differences
 from xfer.nulls.spec import NULLS, Null, primary
 from xfer.nulls.table import COLUMNS as NULL_COLUMNS
-from xfer.nulls.table import HEADLINE, adjust, null_names, null_scores
+from xfer.nulls.table import HEADLINE, Drawn, adjust, drawn_scores, null_names, null_scores
 
 __all__ = [
     "CEILING_COLUMNS", "HEADLINE", "NULLS", "NULL_COLUMNS",
-    "Null", "adjust", "ceiling", "expected_iou", "null_names", "null_scores", "primary", "resolution_differences",
+    "Drawn", "Null", "adjust", "ceiling", "drawn_scores", "expected_iou", "mean_scores", "null_names", "null_scores",
+    "primary", "resolution_differences",
 ]  # fmt: skip

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from xfer.labels import KEY
 from xfer.metrics import Metric, View, reason, view
 from xfer.metrics.thresholds import cut
 from xfer.nulls.canvas import fill
@@ -20,6 +22,9 @@ Row = dict[str, Any]
 
 FEWEST = 19
 """Null scores needed for a p-value: with fewer it could not fall to 0.05."""
+
+IN_STEP = ("expression", "target")
+"""Parts of the key that the random numbers do not depend on: a network's draws of all expressions go together."""
 
 _TOLERANCE = 1e-6
 
@@ -81,9 +86,13 @@ def rows(one: Case, null: Null, draws: int, seed: int) -> Iterator[Row]:
     return _relabelled(one, null) if null.kind == "relabel" else _expected(one, null)
 
 
-def generator(seed: int, key: Sequence[str], null: str) -> np.random.Generator:
-    """The random numbers of one cell and null: those of no other, in whatever order they are asked for."""
-    text = "\0".join([*key, null]).encode()
+def generator(seed: int, key: "pd.Series[Any]", null: str) -> np.random.Generator:
+    """The random numbers of a null for the cells whose key differs in `IN_STEP` alone: those of no other.
+
+    A network's heatmaps of several expressions resemble each other, and so do draws of them with the same random
+    numbers; only then has the mean over expressions the spread that it has by chance.
+    """
+    text = "\0".join([*(str(key[name]) for name in KEY if name not in IN_STEP), null]).encode()
     return np.random.default_rng([seed, int.from_bytes(hashlib.sha256(text).digest()[:16], "big")])
 
 
@@ -125,7 +134,7 @@ def _draw(one: Case, asked: Sequence[Question], null: Null, draws: int, seed: in
     """Scores (draw, mask) of random maps, one array per question."""
     support = one.cells.support
     values = Rearranged(one.heatmap, one.masks, support, asked)
-    rng = generator(seed, one.cells.keys.iloc[one.index].tolist(), null.name)
+    rng = generator(seed, one.cells.keys.iloc[one.index], null.name)
     inside = np.flatnonzero(support)
     parts: list[list[Score]] = [[] for _ in asked]
     done = 0
@@ -184,8 +193,7 @@ def _row(
     question: Question, null: Null, value: float, scores: Score, why: str = "", *, detail: str = "", suffix: str = ""
 ) -> Row:
     known = np.isfinite(scores).all() and not why
-    spread = scores.mean() + null.widened * (scores - scores.mean()) if known and len(scores) else scores
-    p = p_value(value, spread, question.metric) if known else float("nan")
+    p = p_value(value, spread(scores, null), question.metric) if known else float("nan")
     if not why and not np.isfinite(p):
         few = "one value" if len(scores) == 1 else f"{len(scores)} values"
         why = f"{few}: a p-value takes {FEWEST} or more" if known else "a null score is undefined"
@@ -200,4 +208,10 @@ def _row(
         "n_draws": len(scores),
         "detail": detail,
         "reason": why,
+        "draws": scores,
     }
+
+
+def spread(scores: Score, null: Null) -> Score:
+    """Null scores spread about their mean as `Null.widened` says."""
+    return scores.mean() + null.widened * (scores - scores.mean()) if len(scores) else scores

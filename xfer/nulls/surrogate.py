@@ -48,6 +48,10 @@ def surrogate(
     order of its own pixels and the amplitudes of the torus with its own phases. Each torus is cut into its four
     quadrants: four draws that do not overlap.
 
+    The random phases are added to those of the map, so that maps of one shape that are given generators of one seed
+    keep their cross-spectra: their draws are as alike as they are (Prichard & Theiler 1994,
+    doi:10.1103/PhysRevLett.73.951).
+
     Parameters
     ----------
     heatmap : array (y, x)
@@ -82,15 +86,15 @@ class Target:
     shape : tuple of int
     amplitudes : float32 array (2y, x + 1)
         Of its spectrum.
-    normal : float32 array (2y, x + 1)
-        Of the spectrum of its normal scores.
+    normal : complex64 array (2y, x + 1)
+        The spectrum of its normal scores.
     totals : float64 array (n + 1,)
         Running sums of its values from low to high.
     """
 
     shape: tuple[int, int]
     amplitudes: Float
-    normal: Float
+    normal: NDArray[np.complex64]
     totals: NDArray[np.float64]
 
     @classmethod
@@ -98,7 +102,7 @@ class Target:
         """Measure a torus."""
         scores = ndtri((rankdata(torus).reshape(torus.shape) - 0.5) / torus.size).astype(np.float32)
         totals = np.concatenate([[0.0], np.cumsum(np.sort(torus, axis=None), dtype=float)])
-        return cls((torus.shape[0], torus.shape[1]), np.abs(fft.rfft2(torus)), np.abs(fft.rfft2(scores)), totals)
+        return cls((torus.shape[0], torus.shape[1]), np.abs(fft.rfft2(torus)), fft.rfft2(scores), totals)
 
 
 def mirrored(heatmap: NDArray[Any]) -> Float:

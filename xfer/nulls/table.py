@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,28 @@ COLUMNS = (
 HEADLINE = ("iou", "pearson", "energy_inside")
 
 
-def null_scores(
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """Null scores one by one.
+
+    Attributes
+    ----------
+    table : DataFrame
+        As `null_scores` returns it.
+    draws : tuple of array (draw,)
+        The null scores behind every row of the table.
+    """
+
+    table: pd.DataFrame
+    draws: tuple[NDArray[np.float64], ...]
+
+
+def null_scores(heatmaps: xr.DataArray, *given: Any, **options: Any) -> pd.DataFrame:
+    """The table of `drawn_scores`, whose parameters it takes."""
+    return drawn_scores(heatmaps, *given, **options).table
+
+
+def drawn_scores(
     heatmaps: xr.DataArray,
     masks: xr.DataArray,
     support: NDArray[np.bool_] | None = None,
@@ -43,7 +65,7 @@ def null_scores(
     randomised: xr.DataArray | None = None,
     workers: int | None = None,
     progress: Callable[[], None] | None = None,
-) -> pd.DataFrame:
+) -> Drawn:
     """What null models score in place of every heatmap, against its own expression's mask.
 
     Parameters
@@ -59,7 +81,8 @@ def null_scores(
     draws : int
         Random maps per heatmap, for nulls of the kind ``draws``.
     seed : int
-        With the key of a heatmap and the name of the null it fixes the draws, whatever else is in the table.
+        With the key of a heatmap, but for its expression and target, and the name of the null it fixes the draws,
+        whatever else is in the table; those of one network's expressions are in step.
     resolution : float
         1, 1/2, 1/3, ...: maps, masks and support are scored in blocks of that many pixels.
     randomised : DataArray (cell, y, x), optional
@@ -71,13 +94,13 @@ def null_scores(
 
     Returns
     -------
-    DataFrame
-        One row per cell, metric, threshold and null. ``value`` is the map's score at this resolution, ``null_mean``
-        and ``null_sd`` (NaN for fewer than two values) describe ``n_draws`` null scores. ``p`` is one-sided,
-        (1 + null scores at least as good) / (1 + n_draws), and NaN with fewer than 19 null scores. ``q`` is p
-        adjusted after Benjamini and Hochberg over ``family``, the ``m`` p-values of one null, metric, threshold and
-        mask source. ``reason`` says why ``p`` is NaN. ``NAME_specificity`` rows (nulls of the kind ``draws``) score
-        the own mask minus the mean of the others.
+    Drawn
+        Its table has one row per cell, metric, threshold and null. ``value`` is the map's score at this resolution,
+        ``null_mean`` and ``null_sd`` (NaN for fewer than two values) describe ``n_draws`` null scores. ``p`` is
+        one-sided, (1 + null scores at least as good) / (1 + n_draws), and NaN with fewer than 19 null scores. ``q`` is
+        p adjusted after Benjamini and Hochberg over ``family``, the ``m`` p-values of one null, metric, threshold and
+        mask source. ``reason`` says why ``p`` is NaN. ``NAME_specificity`` rows (nulls of the kind ``draws``) score the
+        own mask minus the mean of the others.
 
     Raises
     ------
@@ -108,7 +131,8 @@ def null_scores(
             table += found
             if progress:
                 progress()
-    return adjust(pd.DataFrame(table, columns=list(COLUMNS)))
+    whole = adjust(pd.DataFrame(table, columns=list(COLUMNS)))
+    return Drawn(whole, tuple(row["draws"] for row in table))
 
 
 def null_names(nulls: Sequence[str] | str) -> list[str]:

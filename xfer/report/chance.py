@@ -106,8 +106,9 @@ def _total(tests: pd.Series) -> int:
 def _network_table(study: Study, metric: str, found: pd.DataFrame, *, folded: bool) -> Table:
     cells, notes = standings.cells(study, metric), Footnotes()
     anchored, ceiling = (bool(np.isfinite(found[name]).any()) for name in ("anchored", "ceiling"))
+    tested = bool(np.isfinite(found["p_holm"]).any())
     marks = [doubts(study).mark(str(name)) for name in found.index]
-    rows = [_network_row(str(name), line, notes, anchored, ceiling) for name, line in found.iterrows()]
+    rows = [_network_row(str(name), line, notes, (anchored, ceiling, tested)) for name, line in found.iterrows()]
     head = [
         "network",
         *(["anchored", "95% interval"] if anchored else []),
@@ -118,12 +119,14 @@ def _network_table(study: Study, metric: str, found: pd.DataFrame, *, folded: bo
         *(["ceiling"] if ceiling else []),
         "q ≤ .05",
         "smallest q",
+        *([f"p, mean ({_total(found['m'])} tests)"] if tested else []),
     ]
     values = {"metric": standings.named(metric, cells), "null": _null_name(cells), "m": _total(cells["m"])}
     caption = words.say("chance", "further" if folded else "table", **values)
     if not folded:
         agreement = words.say("chance", "experts_human" if is_human(study) else "experts")
         caption += words.say("chance", "scale") * anchored + agreement * ceiling
+        caption += words.say("chance", "means") * tested
     return Table(caption, head, _marked(rows, marks, 1), notes=notes.notes | mark_notes("".join(marks)), folded=folded)
 
 
@@ -137,9 +140,10 @@ def _marked(rows: Sequence[Row], marks: Sequence[str], place: int) -> list[Row]:
     return made
 
 
-def _network_row(name: str, line: pd.Series, notes: Footnotes, anchored: bool, ceiling: bool) -> Row:
-    tests = int(line["tests"]) if np.isfinite(line["tests"]) else 0
-    passed = Cell(f"{int(line['passed'])} of {tests}", "", "number") if tests else Cell("no test", "", "undefined")
+def _network_row(name: str, line: pd.Series, notes: Footnotes, shown: tuple[bool, bool, bool]) -> Row:
+    anchored, ceiling, tested = shown
+    count = int(line["tests"]) if np.isfinite(line["tests"]) else 0
+    passed = Cell(f"{int(line['passed'])} of {count}", "", "number") if count else Cell("no test", "", "undefined")
     return [
         name,
         *(_scale(line, notes) if anchored else []),
@@ -149,6 +153,7 @@ def _network_row(name: str, line: pd.Series, notes: Footnotes, anchored: bool, c
         *(_ceiling(line, notes) if ceiling else []),
         passed,
         probability(line["smallest_q"]),
+        *([probability(line["p_holm"], _note(notes, line["p_reason"], line["p_holm"]))] if tested else []),
     ]
 
 

@@ -27,14 +27,14 @@ _WHOLE = ("passed", "tests", "n_expressions", "m", "n", "cells", "above", "p_bea
 _PRINTED = {
     "networks": (
         "model", "anchored", "anchored_low", "anchored_high", "corrected", "ci_low", "ci_high", "value", "null_mean",
-        "ceiling", "passed", "tests",
+        "ceiling", "p_holm", "passed", "tests",
     ),
     "cells": (
         "model", "expression", "anchored", "corrected", "ci_low", "ci_high", "value", "null_mean", "ceiling", "p", "q",
         "reliability",
     ),
     "nulls": ("null", "null_score", "score", "above", "cells", "p_beaten", "q_beaten", "tests"),
-    "comparisons": ("first", "second", "difference", "effect", "p", "p_holm", "m"),
+    "comparisons": ("first", "second", "corrected", "ci_low", "ci_high", "difference", "effect", "p", "p_holm", "m"),
 }  # fmt: skip
 """The columns of each LaTeX table; the csv has all."""
 

@@ -81,16 +81,19 @@ def tags(study: Study) -> Section | None:
     found = study.tag_tests() if len(values_of(study, "model")) > 2 else pd.DataFrame()
     if not len(found):
         return None
-    apart = found[(found["test"] == "PERMANOVA") & (found["p"] <= 0.05)]
-    told = listed([f"{row['tag']} (R² = {row['effect']:.2f}, p = {row['p']:.3f})" for _, row in apart.iterrows()])
+    apart = found[(found["test"] == "PERMANOVA") & (found["p_holm"] <= 0.05)]
+    told = listed([f"{row['tag']} (R² = {row['effect']:.2f}, p = {row['p_holm']:.3f})" for _, row in apart.iterrows()])
     rows: list[Sequence[str | Cell]] = [
         [
             row["tag"], f"{row['tagged']} of {row['networks']}", row["test"], number(row["effect"], 2),
-            number(row["p"]), number(row["smallest"]), f"{row['permutations']:,}", row["reason"],
+            number(row["p"]), number(row["p_holm"]), number(row["smallest"]), f"{row['permutations']:,}", row["reason"],
         ]
         for _, row in found.iterrows()
     ]  # fmt: skip
-    head = ["tag", "networks", "test", "R² or r", "p", "smallest possible p", "relabellings", ""]
+    tests = int(found["m"].max())
+    head = [
+        "tag", "networks", "test", "R² or r", "p", f"p, Holm ({tests} tags)", "smallest possible p", "relabellings", "",
+    ]  # fmt: skip
     blocks: list[Block] = [words.text("tags", "apart" if told else "together", tags=told)]
     return Section("tags", "Do kinds of networks look alike?", [*blocks, Table(words.say("tags", "table"), head, rows)])
 

@@ -12,7 +12,7 @@ from xfer.report.canvas import spoken
 from xfer.report.reading import headline_metric, is_human, masks_kind, raters_said, title, values_of
 from xfer.report.trained import is_trained
 from xfer.statistics.estimates import DRAWS, JACKKNIFE
-from xfer.study import Study
+from xfer.study import Study, randomised
 
 
 def methods(study: Study) -> str:
@@ -136,7 +136,25 @@ def _chance(study: Study) -> str:
         m=int(cells["m"].fillna(0).max()),
         difference=_half(cells),
         widened=words.say("methods", "widened", factor=f"{spread:g}") if spread != 1 else "",
+        randomised=_randomised(study),
+        networks=_means(study),
     )
+
+
+def _means(study: Study) -> str:
+    """How networks were tested; "" where none was."""
+    found = standings.networks(study, headline_metric(study))
+    tested = int(np.isfinite(found["p"]).sum()) if len(found) else 0
+    return words.say("methods", "networks", networks=tested) if tested else ""
+
+
+def _randomised(study: Study) -> str:
+    """How often weights were drawn; "" where they were not."""
+    maps = getattr(study, "randomised", None)
+    if maps is None:
+        return ""
+    seeds = len(set(maps.coords["seed"].values))
+    return words.say("methods", "randomised", draws=_plural(seeds, "draw"), faces=randomised.FACES)
 
 
 def _source(name: str) -> str:
@@ -170,7 +188,8 @@ def _pairs(study: Study) -> str:
     found, said = standings.comparisons(study), []
     if len(found) and np.isfinite(found["p"]).any():
         method = ", ".join(dict.fromkeys(m for m in found["method"] if m))
-        said.append(words.say("methods", "pairs", m=int(found["m"].max()), method=method))
+        sure = words.say("methods", "pair_intervals") if np.isfinite(found["ci_low"]).any() else ""
+        said.append(words.say("methods", "pairs", m=int(found["m"].max()), method=method, intervals=sure))
     ranked = study.ranking(headline_metric(study))
     if not ranked.reason:
         said.append(words.say("methods", "ranking", blocks=ranked.blocks, networks=len(ranked.average)))

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from xfer.report import figures, standings, words
-from xfer.report.blocks import Block, Cell, Section, Table, number, probability, vector
+from xfer.report.blocks import Block, Cell, Section, Table, interval, number, probability, vector
 from xfer.report.footnotes import Footnotes
 from xfer.report.reading import figure_names, title
 from xfer.study import Study
@@ -57,13 +57,17 @@ def _pairs(study: Study, found: pd.DataFrame) -> list[Block]:
     say = "some" if differ else "none" if tested else "untested"
     text = words.text("pairs", say, differ=differ, tested=tested, metric=named, units=study.unit_level or "faces")
     notes = Footnotes()
-    rows = [_pair(line, notes) for _, line in found.head(_MOST).iterrows()]
+    sure = bool(np.isfinite(found["corrected"]).any())
+    rows = [_pair(line, notes, sure) for _, line in found.head(_MOST).iterrows()]
+    head = [
+        "first", "second", *(["noise-corrected", "95% interval"] if sure else []), "difference", "effect", "p",
+        f"p, Holm ({tested} tests)", "p, Benjamini-Hochberg", "units",
+    ]  # fmt: skip
     if len(found) > _MOST:
-        rows.append([f"and {len(found) - _MOST} more", *[""] * 7])
-    head = ["first", "second", "difference", "effect", "p", f"p, Holm ({tested} tests)", "p, Benjamini-Hochberg",
-            "units"]  # fmt: skip
+        rows.append([f"and {len(found) - _MOST} more", *[""] * (len(head) - 1)])
     methods = ", ".join(dict.fromkeys(m for m in found["method"] if m))
     caption = words.say("pairs", "table", metric=named, method=f" ({methods})" if methods else "")
+    caption += words.say("pairs", "intervals") * sure
     return [text, *_power(found, tested), Table(caption, head, rows, notes=notes.notes, folded=len(rows) > 20)]
 
 
@@ -76,11 +80,14 @@ def _power(found: pd.DataFrame, tested: int) -> list[Block]:
     return [words.text("pairs", "power", tone="note", n=int(units.max()), smallest=smallest, tested=tested)]
 
 
-def _pair(line: pd.Series, notes: Footnotes) -> Row:
-    p = line["p"]
+def _pair(line: pd.Series, notes: Footnotes, sure: bool) -> Row:
+    p, low = line["p"], line["ci_low"]
+    why = "" if np.isfinite(low) or not sure else notes(line["interval_reason"])
+    corrected = [number(line["corrected"], 3, why), interval(low, line["ci_high"], 3, why)]
     return [
         line["first"],
         line["second"],
+        *(corrected if sure else []),
         number(line["difference"], 3, "" if np.isfinite(line["difference"]) else notes(line["reason"])),
         number(line["effect"], 2),
         probability(p, "" if np.isfinite(p) else notes(line["reason"])),

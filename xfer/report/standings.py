@@ -16,8 +16,8 @@ LEVEL = 0.05
 
 NETWORKS = (
     "metric", "threshold", "anchored", "anchored_low", "anchored_high", "corrected", "ci_low", "ci_high", "value",
-    "half_value", "null_mean", "ceiling", "reliability", "passed", "tests", "smallest_q", "n_expressions", "reason",
-    "anchored_reason",
+    "half_value", "null_mean", "ceiling", "reliability", "passed", "tests", "smallest_q", "p", "p_holm", "m",
+    "n_expressions", "reason", "anchored_reason", "p_reason",
 )  # fmt: skip
 
 CELLS = (
@@ -33,12 +33,12 @@ NULL_ROWS = (
 
 COMPARISONS = (
     "first", "second", "metric", "threshold", "difference", "effect", "p", "p_holm", "p_bh", "m", "n", "method",
-    "reason",
+    "reason", "corrected", "ci_low", "ci_high", "ci_method", "interval_reason",
 )  # fmt: skip
 
 _TEXT = {
     *KEY, "mask", "metric", "threshold", "units", "ci_method", "null", "reason", "anchored_reason", "first", "second",
-    "method",
+    "method", "p_reason", "interval_reason",
 }  # fmt: skip
 
 _TITLES = {
@@ -56,7 +56,8 @@ def table(study: Study, name: str) -> pd.DataFrame:
 def _typed(found: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """The columns wished, numbers as floats (an empty cell is NaN), the others as text."""
     made = found.reindex(columns=list(columns))
-    told = {name: made[name].fillna("").astype(str) for name in columns if name in _TEXT}
+    texts = {name: made[name].astype(object) for name in columns if name in _TEXT}
+    told = {name: text.where(text.notna(), "").astype(str) for name, text in texts.items()}
     return made.assign(**told, **{n: pd.to_numeric(made[n], "coerce").astype(float) for n in columns if n not in _TEXT})
 
 

@@ -1,5 +1,6 @@
 """The score of the population mean map: noise-corrected, with an interval, and a reason where there is none."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,6 +23,7 @@ STUDENT = "t"
 _CHUNK = 256
 _FEW = 10
 _NONE = np.empty(0)
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +96,7 @@ def estimate(
     Returns
     -------
     Estimate
-        Never an interval from fewer than 3 units, from constant maps or from maps that are noise.
+        Never an interval from fewer than 3 units, from constant or identical maps or from maps that are noise.
 
     Raises
     ------
@@ -111,7 +113,7 @@ def estimate(
         return Estimate(np.nan, n=len(rows), reason=reason)
     mean = rows.mean(axis=0, dtype=np.float64)
     bare = Estimate(float(function(mean, truth)), n=len(rows), reliability=reliability(rows))
-    reason = _no_interval(bare)
+    reason = _no_interval(bare) or _same(rows, mean)
     if reason:
         return replace(bare, reason=reason)
     if score in ("pearson", "cosine"):
@@ -131,9 +133,29 @@ def difference(first: Estimate, second: Estimate, *, level: float = 0.95) -> Est
     reason = first.reason or second.reason
     if not reason and (len(first.draws) != len(second.draws) or first.n != second.n):
         reason = "not the same units"
+    if not reason and len(first.draws) and np.ptp(first.draws - second.draws) == 0:
+        reason = "the same difference in every draw: no interval"
     if reason:
         return replace(bare, reason=reason)
     return from_draws(bare, first.draws - second.draws, min(first.df, second.df), level)
+
+
+def mean_estimate(parts: Mapping[str, Estimate]) -> Estimate:
+    """The mean of several expressions' estimates; their draws are averaged, in step where the units are as many.
+
+    Undefined where one of them is, with its reason.
+    """
+    whole = list(parts.values())
+    reason = next((f"{name}: {part.reason}" for name, part in parts.items() if part.reason), "")
+    value, corrected, reliability = (
+        float(np.mean([getattr(part, name) for part in whole])) for name in ("value", "corrected", "reliability")
+    )
+    bare = Estimate(value, corrected, reliability=reliability, n=min(part.n for part in whole), reason=reason)
+    if reason or not all(len(part.draws) for part in whole):
+        return bare
+    generator, first = np.random.default_rng(0), whole[0].n
+    drawn = [part.draws if part.n == first else generator.permutation(part.draws) for part in whole]
+    return from_draws(bare, np.mean(drawn, axis=0), min(part.df for part in whole))
 
 
 def from_draws(bare: Estimate, draws: NDArray[np.float64], df: float, level: float = 0.95) -> Estimate:
@@ -198,6 +220,12 @@ def _no_interval(bare: Estimate) -> str:
     if bare.n < 3:
         return f"{bare.n} unit{'s' * (bare.n > 1)}: no interval"
     return "" if bare.reliability > 0 else "mean map indistinguishable from noise"
+
+
+def _same(rows: Floats, mean: Floats) -> str:
+    """Units of one map say nothing of how maps differ; where they are many it was copied."""
+    apart = np.abs(rows - mean).max()
+    return f"the maps of all {len(rows)} units are identical: no interval" if apart <= _ROUNDING * np.ptp(mean) else ""
 
 
 @dataclass(frozen=True)

@@ -58,17 +58,6 @@ def unit_maps(sums: Floats, counts: NDArray[Any], groups: Sequence[Any] | None =
         return np.asarray(mean + (total - n * mean) / (covered / len(total)), dtype=np.float32)
 
 
-def half_resolution(maps: NDArray[Any]) -> NDArray[Any]:
-    """Sums over squares of 2 x 2 pixels of maps (..., y, x); an odd last row or column stands alone.
-
-    >>> half_resolution(np.arange(6.0).reshape(2, 3)).tolist()
-    [[8.0, 7.0]]
-    """
-    pad = [(0, 0)] * (maps.ndim - 2) + [(0, size % 2) for size in maps.shape[-2:]]
-    even = np.pad(maps, pad)
-    return even[..., ::2, ::2] + even[..., 1::2, ::2] + even[..., ::2, 1::2] + even[..., 1::2, 1::2]
-
-
 def bootstrap_weights(n: int, draws: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """Weights (draw, unit) with mean 1 a draw: n - 1 of n units drawn with replacement, scaled up by n / (n - 1).
 

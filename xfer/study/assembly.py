@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from xfer import heatmaps, scoring, training
 from xfer.errors import InputError, TrainingError
 from xfer.labels import EXPRESSIONS, KEY
 from xfer.mask_sources import MaskSources
+from xfer.nulls.canvas import fill
 from xfer.progress import Stage
 from xfer.study import folder, provenance, results, shards, sums
 from xfer.study.gathering import Gathered, linear_accuracies
@@ -28,14 +29,46 @@ from xfer.study.recognition import (
     SHARDS,
     UNITS,
 )
-from xfer.study.study import CLUSTERS, HEATMAPS, MASKS, SCORES, SCORES_CSV, Study
+from xfer.study.study import CLUSTERS, HEATMAPS, MASKS, RANDOMISED, SCORES, SCORES_CSV, Study
 from xfer.study.unit import Unit, checkpoint_name
 from xfer.study.units import from_shards
 
 Failed = Sequence[tuple[Unit, str]]
 
+_UNSEEN = 0.05
+"""Share of the support that maps of few faces may lack."""
 
-def write(home: Path, plan: Plan, gathered: Gathered, done: Sequence[str], failed: Failed, progress: Stage) -> None:
+
+@dataclass(frozen=True)
+class Finished:
+    """How the units of a study ended.
+
+    Attributes
+    ----------
+    done : sequence of str
+        The digests of the units that have a shard, fold by fold in the order of the networks.
+    randomised : sequence of str
+        Of those with randomised weights, draw by draw.
+    failures : sequence of (Unit, reason)
+        Of both kinds.
+    """
+
+    done: Sequence[str]
+    randomised: Sequence[str]
+    failures: Failed
+
+    @property
+    def failed(self) -> Failed:
+        """The networks that were not trained or not explained."""
+        return [(unit, why) for unit, why in self.failures if unit.randomised is None]
+
+    @property
+    def notes(self) -> list[str]:
+        """The networks without a heatmap of randomised weights, which costs nothing but a null."""
+        return [f"{unit.name}: {why}" for unit, why in self.failures if unit.randomised is not None]
+
+
+def write(home: Path, plan: Plan, gathered: Gathered, finished: Finished, progress: Stage) -> None:
     """Merge the shards of finished units, in the order of the configuration, and write all that follows from them.
 
     Parameters
@@ -43,9 +76,7 @@ def write(home: Path, plan: Plan, gathered: Gathered, done: Sequence[str], faile
     home : Path
     plan : Plan
     gathered : Gathered
-    done : sequence of str
-        The digests of the units that have a shard, fold by fold in the order of the networks.
-    failed : sequence of (Unit, reason)
+    finished : Finished
     progress : callable
 
     Raises
@@ -53,10 +84,12 @@ def write(home: Path, plan: Plan, gathered: Gathered, done: Sequence[str], faile
     TrainingError
         If no unit is finished.
     """
+    done, failed = finished.done, finished.failed
     if not done:
         raise TrainingError(f"no network finished: {'; '.join(f'{u.name}: {why}' for u, why in failed[:3])}")
     paths = [home / SHARDS / f"{digest}.npz" for digest in done]
-    facts = {"units": list(done), "failed": [[unit.name, why] for unit, why in failed]}
+    drawn = [home / SHARDS / f"{digest}.npz" for digest in finished.randomised]
+    facts = {"units": [*done, *finished.randomised], "failed": [[unit.name, why] for unit, why in finished.failures]}
     unit = results.config_digest({"config": plan.config, **facts, **provenance.unit_facts()})
     if results.finished(home, unit):
         return
@@ -71,14 +104,38 @@ def write(home: Path, plan: Plan, gathered: Gathered, done: Sequence[str], faile
     heatmaps.save(maps, home / HEATMAPS)
     sources, unseen = seen_everywhere(plan.sources, maps)
     folder.write_whole(home / MASKS, sources.save)
+    rivals = write_randomised(home, drawn, sources)
     results.write_scores(home, score(maps, counts, sources, plan.config, told, progress))
-    notes = [*_without_relevance(counts), *([_unseen(plan, unseen)] if unseen else [])]
+    notes = [*finished.notes, *_without_relevance(counts), *([_unseen(plan, unseen)] if unseen else [])]
     _write_csv(home / DROPPED, dropped_table(plan, gathered, tables, failed, notes))
     results.write_clusters(Study(home))
     units = from_shards(Study(home), (shards.read(path) for path in paths))
     told_of_chance = results.write_inference(home, units, plan.config, progress)
-    names = [*told_of_chance, HEATMAPS, MASKS, SCORES, SCORES_CSV, CLUSTERS, NETWORKS, PREDICTIONS, DROPPED]
-    results.record(home, plan.config, {unit: names}, shards=list(done), device=plan.device)
+    names = [*told_of_chance, *rivals, HEATMAPS, MASKS, SCORES, SCORES_CSV, CLUSTERS, NETWORKS, PREDICTIONS, DROPPED]
+    results.record(home, plan.config, {unit: names}, shards=facts["units"], device=plan.device)
+
+
+def write_randomised(home: Path, paths: Sequence[Path], sources: MaskSources) -> tuple[str, ...]:
+    """Write the ``positive_l1`` maps of networks with randomised weights; the names of the files.
+
+    They stand apart from the study's own heatmaps: no score and no tree has them. They are means over fewer faces, so
+    a pixel at the edge that none of those shows has the value of the nearest one that is known.
+    """
+    if not paths:
+        return ()
+    maps, _ = sums.heatmaps(shards.read(path) for path in paths)
+    whole = heatmaps.select(maps, normalisation="positive_l1", outcome="all")
+    heatmaps.save(whole.copy(data=np.stack([_continued(m, sources.support) for m in whole.values])), home / RANDOMISED)
+    return (RANDOMISED,)
+
+
+def _continued(heatmap: np.ndarray, support: np.ndarray) -> np.ndarray:
+    """A map whose unknown pixels inside the support have the nearest value; as it is where they are many."""
+    known = np.isfinite(heatmap)
+    missing = support & ~known
+    if not missing.any() or missing.sum() > _UNSEEN * support.sum():
+        return heatmap
+    return np.where(missing, fill(heatmap, known), heatmap)
 
 
 def _write_csv(path: Path, table: pd.DataFrame) -> None:

@@ -1,6 +1,6 @@
 """Which networks differ on the same faces, and how much of their dendrograms is there."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 from typing import Any
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from xfer.errors import InputError
 from xfer.progress import Stage
 from xfer.statistics.clades import clades, corrected_correlations, support
+from xfer.statistics.estimates import Estimate, difference, estimate, mean_estimate
 from xfer.statistics.multiplicity import adjust
 from xfer.statistics.permutation import Test, paired
 from xfer.statistics.scores import SCORES
@@ -20,37 +21,99 @@ from xfer.study.engine import workers_for
 from xfer.study.study import Study
 from xfer.study.units import NONE, Key, Units
 
+SCORE = "area_iou"
+"""What networks are compared by."""
 PAIR = (
     "first", "second", "metric", "threshold", "difference", "effect", "p", "p_holm", "p_bh", "m", "n", "method",
-    "reason",
+    "reason", "corrected", "ci_low", "ci_high", "ci_method", "interval_reason",
 )  # fmt: skip
 CLADE = ("expression", "join", "members", "support", "draws")
 
 
 def pairs(
-    keys: Sequence[Key], units: Units, truth: dict[str, NDArray[np.float32]], draws: int, seed: int, progress: Stage
+    keys: Sequence[Key],
+    units: Units,
+    truth: dict[str, NDArray[np.float32]],
+    known: Mapping[Key, Estimate],
+    draws: int,
+    seed: int,
+    progress: Stage,
 ) -> pd.DataFrame:
-    """Every pair of networks on the same faces: the mean IoU over their expressions, maps swapped unit by unit."""
+    """Every pair of networks on the same faces, by the mean IoU over the expressions that both have.
+
+    Maps are swapped unit by unit for p; the interval is that of the difference of the noise-corrected means, with the
+    same units drawn for both networks.
+
+    Parameters
+    ----------
+    keys : sequence of (model, expression)
+    units : Units
+    truth : dict of expression to mask (y, x)
+        At half resolution.
+    known : mapping of (model, expression) to Estimate
+        Estimates of `SCORE` made with this seed and as many draws.
+    draws, seed : int
+    progress : callable
+    """
     models = list(dict.fromkeys(model for model, _ in keys))
     both = list(combinations(models, 2)) if units.level != NONE else []
     tick = progress("comparing networks", len(both))
 
     def one(pair: tuple[str, str]) -> Test:
-        expressions = [e for e in truth if all((model, e) in units.rows for model in pair)]
-        test = _paired(units, pair, expressions, truth, draws, seed)
+        test = _paired(units, pair, _shared(units, pair, truth), truth, draws, seed)
         tick()
         return test
 
     with ThreadPoolExecutor(workers_for(1)) as pool:
         tests = list(pool.map(one, both))
+    scores = _in_step(keys, units, truth, known, draws, seed) if both else {}
+    apart = [_apart(pair, _shared(units, pair, truth), scores) for pair in both]
     p = np.array([test.p for test in tests])
     holm, bh = (adjust(p, method) for method in ("holm", "benjamini_hochberg"))
     rows = [
         (*pair, "iou", "area", test.statistic, test.effect, test.p, holm.p[i], bh.p[i], holm.m,
-         test.n, f"permutation of {units.level}, {test.permutations} swaps", test.reason)
+         test.n, f"permutation of {units.level}, {test.permutations} swaps", test.reason,
+         apart[i].corrected, apart[i].ci_low, apart[i].ci_high, apart[i].ci_method, apart[i].reason)
         for i, (pair, test) in enumerate(zip(both, tests, strict=True))
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=list(PAIR))
+
+
+def _shared(units: Units, pair: tuple[str, str], truth: dict[str, NDArray[np.float32]]) -> list[str]:
+    return [e for e in truth if all((model, e) in units.rows for model in pair)]
+
+
+def _in_step(
+    keys: Sequence[Key],
+    units: Units,
+    truth: dict[str, NDArray[np.float32]],
+    known: Mapping[Key, Estimate],
+    draws: int,
+    seed: int,
+) -> dict[Key, Estimate]:
+    """Estimates whose draws are of the same units in all networks of an expression.
+
+    Those that are known serve where the networks have the same units; where one lacks some, maps are aligned.
+    """
+    found: dict[Key, Estimate] = {}
+    for expression in truth:
+        members = [key for key in keys if key[1] == expression]
+        alike = len({units.names[key] for key in members}) == 1
+        if alike and all(key in known for key in members):
+            found |= {key: known[key] for key in members}
+            continue
+        names = list(dict.fromkeys(name for key in members for name in units.names[key]))
+        options: dict[str, Any] = {"support": units.inside, "draws": draws, "seed": seed}
+        for key in members:
+            found[key] = estimate(units.canvas(units.aligned(key, names)), truth[expression], SCORE, **options)
+    return found
+
+
+def _apart(pair: tuple[str, str], expressions: Sequence[str], scores: Mapping[Key, Estimate]) -> Estimate:
+    """The difference of two networks' means over expressions."""
+    if not expressions:
+        return Estimate(np.nan, reason="no expression in common")
+    return difference(*(mean_estimate({e: scores[model, e] for e in expressions}) for model in pair))
 
 
 def _paired(
@@ -69,7 +132,7 @@ def _paired(
         np.concatenate([units.aligned((model, e), names) for e in expressions], axis=1)[:, None] for model in pair
     )
     mask = np.concatenate([truth[e][units.inside] for e in expressions])[None]
-    return paired(first, second, mask, mean_score(len(expressions), "area_iou"), permutations=draws, seed=seed)
+    return paired(first, second, mask, mean_score(len(expressions), SCORE), permutations=draws, seed=seed)
 
 
 def mean_score(parts: int, name: str) -> Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]:

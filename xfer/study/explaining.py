@@ -26,8 +26,8 @@ from xfer.training import Pixels, Settings, inputs
 from xfer.training.evaluation import table
 from xfer.warping import FLIPPED_TOLERANCE, Warped, to_frame
 
-SELECTIONS = ("true", "predicted")
-"""Whose map a face's is: of the expression it shows, or of the one the network sees."""
+SELECTIONS = ("true", "shown", "predicted")
+"""Whose map a face's is: of the expression it shows, correct faces apart or not, or of the one the network sees."""
 
 UNLABELLED = "shows none of the expressions"
 NO_LANDMARKS = "no landmarks"
@@ -132,9 +132,9 @@ def explain_faces(
         (x, y) in px of the small pictures, NaN where there are none; the published ones of `pixels` by default.
     support : bool array (y, x), optional
         What the sums of blocks keep; the frame's by default.
-    selection : {"true", "predicted"}
+    selection : {"true", "shown", "predicted"}
         "true": a face counts for the expression it shows, correct faces apart from incorrect ones; unlabelled faces
-        are only predicted. "predicted": for the expression the network sees.
+        are only predicted. "shown": the same, all faces together. "predicted": for the expression the network sees.
     per_class : int
         The most faces of one expression, drawn by the seed among those with landmarks; 0 for all.
     device : str
@@ -227,7 +227,7 @@ class _Unit:
         logits = torch.zeros((len(faces.row), len(self.pixels.classes)))
         known = np.zeros(len(faces.row), bool)
         classes: NDArray[np.int64] | None = None
-        if selection == "true":
+        if selection != "predicted":
             classes = faces.label
             faces.reason[classes < 0] = UNLABELLED
         elif per_class:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,8 @@ from xfer.labels import KEY
 from xfer.nulls.canvas import coarsen_masks
 from xfer.progress import Stage
 from xfer.statistics.anchors import Anchor, anchored
-from xfer.statistics.estimates import Estimate, estimate, from_draws
+from xfer.statistics.estimates import Estimate, estimate, mean_estimate
+from xfer.statistics.multiplicity import adjust
 from xfer.study import contrasts, raters
 from xfer.study.engine import workers_for
 from xfer.study.study import Study
@@ -37,6 +38,8 @@ NETWORK = (
     "model", "metric", "threshold", "value", "half_value", "corrected", "ci_low", "ci_high", "ci_method", "reliability",
     "null_mean", "ceiling", "anchored", "anchored_low", "anchored_high", "n_expressions", "reason", "anchored_reason",
 )  # fmt: skip
+TESTED = ("model", "metric", "threshold", "null_sd", "p", "p_holm", "m", "p_reason")
+"""And what is merged to that: is a network better than chance?"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,12 +93,14 @@ def infer(study: Study, units: Units, *, draws: int, seed: int, progress: Stage)
     """
     cells = _scored(study)
     asked = _questions(study)
-    found = nulls.null_scores(
+    drawn = nulls.drawn_scores(
         cells, study.masks, study.support, metrics=_names(asked), threshold=_cuts(asked), draws=draws, seed=seed,
-        resolution=RESOLUTION, progress=progress("null models", cells.sizes["cell"]),
+        resolution=RESOLUTION, randomised=study.randomised, progress=progress("null models", cells.sizes["cell"]),
     )  # fmt: skip
+    found = drawn.table
     ceilings = ceiling(study, asked, seed)
     keys = [(str(m), str(e)) for m, e in zip(cells.model.values, cells.expression.values, strict=True)]
+    lost = _lost(keys)
     truth = dict(zip(_expressions(study), coarsen_masks(study.masks.values, study.support, 2), strict=True))
     estimates = _estimates(keys, asked, units, truth, draws, seed, progress)
     stated = _findings(estimates, found, ceilings, draws)
@@ -104,10 +109,35 @@ def infer(study: Study, units: Units, *, draws: int, seed: int, progress: Stage)
         nulls=found,
         ceilings=ceilings,
         cells=table,
-        networks=_network_table(table, stated),
-        comparisons=contrasts.pairs(keys, units, truth, draws, seed, progress),
+        networks=_network_table(table, stated, lost).merge(
+            _tested(nulls.mean_scores(drawn), lost), "left", on=["model", "metric", "threshold"]
+        ),
+        comparisons=contrasts.pairs(keys, units, truth, _overlaps(estimates), draws, seed, progress),
         clades=contrasts.joins(study, units, draws, seed),
     )
+
+
+def _lost(keys: Sequence[Key]) -> dict[str, str]:
+    """Networks without a heatmap of an expression that others have: means over fewer expressions are no rivals."""
+    expressions = dict.fromkeys(expression for _, expression in keys)
+    gone = {model: [e for e in expressions if (model, e) not in keys] for model in dict.fromkeys(m for m, _ in keys)}
+    return {model: f"no heatmap of {', '.join(names)}" for model, names in gone.items() if names}
+
+
+def _tested(means: pd.DataFrame, lost: Mapping[str, str]) -> pd.DataFrame:
+    """The networks' p-values, adjusted over the networks of a metric and threshold."""
+    rows = means.rename(columns={"reason": "p_reason"}).reset_index(drop=True)
+    for model, why in lost.items():
+        rows.loc[rows["model"] == model, ["p", "p_reason"]] = (np.nan, why)
+    for _, members in rows.groupby(["metric", "threshold"]).groups.items():
+        holm = adjust(rows.loc[members, "p"].to_numpy(), "holm")
+        rows.loc[members, "p_holm"], rows.loc[members, "m"] = holm.p, holm.m
+    return rows.reindex(columns=list(TESTED))
+
+
+def _overlaps(estimates: dict[tuple[Key, _Question], Estimate]) -> dict[Key, Estimate]:
+    """The estimates of IoU at the mask's area, where the study has them."""
+    return {key: made for (key, question), made in estimates.items() if question.score == contrasts.SCORE}
 
 
 def ceiling(study: Study, asked: Sequence[_Question], seed: int) -> pd.DataFrame:
@@ -261,18 +291,21 @@ def _full_scores(study: Study, cells: xr.DataArray, asked: Sequence[_Question]) 
     return {key: row["full"] for key, row in _by(table, "model", "expression", "metric", "threshold").items()}
 
 
-def _network_table(table: pd.DataFrame, found: dict[tuple[Key, _Question], _Finding]) -> pd.DataFrame:
+def _network_table(
+    table: pd.DataFrame, found: dict[tuple[Key, _Question], _Finding], lost: Mapping[str, str]
+) -> pd.DataFrame:
     """Means over expressions, a network and question a row; anchored is the ratio of means, not the mean of ratios."""
     rows = []
     for model, question in dict.fromkeys((key[0], question) for key, question in found):
         mine = {key[1]: f for (key, asked), f in found.items() if key[0] == model and asked == question}
         of = table[(table["model"] == model) & (table["metric"] == question.metric)]
         of = of[of["threshold"] == question.threshold]
-        mean = mean_finding(mine)
+        mean, values = mean_finding(mine), of[["value", "half_value"]].mean(skipna=False)
+        if model in lost:
+            mean, values = replace(mean, score=Estimate(np.nan, n=mean.score.n, reason=lost[model])), values * np.nan
         rows.append(
             {
-                "model": model, "metric": question.metric, "threshold": question.threshold,
-                "value": of["value"].mean(skipna=False), "half_value": of["half_value"].mean(skipna=False),
+                "model": model, "metric": question.metric, "threshold": question.threshold, **values,
                 **_interval(mean.score), "null_mean": mean.low.value, **_scale(mean), "n_expressions": len(mine),
                 "reason": mean.score.reason,
             }
@@ -293,24 +326,6 @@ def mean_finding(parts: Mapping[str, _Finding]) -> _Finding:
 def _mean_anchor(parts: Sequence[Anchor]) -> Anchor:
     draws = np.mean([part.draws for part in parts], axis=0)
     return Anchor(float(np.mean([part.value for part in parts])), draws, min(part.n for part in parts))
-
-
-def mean_estimate(parts: Mapping[str, Estimate]) -> Estimate:
-    """The mean of several expressions' estimates; their draws are averaged, in step where the units are as many.
-
-    Undefined where one of them is, with its reason.
-    """
-    whole = list(parts.values())
-    reason = next((f"{name}: {part.reason}" for name, part in parts.items() if part.reason), "")
-    value, corrected, reliability = (
-        float(np.mean([getattr(part, name) for part in whole])) for name in ("value", "corrected", "reliability")
-    )
-    bare = Estimate(value, corrected, reliability=reliability, n=min(part.n for part in whole), reason=reason)
-    if reason or not all(len(part.draws) for part in whole):
-        return bare
-    generator, first = np.random.default_rng(0), whole[0].n
-    drawn = [part.draws if part.n == first else generator.permutation(part.draws) for part in whole]
-    return from_draws(bare, np.mean(drawn, axis=0), min(part.df for part in whole))
 
 
 def with_inference(scores: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:

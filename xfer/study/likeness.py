@@ -15,12 +15,16 @@ from xfer.errors import InputError
 from xfer.models import MODELS
 from xfer.statistics import clades
 from xfer.statistics.groups import mantel, permanova
+from xfer.statistics.multiplicity import adjust
 
 if TYPE_CHECKING:
     from xfer.study.study import Study
 
 AGREEMENT = ("first", "second", "bakers_gamma", "adjusted_rand")
-TAG_TESTS = ("tag", "test", "networks", "tagged", "statistic", "effect", "p", "smallest", "permutations", "reason")
+TAG_TESTS = (
+    "tag", "test", "networks", "tagged", "statistic", "effect", "p", "p_holm", "m", "smallest", "permutations",
+    "reason",
+)  # fmt: skip
 PRETRAINED = "pretrained"
 
 
@@ -56,15 +60,29 @@ def _rand(first: clustering.Tree, second: clustering.Tree) -> float:
 
 
 def tag_tests(study: Study) -> pd.DataFrame:
-    """See `Study.tag_tests`."""
+    """Do networks with a tag (pretrained, small ...) have maps of their own?
+
+    PERMANOVA and Mantel's test on 1 - r, averaged over expressions; see `xfer.statistics.groups`.
+
+    Returns
+    -------
+    DataFrame
+        tag, test, networks, tagged (how many have it), statistic, effect, p, p_holm (p adjusted for the m tags of a
+        test), m, smallest (the least p that so few networks can give), permutations, reason. Empty where no tag divides
+        the networks.
+    """
     matrix, names = _mean_distances(study)
     rows: list[tuple[Any, ...]] = []
     for tag, members in _tags(study, names).items():
         groups = [name in members for name in names]
         for name, test in (("PERMANOVA", permanova(matrix, groups)), ("Mantel", mantel(matrix, groups))):
-            told = (test.statistic, test.effect, test.p, test.smallest, test.permutations, test.reason)
+            told = (test.statistic, test.effect, test.p, np.nan, 0, test.smallest, test.permutations, test.reason)
             rows.append((tag, name, len(names), sum(groups), *told))
-    return pd.DataFrame(rows, columns=list(TAG_TESTS))
+    table = pd.DataFrame(rows, columns=list(TAG_TESTS))
+    for rows_of_test in table.groupby("test").groups.values():
+        holm = adjust(table.loc[rows_of_test, "p"].to_numpy(), "holm")
+        table.loc[rows_of_test, "p_holm"], table.loc[rows_of_test, "m"] = holm.p, holm.m
+    return table
 
 
 def _mean_distances(study: Study) -> tuple[NDArray[np.float64], list[str]]:

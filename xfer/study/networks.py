@@ -8,12 +8,14 @@ from os import SEEK_END
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from xfer.errors import InputError, TrainingError, unknown
 from xfer.models import operations
 from xfer.progress import Stage, silent
-from xfer.study import assembly, engine, folder, gathering, plan, shards
+from xfer.study import assembly, engine, folder, gathering, plan, randomised, shards
+from xfer.study.assembly import Finished
 from xfer.study.dealing import Fold
 from xfer.study.gathering import Gathered
 from xfer.study.plan import Network, Plan
@@ -76,11 +78,13 @@ def compare_networks(
     with folder.claim(home, chosen.config, fresh=fresh):
         gathered = gathering.gather(home, chosen, progress)
         units = _describe(chosen, gathered)
-        worked = _work(home, chosen, gathered, units, workers, progress, "heatmaps")
+        rivals = _rivals(chosen, gathered, units)
+        worked = _work(home, chosen, gathered, [*units, *rivals], workers, progress, "heatmaps")
         failed = [(unit, result) for unit, result in worked if isinstance(result, str)]
         lost = {unit.digest for unit, _ in failed}
         done = [each["digest"] for each in units if each["digest"] not in lost]
-        assembly.write(home, chosen, gathered, done, failed, progress)
+        drawn = [each["digest"] for each in rivals if each["digest"] not in lost]
+        assembly.write(home, chosen, gathered, Finished(done, drawn, failed), progress)
         study = Study(home)
         step = progress("report", 1)
         study.report(faces=faces)
@@ -180,10 +184,10 @@ def _work(
 
 
 def longest_first(units: Sequence[dict[str, Any]], classes: int) -> list[dict[str, Any]]:
-    """Units in the order that leaves no core idle at the end; those of one network as they come."""
+    """Units in the order that leaves no core idle at the end; those of one network as they come, trained ones first."""
     networks = {each["network"]: each["settings"] for each in units}
     work = {name: _work_of(name, settings, classes) for name, settings in networks.items()}
-    return sorted(units, key=lambda each: -work[each["network"]])
+    return sorted(units, key=lambda each: (each.get("randomised") is not None, -work[each["network"]]))
 
 
 def _work_of(network: str, settings: Settings, classes: int) -> float:
@@ -248,6 +252,36 @@ def _described(
     }
 
 
+def _rivals(chosen: Plan, gathered: Gathered, units: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The units with randomised weights beside those that are trained; none where no null is drawn.
+
+    They are explained by the leading explainer for the expression a face shows, whatever the others are selected by.
+    """
+    config = chosen.config
+    if not config["draws"]:
+        return []
+    usable = np.asarray(np.isfinite(gathered.points).all(axis=(1, 2)), bool)
+    some = {fold.name: randomised.faces(gathered.dataset, fold.test, usable, config["seed"]) for fold in gathered.folds}
+    source = chosen.versions(plan.RANDOMISING)
+    found = []
+    for draw in range(1, config["randomised"] + 1):
+        seed = randomised.seed_of(config["seed"], draw)
+        for unit in units:
+            few = some[unit["fold"]]
+            changes = {
+                "digest": config_digest({"explained": unit["digest"], "randomised": seed, **source}),
+                "randomised": seed,
+                "test": unit["test"][few],
+                "blocks": np.zeros(len(few), np.intp),
+                "explainers": unit["explainers"][:1],
+                "selection": "shown",
+                "per_class": 0,
+                "per_face": False,
+            }
+            found.append({**unit, **changes})
+    return found
+
+
 def _has_shard(home: Path, digest: str) -> bool:
     """Whether a unit is finished; a damaged shard is thrown away."""
     path = home / SHARDS / f"{digest}.npz"
@@ -269,6 +303,8 @@ def _side_by_side(units: Sequence[Unit], device: str, workers: int | None) -> in
 
 def _log(home: Path, unit: Unit, done: Done) -> None:
     line = {"unit": unit.digest, "model": unit.network, "fold": unit.fold, "until": unit.until, **vars(done)}
+    if unit.randomised is not None:
+        line |= {"randomised": unit.randomised, "accuracy": None}
     with (home / UNITS).open("ab+") as log:
         if log.tell() and (log.seek(-1, SEEK_END), log.read(1))[1] != b"\n":
             log.write(b"\n")  # a kill has torn the last line

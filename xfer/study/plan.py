@@ -18,44 +18,8 @@ from xfer.metrics.thresholds import rule
 from xfer.models import starting
 from xfer.models.starting import Start
 from xfer.study import faces, folder, provenance, results
+from xfer.study.protocols import PROTOCOLS
 from xfer.training import Settings, presets
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """What a preset says besides how each network is trained.
-
-    Attributes
-    ----------
-    faces, pixels : int
-        Drawn faces, and their side in px, for the data set ``synthetic``.
-    folds : int
-        1 for a single split.
-    selection : {"true", "predicted"}
-        Faces of a heatmap by their label, or as the published study by what the network predicts.
-    per_class : int
-        The most faces of a heatmap; 0 for all.
-    blocks : int
-        The most blocks of subjects whose sums are kept apart.
-    draws : int
-        Draws behind every interval and p-value.
-    """
-
-    faces: int
-    pixels: int
-    folds: int = 1
-    selection: str = "true"
-    per_class: int = 0
-    blocks: int = 100
-    draws: int = results.DRAWS
-
-
-PROTOCOLS: Mapping[str, Protocol] = {
-    "quick": Protocol(faces=presets.FACES["quick"], pixels=96, blocks=30, draws=500),
-    "standard": Protocol(faces=20_000, pixels=224, folds=5),
-    "paper": Protocol(faces=4200, pixels=224, folds=5, selection="predicted", per_class=100),
-}
-
 
 TRAINING = (
     "labels", "tables", "geometry", "masks", "rasteriser", "datasets", "landmarkers", "landmarking", "models",
@@ -67,6 +31,8 @@ EXPLAINING = (
     "study/shards",
 )  # fmt: skip
 """Those that heatmaps come from besides."""
+RANDOMISING = ("study/randomised",)
+"""And those of networks with randomised weights."""
 
 
 LEAD = "grad_cam"
@@ -127,6 +93,7 @@ def settle(
     threshold: str | float = "otsu",
     linkage: str = "average",
     draws: int | None = None,
+    randomised: int | None = None,
     landmarker: str = "mediapipe",
     per_face: bool = False,
     drawn: int | None = None,
@@ -169,6 +136,10 @@ def settle(
     draws : int, optional
         Random maps of a null, bootstrap draws and permutations behind every interval and p-value, 0 for none of them;
         the preset's by default.
+    randomised : int, optional
+        How many times each network is explained with randomised weights, on up to `study.randomised.FACES` of the
+        test faces an expression: a null model (Adebayo et al. 2018, doi:10.48550/arXiv.1810.03292), which has a p-value
+        from 19 times on. 0 for not at all; the preset's by default. Without `draws` there are no nulls.
     landmarker : str
         As `xfer.landmarkers.open` takes; faces that come with landmarks keep those.
     per_face : bool
@@ -236,6 +207,7 @@ def settle(
         "threshold": str(threshold),
         "linkage": linkage,
         "draws": results.check_draws(protocol.draws if draws is None else draws),
+        "randomised": _times(protocol.randomised if randomised is None else randomised),
         "pretrained": pretrained,
         "weights": {name: _file_digest(name, path, settings) for name, path in files.items()},
         "networks": {name: chosen.config() for name, chosen in settings.items()},
@@ -246,6 +218,12 @@ def settle(
     settled = tuple(_network(name, settings[name], starts[name], len(dataset.expressions), preset) for name in settings)
     config["networks"] = {network.name: network.config() for network in settled}
     return Plan(home, config, landmarker, dataset, settled, sources, frame, where)
+
+
+def _times(randomised: int) -> int:
+    if randomised < 0:
+        raise InputError(f"--randomised {randomised}: say how many times weights are drawn, or 0 for not at all")
+    return randomised
 
 
 def _default_folder(config: Mapping[str, Any]) -> Path:

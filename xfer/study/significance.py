@@ -28,10 +28,12 @@ class Significance:
         ``ci_low`` to ``ci_high``, the primary null's ``null_mean``, ``p``, ``q`` over ``m`` tests, the ``ceiling``,
         ``anchored`` with its interval; ``reason`` and ``anchored_reason`` say why something is NaN.
     network_scores : DataFrame
-        The same per network, the mean over its expressions.
+        The same per network, the mean over its expressions; ``p`` is of that mean, ``p_holm`` adjusts it for the ``m``
+        networks, ``p_reason`` says why it is NaN.
     comparisons : DataFrame
         One row per pair of networks: ``difference`` of their mean area IoU, standardised ``effect``, ``p`` and its
-        adjustments ``p_holm`` and ``p_bh`` over ``m`` pairs.
+        adjustments ``p_holm`` and ``p_bh`` over ``m`` pairs; the difference without noise ``corrected`` with its 95 %
+        interval ``ci_low`` to ``ci_high``, or why there is none in ``interval_reason``.
     clades : DataFrame
         One row per expression and join of its dendrogram: ``members``, ``support`` in ``draws`` bootstrap draws.
     """

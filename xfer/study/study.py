@@ -21,7 +21,7 @@ from xfer.study.folder import CONFIG, read_config, write_whole
 from xfer.study.recognition import Recognition
 from xfer.study.significance import Significance
 
-HEATMAPS, POOLED, MASKS = "heatmaps.zarr", "pooled.zarr", "masks.npz"
+HEATMAPS, POOLED, RANDOMISED, MASKS = "heatmaps.zarr", "pooled.zarr", "randomised.zarr", "masks.npz"
 SCORES, SCORES_CSV, CLUSTERS = "scores.parquet", "scores.csv", "clusters.csv"
 PROVENANCE, REPORT = "provenance.json", "report.html"
 
@@ -151,6 +151,12 @@ class Study(Recognition, Significance):
             return heatmaps.open_heatmaps(self._file(POOLED))
         return heatmaps.pool_folds(self.leading)
 
+    @cached_property
+    def randomised(self) -> xr.DataArray | None:
+        """Maps of the networks with randomised weights, averaged over folds, a ``seed`` a draw; None without any."""
+        there = (self.folder / RANDOMISED).exists()
+        return heatmaps.pool_folds(heatmaps.open_heatmaps(self._file(RANDOMISED))) if there else None
+
     def heatmap(self, **key: str) -> np.ndarray:
         """The one map (y, x) that a key picks, such as ``model="songnet", expression="fear"``.
 
@@ -260,16 +266,7 @@ class Study(Recognition, Significance):
         return likeness.fold_agreement(self, expression)
 
     def tag_tests(self) -> pd.DataFrame:
-        """Do networks with a tag (pretrained, small ...) have maps of their own?
-
-        PERMANOVA and Mantel's test on 1 - r, averaged over expressions; see `xfer.statistics.groups`.
-
-        Returns
-        -------
-        DataFrame
-            tag, test, networks, tagged (how many have it), statistic, effect, p, smallest (the least p that so few
-            networks can give), permutations, reason. Empty where no tag divides the networks.
-        """
+        """Do networks with a tag (pretrained, small ...) have maps of their own? See `likeness.tag_tests`."""
         return likeness.tag_tests(self)
 
     def variance(self, metric: str = "iou") -> Shares:

@@ -1,5 +1,6 @@
 """A unit of work: one network on one fold, from its starting weights to a shard. A pure function of its fields."""
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from xfer.errors import TrainingError
 from xfer.models import layers, starting
 from xfer.models.starting import Start
 from xfer.progress import Stage
-from xfer.study import folder, shards
+from xfer.study import folder, randomised, shards
 from xfer.study.explaining import Explained, explain_faces
 from xfer.study.recognition import CHECKPOINTS, MAPS, SHARDS
 from xfer.training import Fitted, Pixels, Settings
@@ -46,13 +47,15 @@ class Unit:
         The block of subjects of each test face.
     explainers : tuple of str
     selection, per_class
-        See `xfer.study.plan.Protocol`.
+        See `xfer.study.protocols.Protocol`.
     frame : str
     home : Path
         The study folder.
     per_face : bool
         Keep the maps of single faces.
     until : {"training", "heatmaps"}
+    randomised : int or None
+        The seed of the weights of a network that is explained without training; None for one that is trained.
     """
 
     network: str
@@ -74,11 +77,13 @@ class Unit:
     home: Path
     per_face: bool = False
     until: str = "heatmaps"
+    randomised: int | None = None
 
     @property
     def name(self) -> str:
-        """As in file names."""
-        return checkpoint_name(self.network, self.fold)
+        """As in file names, and in what is told of it."""
+        name = checkpoint_name(self.network, self.fold)
+        return name if self.randomised is None else f"{name}, randomised"
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,9 @@ def compute(unit: Unit, progress: Stage) -> Done:
     """
     settings = unit.settings
     started = time.perf_counter()
+    if unit.randomised is not None:
+        _keep(unit, _randomised(unit, unit.randomised, progress))
+        return Done(0.0, time.perf_counter() - started, math.nan)
     model = models.build(unit.network, len(unit.pixels.classes), size=settings.size, seed=settings.seed)
     starting.begin(model, unit.network, unit.start, size=settings.size, seed=settings.seed)
     layer = layers.heatmap_layer(model, settings.size)
@@ -128,16 +136,31 @@ def compute(unit: Unit, progress: Stage) -> Done:
     if unit.until == "training":
         table = training.evaluate(model, unit.pixels, unit.pixels.labelled(unit.test), settings, device=unit.device)
         return Done(trained - started, 0.0, training.accuracy(table))
-    explained = _explained(unit, model, layer, fitted, progress)
+    explained = _explained(unit, model, layer, _facts(unit, model, layer, fitted), fitted.remarks, progress)
     _keep(unit, explained)
     return Done(trained - started, time.perf_counter() - trained, training.accuracy(explained.predictions))
 
 
-def _explained(unit: Unit, model: nn.Module, layer: layers.Layer, fitted: Fitted, progress: Stage) -> Explained:
+def _randomised(unit: Unit, seed: int, progress: Stage) -> Explained:
+    """The heatmaps of a network with randomised weights."""
+    model = randomised.network(unit.network, unit.pixels, unit.train, unit.settings, seed, unit.device)
+    layer = layers.heatmap_layer(model, unit.settings.size)
+    facts = {**_key(unit, seed), "coarse": layer.reason, "randomised": True}
+    return _explained(unit, model, layer, facts, (), progress)
+
+
+def _explained(
+    unit: Unit,
+    model: nn.Module,
+    layer: layers.Layer,
+    facts: dict[str, Any],
+    known: Sequence[str],
+    progress: Stage,
+) -> Explained:
     """The pass over the test faces, with half the batch again each time that memory runs out."""
     most = batch = min(_EXPLAINED, unit.settings.batch)
     while True:
-        remarks = list(fitted.remarks)
+        remarks = list(known)
         if batch < most:
             remarks.append(f"memory ran out with {most} faces explained at a time; explained {batch} at a time")
         try:
@@ -149,7 +172,7 @@ def _explained(unit: Unit, model: nn.Module, layer: layers.Layer, fitted: Fitted
                 layer=layer,
                 blocks=unit.blocks,
                 frame=geometry.load_frame(unit.frame),
-                facts=_facts(unit, model, layer, fitted, remarks),
+                facts={**facts, "remarks": "; ".join(remarks)},
                 explainers=unit.explainers,
                 selection=unit.selection,
                 per_class=unit.per_class,
@@ -190,13 +213,15 @@ def _save(path: Path, stored: dict[str, NDArray[Any]]) -> None:
         np.savez(file, allow_pickle=False, **stored)
 
 
-def _facts(unit: Unit, model: nn.Module, layer: layers.Layer, fitted: Fitted, remarks: Sequence[str]) -> dict[str, Any]:
+def _key(unit: Unit, seed: int) -> dict[str, Any]:
+    """The part of the key that a shard has once."""
+    return {"model": unit.network, "guide": "none", "fold": unit.fold, "seed": str(seed)}
+
+
+def _facts(unit: Unit, model: nn.Module, layer: layers.Layer, fitted: Fitted) -> dict[str, Any]:
     """What the shard says of the network besides its maps; nothing that two runs could differ in."""
     return {
-        "model": unit.network,
-        "guide": "none",
-        "fold": unit.fold,
-        "seed": str(unit.settings.seed),
+        **_key(unit, unit.settings.seed),
         "coarse": layer.reason,
         "parameters": models.parameter_count(model),
         "size": unit.settings.size,
@@ -204,7 +229,6 @@ def _facts(unit: Unit, model: nn.Module, layer: layers.Layer, fitted: Fitted, re
         "epoch": fitted.epoch,
         "batch": fitted.batch,
         "precision": fitted.precision,
-        "remarks": "; ".join(remarks),
         "validation_accuracy": fitted.accuracy,
         "n_train": len(unit.pixels.labelled(unit.train)),
         "n_validation": len(unit.pixels.labelled(unit.validation)),

@@ -46,10 +46,13 @@ class Units:
 
     def maps(self, key: Key) -> NDArray[np.float32]:
         """A cell's maps on the half canvas (unit, y, x), 0 outside the support."""
-        rows = self.rows[key]
-        canvas = np.zeros((len(rows), *self.inside.shape), np.float32)
-        canvas[:, self.inside] = rows
-        return canvas
+        return self.canvas(self.rows[key])
+
+    def canvas(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Rows (unit, pixel) as maps (unit, y, x), 0 outside the support."""
+        maps = np.zeros((len(rows), *self.inside.shape), np.float32)
+        maps[:, self.inside] = rows
+        return maps
 
     def aligned(self, key: Key, names: Sequence[str]) -> NDArray[np.float32]:
         """A cell's rows in the order of some units; one without a face here moves nothing: it is the mean."""

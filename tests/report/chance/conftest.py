@@ -67,6 +67,9 @@ def networks_of(cells) -> pd.DataFrame:
     for (model, metric, cut), some in cells.groupby(["model", "metric", "threshold"], sort=False):
         means = {name: some[name].mean(skipna=False) for name in names}
         told = {n: next((r for r in some[n] if r), "") for n in ("reason", "anchored_reason")}
+        tested = not np.isnan(means["null_mean"])
+        told |= {"p": 0.01 if tested else np.nan, "p_holm": 0.03 if tested else np.nan, "m": 3}
+        told["p_reason"] = "" if tested else told["reason"]
         rows.append({"model": model, "metric": metric, "threshold": cut, "n_expressions": len(some)} | means | told)
     return pd.DataFrame(rows)
 
@@ -108,6 +111,11 @@ def comparisons_of(study, level) -> pd.DataFrame:
             30,
             f"permutation of {level}",
             "",
+            0.06 - 0.01 * i,
+            0.02 - 0.01 * i,
+            0.1 - 0.01 * i,
+            "population draws",
+            "",
         )
         for i, pair in enumerate(pairs)
     ]
@@ -125,6 +133,11 @@ def comparisons_of(study, level) -> pd.DataFrame:
         "n",
         "method",
         "reason",
+        "corrected",
+        "ci_low",
+        "ci_high",
+        "ci_method",
+        "interval_reason",
     ]
     return pd.DataFrame(rows, columns=names)
 

@@ -87,7 +87,7 @@ def test_network_table_repeats_the_study(tested, page):
     rows, table = page.table("chance"), standings.networks(tested, "iou")
     assert rows[0] == [
         "network", "anchored", "95% interval", "corrected", "95% interval", "raw", "chance", "ceiling", "q ≤ .05",
-        "smallest q",
+        "smallest q", "p, mean (3 tests)",
     ]  # fmt: skip
     told = tested.network_scores[tested.network_scores["threshold"] == "otsu"].set_index("model")
     assert [r[0] for r in rows[1:]] == list(told["anchored"].sort_values(ascending=False).index)
@@ -98,7 +98,7 @@ def test_network_table_repeats_the_study(tested, page):
             ends(one.ci_low, one.ci_high), shown(one.value), shown(one.null_mean), shown(one.ceiling),
         ]  # fmt: skip
         own = tested.inference.query("model == @name and threshold == 'otsu'")
-        assert cells[7:] == [f"{(own.q <= 0.05).sum()} of 3", shown(own.q.min())]
+        assert cells[7:] == [f"{(own.q <= 0.05).sum()} of 3", shown(own.q.min()), shown(one.p_holm)]
         assert table.loc[name, "passed"] == (own.q <= 0.05).sum()
 
 
@@ -226,7 +226,8 @@ def test_pairs_repeat_the_study_and_count_their_tests(tested, page):
     )
     first = tested.comparisons.iloc[0]
     assert rows[1] == [
-        first["first"], first["second"], shown(first.difference), "0.80", "< 0.001", shown(first.p_holm),
+        first["first"], first["second"], shown(first.corrected), ends(first.ci_low, first.ci_high),
+        shown(first.difference), "0.80", "< 0.001", shown(first.p_holm),
         shown(first.p_bh), "30",
     ]  # fmt: skip
 
