@@ -291,7 +291,9 @@ def test_an_expression_without_maps_and_a_constant_one(noisy: Drawing, drawn: An
     assert networks["n_expressions"].to_dict() == {"a": 1, "b": 2, "c": 2}
     assert networks.loc["b", "reason"] == networks.loc["b", "p_reason"] == "anger: constant heatmap"
     assert networks.loc["b", ["corrected", "ci_low", "p", "p_holm"]].isna().all()
-    assert (networks.loc[["a", "c"], "m"] == 2).all()
+    assert networks.loc["a", "reason"] == networks.loc["a", "p_reason"] == "no heatmap of fear"
+    assert networks.loc["a", ["value", "corrected", "anchored", "p"]].isna().all()
+    assert networks.loc["c", "m"] == 1, "it alone is tested"
     pairs = study.comparisons.set_index(["first", "second"])
     assert pairs.loc[("a", "b"), "reason"] == "constant heatmap"
     assert pairs.loc[("a", "b"), "interval_reason"] == "anger: constant heatmap"
