@@ -7,7 +7,7 @@ comes after (ReLU, scaling) is the analyst's choice and cannot be undone once fa
 import torch
 from torch import Tensor
 
-from xfer.explainers.catalogue import CURVATURE, EXPLAINERS, GRADIENTS, RIVALS
+from xfer.explainers.catalogue import EXPLAINERS, GRADIENTS, RIVALS
 from xfer.explainers.tap import Tap
 
 __all__: list[str] = []
@@ -120,9 +120,9 @@ def _not_twice(tap: Tap) -> str:
     try:
         tap.curvature  # noqa: B018
     except RuntimeError as error:
-        if "not implemented" not in str(error):
+        if "not implemented" not in str(error) and "not have been used" not in str(error):
             raise
-        return f"the network cannot be differentiated twice: {str(error).splitlines()[0]}"
+        return f"the network cannot be differentiated twice: {str(error).partition('. ')[0]}"
     return ""
 
 
@@ -132,7 +132,6 @@ def _not_twice(tap: Tap) -> str:
     formula="sum_k mean_yx(G_k - (H A)_k / 2) A_k, H the Hessian of the class's logit",
     signed=True,
     reference="Cai 2025, doi:10.48550/arXiv.2501.06261",
-    needs=(GRADIENTS, CURVATURE),
     misfit=_not_twice,
 )
 def shapley_cam(tap: Tap) -> Tensor:

@@ -7,11 +7,10 @@ from typing import Any
 from xfer.errors import InputError
 from xfer.registry import Registry
 
-__all__ = ["CURVATURE", "EXPLAINERS", "GRADIENTS", "NEEDS", "RIVALS", "Explainer", "by_name", "choose"]
+__all__ = ["EXPLAINERS", "GRADIENTS", "NEEDS", "RIVALS", "Explainer", "by_name", "choose"]
 
-GRADIENTS, CURVATURE, RIVALS = NEEDS = ("gradients", "curvature", "rivals")
-"""What a method of family "layer" can need besides the layer's output: gradients, second derivatives, the gradients of
-another class."""
+GRADIENTS, RIVALS = NEEDS = ("gradients", "rivals")
+"""What a method of family "layer" can need besides the layer's output: its class's gradients, and other classes'."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from xfer.errors import InputError
-from xfer.explainers.catalogue import CURVATURE, GRADIENTS, RIVALS
+from xfer.explainers.catalogue import GRADIENTS, RIVALS
 from xfer.explainers.layers import Address, Layout, layout
 from xfer.explainers.state import hooked
 from xfer.explainers.tail import Tail
@@ -75,7 +75,7 @@ class SharedPass:
         self._outputs: dict[str, Tensor] = {}
         self._layouts: dict[str, Layout] = {}
         cuts = [(each.module, self._cut(each)) for each in layers]
-        with torch.no_grad(), hooked(cuts), refusals(self._size), Tail(twice=CURVATURE in needs):
+        with torch.no_grad(), hooked(cuts), refusals(self._size), Tail():
             logits = model(images)
         for each in layers:
             if each.name not in self._outputs:
@@ -150,8 +150,8 @@ class SharedPass:
             (gradient,) = torch.autograd.grad(self.logits, output, self._one(column), create_graph=True)
             if not gradient.requires_grad:
                 return self._maps(name, torch.zeros_like(output))
-            (bent,) = torch.autograd.grad(gradient, output, output.detach(), retain_graph=True, allow_unused=True)
-        return self._maps(name, torch.zeros_like(output) if bent is None else bent)
+            (bent,) = torch.autograd.grad(gradient, output, output.detach(), retain_graph=True)
+        return self._maps(name, bent)
 
     def operations(self, name: str) -> tuple[str, ...]:
         """The names of torch's operations between a layer and the logits, each once, in alphabetic order."""
