@@ -47,7 +47,7 @@ NETWORKS: list[tuple[str, dict[str, Any], int, tuple[int, int], str, int]] = [
 
 
 def network(name: str, options: dict[str, Any], size: int) -> nn.Module:
-    """A tiny one whose scales and head are not the zeros and ones that training starts from, its statistics measured."""
+    """A tiny one, its scales and head not the zeros and ones that training starts from, its statistics measured."""
     torch.manual_seed(0)
     model = timm.create_model(name, num_classes=3, **options)
     for module in model.modules():

@@ -7,7 +7,7 @@ comes after (ReLU, scaling) is the analyst's choice and cannot be undone once fa
 import torch
 from torch import Tensor
 
-from xfer.explainers.catalogue import EXPLAINERS, GRADIENTS, RIVALS
+from xfer.explainers.catalogue import CURVATURE, EXPLAINERS, GRADIENTS, RIVALS
 from xfer.explainers.tap import Tap
 
 __all__: list[str] = []
@@ -132,6 +132,7 @@ def _not_twice(tap: Tap) -> str:
     formula="sum_k mean_yx(G_k - (H A)_k / 2) A_k, H the Hessian of the class's logit",
     signed=True,
     reference="Cai 2025, doi:10.48550/arXiv.2501.06261",
+    needs=(GRADIENTS, CURVATURE),
     misfit=_not_twice,
 )
 def shapley_cam(tap: Tap) -> Tensor:

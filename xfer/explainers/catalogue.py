@@ -7,10 +7,11 @@ from typing import Any
 from xfer.errors import InputError
 from xfer.registry import Registry
 
-__all__ = ["EXPLAINERS", "GRADIENTS", "NEEDS", "RIVALS", "Explainer", "by_name", "choose"]
+__all__ = ["CURVATURE", "EXPLAINERS", "GRADIENTS", "NEEDS", "RIVALS", "Explainer", "by_name", "choose"]
 
-GRADIENTS, RIVALS = NEEDS = ("gradients", "rivals")
-"""What a method of family "layer" can need besides the layer's output: its class's gradients, and other classes'."""
+GRADIENTS, CURVATURE, RIVALS = NEEDS = ("gradients", "curvature", "rivals")
+"""What a method of family "layer" can need besides the layer's output: its class's gradients, second derivatives, and
+other classes' gradients."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Arithmetic of what follows the layer: nothing is differentiated for nothing, and everything twice where asked."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -52,6 +53,17 @@ def _tokens(values: Any) -> bool:
     )
 
 
+@dataclass(frozen=True)
+class _Linear:
+    """A linear layer, whose derivative needs no values."""
+
+    weight: Tensor
+    bias: Tensor | None = None
+
+    def __call__(self, values: Tensor) -> Tensor:
+        return linear(values, self.weight, self.bias)
+
+
 class Tokens(torch.autograd.Function):
     """A function of tokens whose derivative passes over tokens without gradient, and can itself be differentiated.
 
@@ -70,7 +82,7 @@ class Tokens(torch.autograd.Function):
         return made
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """(..., token, out) to gradients of all arguments."""
         low, high = torch.aminmax(gradient.detach(), dim=-1)
         told = (low != 0) | (high != 0)
@@ -88,6 +100,8 @@ class Tokens(torch.autograd.Function):
 def _derivative(function: Callable[..., Tensor], given: Sequence[Tensor], gradient: Tensor) -> tuple[Tensor, ...]:
     """Gradients of all arguments, part of a graph where that is asked for; fused attention could not be."""
     again = torch.is_grad_enabled()
+    if isinstance(function, _Linear):
+        return (gradient @ function.weight,)
     with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
         inputs = given if again else [each.detach().requires_grad_() for each in given]
         return torch.autograd.grad(function(*inputs), inputs, gradient, create_graph=again)
