@@ -46,6 +46,8 @@ class Subject:
         Modules that run before and after that.
     dropout : str
         A module without weights.
+    negative : str
+        A layer with negative outputs.
     grid : tuple of int or None
         The maps' rows and columns, None where a family chooses.
     settings : mapping
@@ -58,6 +60,7 @@ class Subject:
     early: str
     late: str
     dropout: str
+    negative: str
     grid: tuple[int, int] | None = None
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -77,14 +80,14 @@ def noise(rows: int, columns: int) -> torch.Tensor:
 
 
 def of_a_cnn() -> Subject:
-    return Subject(small(), noise(12, 10), "second", "first", "third", "drop", (6, 5))
+    return Subject(small(), noise(12, 10), "second", "first", "third", "drop", "third", (6, 5))
 
 
 def of_a_linear_head() -> Subject:
     torch.manual_seed(3)
     tail = [nn.Dropout(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 3)]
     model = nn.Sequential(nn.Conv2d(3, 5, 3), nn.Tanh(), *tail).double()
-    return Subject(model, noise(12, 10), "1", "0", "5", "2", (10, 8))
+    return Subject(model, noise(12, 10), "1", "0", "5", "2", "1", (10, 8))
 
 
 def of_a_transformer() -> Subject:
@@ -93,7 +96,8 @@ def of_a_transformer() -> Subject:
     model = VisionTransformer(num_classes=3, proj_drop_rate=0.5, attn_drop_rate=0.5, **sizes).double()
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.3)
-    return Subject(model, noise(12, 10), "blocks.1", "blocks.0.norm1", "fc_norm", "blocks.1.attn.attn_drop", (6, 5))
+    dropout, layer = "blocks.1.attn.attn_drop", "blocks.1"
+    return Subject(model, noise(12, 10), layer, "blocks.0.norm1", "fc_norm", dropout, layer, (6, 5))
 
 
 class Ruled(nn.Module):
@@ -140,6 +144,6 @@ SUBJECTS: dict[str, Callable[[], Subject]] = {
 
 def subject_of(explainer: Explainer) -> Subject:
     """By the explainer's name, else by its family's, else the small CNN with no promise of a grid."""
-    default = Subject(small(), noise(12, 10), "second", "first", "third", "drop")
+    default = Subject(small(), noise(12, 10), "second", "first", "third", "drop", "third")
     make = SUBJECTS.get(explainer.name) or SUBJECTS.get(explainer.family)
     return make() if make else default

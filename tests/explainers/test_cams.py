@@ -86,7 +86,9 @@ def test_every_face_and_class_equals_the_definition(
 def tail_of(model: nn.Module, layer: str, image: torch.Tensor, target: int) -> tuple[Callable, torch.Tensor]:
     """The logit as a function of the layer's output (1, channel, y, x), and that output."""
     kept = []
-    handle = model.get_submodule(layer).register_forward_hook(lambda module, inputs, output: kept.append(output.clone()))
+    handle = model.get_submodule(layer).register_forward_hook(
+        lambda module, inputs, output: kept.append(output.clone())
+    )
     model(image[None])
     handle.remove()
 

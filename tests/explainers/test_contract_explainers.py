@@ -6,6 +6,7 @@ themselves (see test_cams, test_eigen, test_attention).
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 import torch
@@ -56,7 +57,8 @@ def test_shape_and_type(explainer: Explainer, subject: Subject) -> None:
 
 
 def test_it_is_signed_where_it_says_so(explainer: Explainer, subject: Subject) -> None:
-    assert bool((maps_of(explainer, subject) < 0).any()) == explainer.signed
+    maps = maps_of(explainer, replace(subject, layer=subject.negative))
+    assert bool((maps < 0).any()) == explainer.signed
 
 
 def test_the_model_is_the_same_afterwards(explainer: Explainer, subject: Subject, snapshot: Callable) -> None:

@@ -18,7 +18,9 @@ def test_the_copies_are_those_of_grad_cam(small: nn.Module, images: torch.Tensor
         transforms = list(cam.tta_transforms)
     expected = torch.stack(
         [
-            transform.deaugment_mask(attribute(small, transform.augment_image(images), "grad_cam", layer="third")["grad_cam"])
+            transform.deaugment_mask(
+                attribute(small, transform.augment_image(images), "grad_cam", layer="third")["grad_cam"]
+            )
             for transform in transforms
         ]
     ).mean(0)

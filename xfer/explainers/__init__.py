@@ -1,6 +1,6 @@
 """Explainers: networks in, heatmaps out; every method and class from as few passes as the methods allow."""
 
-from xfer.explainers.attribution import Attribution, SilentLayerError, attribute, trace
+from xfer.explainers.attribution import Attribution, SilentLayerError, attribute, misfits, trace
 from xfer.explainers.catalogue import EXPLAINERS, NEEDS, Explainer, choose
 from xfer.explainers.families import FAMILIES, LAYER, Family, Look
 from xfer.explainers.labelled import explain
@@ -20,5 +20,6 @@ __all__ = [
     "attribute",
     "choose",
     "explain",
+    "misfits",
     "trace",
 ]

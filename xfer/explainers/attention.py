@@ -150,7 +150,7 @@ def _keep(kept: list[Tensor], module: nn.Module, inputs: Any, output: Tensor) ->
 @contextmanager
 def plain_attention(model: nn.Module) -> Iterator[None]:
     """Attention in separate steps inside the block, so that its weights can be read; fused again afterwards."""
-    fused = [module for module in model.modules() if getattr(module, "fused_attn", False)]
+    fused: list[Any] = [module for module in model.modules() if getattr(module, "fused_attn", False)]
     try:
         for module in fused:
             module.fused_attn = False

@@ -20,7 +20,7 @@ from xfer.explainers.tap import Tap
 from xfer.explainers.targets import Targets, columns, read_targets
 from xfer.labels import IMAGE
 
-__all__ = ["Attribution", "SilentLayerError", "attribute", "trace"]
+__all__ = ["Attribution", "SilentLayerError", "attribute", "misfits", "trace"]
 
 
 class SilentLayerError(InputError):
@@ -156,6 +156,29 @@ def trace(
             work.batch(images[start : start + step].to(device, dtype), start) for start in range(0, len(images), step)
         ]
     return work.joined(batches)
+
+
+def misfits(
+    model: nn.Module, images: Tensor, explainers: str | Iterable[str] = "all", *, layer: str | Described = "auto"
+) -> dict[str, str]:
+    """Which explainers do not apply to a network, and why, from one forward of some images; arguments as `attribute`.
+
+    Examples
+    --------
+    >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(64, 2))
+    >>> misfits(net, torch.rand(1, 3, 6, 6), "grad_cam,cam", layer="0")
+    {'cam': "cam does not apply to layer '0': the linear layer behind the layer tells cells apart"}
+    """
+    plan = Plan.of(model, explainers, {}, len(images), lenient=True)
+    if any(explainer.misfit for explainer in plan.tapped):
+        device, dtype = place(model)
+        with torch.inference_mode(False), still(model):
+            where = addresses(model, (layer,), (images.shape[-2], images.shape[-1]))
+            shared = SharedPass(model, images.to(device, dtype), where, plan.needs)
+            for taps in shared.taps(torch.zeros((len(images), 1), dtype=torch.long, device=device)):
+                for name, tap in taps.items():
+                    plan.at(name, tap)
+    return plan.left_out
 
 
 @dataclass

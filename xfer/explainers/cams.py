@@ -120,9 +120,9 @@ def _not_twice(tap: Tap) -> str:
     try:
         tap.curvature  # noqa: B018
     except RuntimeError as error:
-        if "not implemented" not in str(error):
+        if "not implemented" not in str(error) and "not have been used" not in str(error):
             raise
-        return f"the network cannot be differentiated twice: {str(error).splitlines()[0]}"
+        return f"the network cannot be differentiated twice: {str(error).partition('. ')[0]}"
     return ""
 
 

@@ -10,8 +10,8 @@ from xfer.registry import Registry
 __all__ = ["CURVATURE", "EXPLAINERS", "GRADIENTS", "NEEDS", "RIVALS", "Explainer", "by_name", "choose"]
 
 GRADIENTS, CURVATURE, RIVALS = NEEDS = ("gradients", "curvature", "rivals")
-"""What a method of family "layer" can need besides the layer's output: gradients, second derivatives, the gradients of
-another class."""
+"""What a method of family "layer" can need besides the layer's output: its class's gradients, second derivatives, and
+other classes' gradients."""
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ Everything before the layer runs without a graph. The layer's output becomes a l
 back to it and no further, so no parameter is asked for a gradient and no activation before the layer is kept.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -75,7 +75,7 @@ class SharedPass:
         self._outputs: dict[str, Tensor] = {}
         self._layouts: dict[str, Layout] = {}
         cuts = [(each.module, self._cut(each)) for each in layers]
-        with torch.no_grad(), hooked(cuts), refusals(self._size), Tail(twice=CURVATURE in needs):
+        with torch.no_grad(), hooked(cuts), refusals(self._size), Tail():
             logits = model(images)
         for each in layers:
             if each.name not in self._outputs:
@@ -127,31 +127,39 @@ class SharedPass:
             yield {name: Tap(self.output(name), self.output(name)[:, :0], eigen) for name in self.names}
             return
         for some in classes.split(self._room(HELD_CELLS if RIVALS in self._needs else 0), dim=1):
-            held = Held(self, some, [self.gradients(column) for column in some.T])
+            held = Held(self, some, [self.column(classes) for classes in some.T])
             for start in range(0, some.shape[1], self._room()):
                 yield {name: held.tap(name, slice(start, start + self._room()), eigen) for name in self.names}
 
-    def gradients(self, column: Tensor) -> dict[str, Tensor]:
-        """Per layer the gradient (face, channel, y, x) of the logit of a class a face (face,)."""
+    def column(self, classes: Tensor) -> "Column":
+        """What differentiating the logit of a class a face (face,) gives at every layer."""
+        bend = CURVATURE in self._needs
         found = torch.autograd.grad(
-            self.logits, list(self._outputs.values()), self._one(column), retain_graph=True, allow_unused=True
+            self.logits,
+            list(self._outputs.values()),
+            torch.zeros_like(self.logits).scatter_(1, classes[:, None], 1.0),
+            retain_graph=True,
+            create_graph=bend,
+            allow_unused=True,
         )
-        gradients = {}
-        for name, gradient in zip(self._outputs, found, strict=True):
+        column = Column()
+        for (name, output), gradient in zip(self._outputs.items(), found, strict=True):
             if gradient is None:
                 raise _independent(name)
-            gradients[name] = self._maps(name, gradient)
-        return gradients
+            column.gradients[name] = self._maps(name, gradient.detach())
+            if bend:
+                column.bent[name] = self._bent(name, gradient, output)
+        return column
 
-    def curvature(self, name: str, column: Tensor) -> Tensor:
-        """The Hessian of the logit of a class a face (face,) times the layer's output (face, channel, y, x)."""
-        output = self._outputs[name]
-        with torch.enable_grad():
-            (gradient,) = torch.autograd.grad(self.logits, output, self._one(column), create_graph=True)
-            if not gradient.requires_grad:
-                return self._maps(name, torch.zeros_like(output))
-            (bent,) = torch.autograd.grad(gradient, output, output.detach(), retain_graph=True, allow_unused=True)
-        return self._maps(name, torch.zeros_like(output) if bent is None else bent)
+    def _bent(self, name: str, gradient: Tensor, output: Tensor) -> Tensor | RuntimeError:
+        """The Hessian of the logits times the layer's output, or why there is none."""
+        if not gradient.requires_grad:
+            return self._maps(name, torch.zeros_like(output))
+        try:
+            (bent,) = torch.autograd.grad(gradient, output, output.detach(), retain_graph=True)
+        except RuntimeError as error:
+            return error
+        return self._maps(name, bent)
 
     def operations(self, name: str) -> tuple[str, ...]:
         """The names of torch's operations between a layer and the logits, each once, in alphabetic order."""
@@ -169,9 +177,6 @@ class SharedPass:
         """A layer's output (face, 1, channel, y, x)."""
         return self._maps(name, self._outputs[name].detach())[:, None]
 
-    def _one(self, column: Tensor) -> Tensor:
-        return torch.zeros_like(self.logits).scatter_(1, column[:, None], 1.0)
-
     def _room(self, least: int = 0) -> int:
         """How many classes are taken at once."""
         cells = CPU_CELLS if self.logits.device.type == "cpu" else GPU_CELLS
@@ -182,23 +187,32 @@ class SharedPass:
 
 
 @dataclass(frozen=True)
+class Column:
+    """Per layer the gradient of one class's logit (face, channel, y, x), and the Hessian times the layer's output."""
+
+    gradients: dict[str, Tensor] = field(default_factory=dict)
+    bent: dict[str, Tensor | RuntimeError] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Held:
     """Gradients of some classes that are held together, since a method compares classes."""
 
     shared: SharedPass
     classes: Tensor
-    columns: Sequence[Mapping[str, Tensor]]
+    columns: Sequence[Column]
 
     def tap(self, name: str, part: slice, eigen: bool) -> Tap:
         """The tap of some of the classes."""
-        gradients = torch.stack([column[name] for column in self.columns[part]], 1)
-        return Tap(self.shared.output(name), gradients, eigen, _Behind(self, name, self.classes[:, part]))
+        gradients = torch.stack([column.gradients[name] for column in self.columns[part]], 1)
+        return Tap(self.shared.output(name), gradients, eigen, _Behind(self, name, part))
 
     @cached_property
     def means(self) -> dict[str, Tensor]:
         """Per layer the gradients averaged over the grid (face, class held, channel)."""
         return {
-            name: torch.stack([column[name].mean((-2, -1)) for column in self.columns], 1) for name in self.columns[0]
+            name: torch.stack([column.gradients[name].mean((-2, -1)) for column in self.columns], 1)
+            for name in self.shared.names
         }
 
 
@@ -208,22 +222,26 @@ class _Behind:
 
     held: Held
     name: str
-    classes: Tensor
+    part: slice
 
     @property
     def logits(self) -> Tensor:
         return self.held.shared.logits.detach()
 
     def curvature(self) -> Tensor:
-        return torch.stack([self.held.shared.curvature(self.name, column) for column in self.classes.T], 1)
+        bent = [column.bent[self.name] for column in self.held.columns[self.part]]
+        for each in bent:
+            if isinstance(each, RuntimeError):
+                raise each
+        return torch.stack([each for each in bent if isinstance(each, Tensor)], 1)
 
     def rival_means(self) -> Tensor:
-        nearest = nearest_classes(self.logits, self.classes)
+        nearest = nearest_classes(self.logits, self.held.classes[:, self.part])
         there = self.held.classes[:, None] == nearest[..., None]
         if there.any(-1).all():
             means = self.held.means[self.name]
             return means.gather(1, there.int().argmax(-1)[..., None].expand(-1, -1, means.shape[-1]))
-        missing = [self.held.shared.gradients(column)[self.name].mean((-2, -1)) for column in nearest.T]
+        missing = [self.held.shared.column(classes).gradients[self.name].mean((-2, -1)) for classes in nearest.T]
         return torch.stack(missing, 1)
 
     def operations(self) -> tuple[str, ...]:

@@ -1,32 +1,27 @@
-"""Arithmetic of what follows the layer: made to be differentiated, once or twice, and nothing computed for nothing."""
+"""Arithmetic of what follows the layer: nothing is differentiated for nothing, and everything twice where asked."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.nn.functional import linear, scaled_dot_product_attention
+from torch.nn.functional import gelu, layer_norm, linear, scaled_dot_product_attention
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["Tail"]
+__all__ = ["Tail", "Tokens"]
+
+ROWWISE = (gelu, layer_norm, linear)
+"""Functions of each token alone."""
 
 
 class Tail(TorchFunctionMode):
-    """Inside the block, operations that are differentiated are replaced by equal ones with a better derivative.
+    """Inside the block, functions of tokens that are differentiated are replaced by equal ones: see `Tokens`.
 
-    Where a network reads its class token only, the gradient at most tokens of its last block is zero: linear layers
-    then go back through the others only. Fused attention cannot be differentiated twice, plain attention can.
-
-    Parameters
-    ----------
-    twice : bool
-        Whether second derivatives are needed.
+    Where a network reads its class token only, the gradient at the other tokens of its last block is zero, and most of
+    a derivative is made of zeros.
     """
-
-    def __init__(self, twice: bool) -> None:
-        super().__init__()
-        self._twice = twice
 
     def __torch_function__(
         self,
@@ -36,42 +31,76 @@ class Tail(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """Call what was called, or what replaces it."""
-        if torch.is_grad_enabled():
-            if func is linear and _of_tokens(args[0]) and not kwargs:
-                return Linear.apply(*args)
-            if func is scaled_dot_product_attention and self._twice:
-                with sdpa_kernel(SDPBackend.MATH):
-                    return func(*args, **(kwargs or {}))
-        return func(*args, **(kwargs or {}))
+        options = kwargs or {}
+        if torch.is_grad_enabled() and args and _tokens(args[0]):
+            if func in ROWWISE and (func is not layer_norm or len(args[1]) == 1):
+                return Tokens.apply(lambda values: func(values, *args[1:], **options), args[0])
+            if (
+                func is scaled_dot_product_attention
+                and not any(args[3:])
+                and not any(value for name, value in options.items() if name != "scale")
+            ):
+                return Tokens.apply(lambda *given: func(*given, **options), *args[:3])
+        return func(*args, **options)
 
 
-def _of_tokens(values: Any) -> bool:
-    """Whether rows without gradient can be told apart at no cost: on a GPU that would wait for the device."""
+def _tokens(values: Any) -> bool:
     return (
         isinstance(values, Tensor)
-        and values.ndim == 3
+        and values.ndim in (3, 4)
         and values.requires_grad
-        and values.device.type == "cpu"
-        and not torch.is_autocast_enabled("cpu")
+        and not torch.is_autocast_enabled(values.device.type)
     )
 
 
-class Linear(torch.autograd.Function):
-    """A linear layer with frozen weights whose derivative passes over rows without gradient."""
+@dataclass(frozen=True)
+class _Linear:
+    """A linear layer, whose derivative needs no values."""
+
+    weight: Tensor
+    bias: Tensor | None = None
+
+    def __call__(self, values: Tensor) -> Tensor:
+        return linear(values, self.weight, self.bias)
+
+
+class Tokens(torch.autograd.Function):
+    """A function of tokens whose derivative passes over tokens without gradient, and can itself be differentiated.
+
+    Output token i must depend on the first argument's token i only; the other arguments may matter to all.
+    """
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        """(..., in) to (..., out)."""
-        ctx.save_for_backward(weight)
-        return linear(values, weight, bias)
+    def forward(ctx: Any, function: Callable[..., Tensor], values: Tensor, *others: Tensor) -> Tensor:
+        """(..., token, in) and others to (..., token, out)."""
+        ctx.given = tuple(each.detach().requires_grad_() for each in (values, *others))
+        with torch.enable_grad():
+            ctx.made = function(*ctx.given)
+        ctx.function = function
+        ctx.save_for_backward(values, *others)
+        made: Tensor = ctx.made.detach()
+        return made
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
-        """(..., out) to (..., in); can be differentiated again."""
-        (weight,) = ctx.saved_tensors
-        flat = gradient.flatten(0, -2)
-        rows = flat.detach().any(-1).nonzero()[:, 0]
-        if 2 * len(rows) > len(flat):
-            return gradient @ weight, None, None
-        back = flat.new_zeros(len(flat), weight.shape[1]).index_copy(0, rows, flat[rows] @ weight)
-        return back.unflatten(0, gradient.shape[:-1]), None, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """(..., token, out) to gradients of all arguments."""
+        told = (gradient.detach().amax(-1) != 0) | (gradient.detach().amin(-1) != 0)
+        some = told.flatten(0, -2).any(0).nonzero()[:, 0]
+        values, *others = ctx.saved_tensors
+        if 2 * len(some) > told.shape[-1]:
+            if not torch.is_grad_enabled():
+                return None, *torch.autograd.grad(ctx.made, ctx.given, gradient, retain_graph=True)
+            return None, *_derivative(ctx.function, (values, *others), gradient)
+        few = values.index_select(-2, some), *others
+        back, *rest = _derivative(ctx.function, few, gradient.index_select(-2, some))
+        return None, torch.zeros_like(values).index_copy_(-2, some, back), *rest
+
+
+def _derivative(function: Callable[..., Tensor], given: Sequence[Tensor], gradient: Tensor) -> tuple[Tensor, ...]:
+    """Gradients of all arguments, part of a graph where that is asked for; fused attention could not be."""
+    again = torch.is_grad_enabled()
+    if isinstance(function, _Linear):
+        return (gradient @ function.weight,)
+    with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
+        inputs = given if again else [each.detach().requires_grad_() for each in given]
+        return torch.autograd.grad(function(*inputs), inputs, gradient, create_graph=again)

@@ -67,7 +67,13 @@ class Tap:
 
     @cached_property
     def curvature(self) -> Tensor:
-        """As `Behind.curvature`."""
+        """As `Behind.curvature`.
+
+        Raises
+        ------
+        RuntimeError
+            If the network cannot be differentiated twice, as torch says it.
+        """
         return self._pass.curvature()
 
     @cached_property
