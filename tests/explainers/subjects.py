@@ -134,17 +134,11 @@ def of_rules() -> Subject:
     return Subject(ruled(), noise(12, 10), "pool", "first", "head", "drop", (12, 10), settings)
 
 
-def of_the_library() -> Subject:
-    settings = {"grad_cam_library": {"layer": "second"}}
-    return Subject(small(), noise(12, 10), "second", "first", "third", "drop", None, settings)
-
-
 SUBJECTS: dict[str, Callable[[], Subject]] = {
     LAYER: of_a_cnn,
     "cam": of_a_linear_head,
     "attention": of_a_transformer,
     "gradient": of_rules,
-    "grad_cam_library": of_the_library,
 }
 
 

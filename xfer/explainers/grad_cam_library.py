@@ -17,8 +17,8 @@ from xfer.explainers.layers import Address, addresses, layout
 __all__ = ["FAMILY", "Library"]
 
 FAMILY = "grad_cam_library"
-SETTINGS = {"layer": "auto", "seed": 0}
-"""The layer that is read, as for `xfer.explainers.attribute`, and the seed of random weights."""
+SETTINGS = {"seed": 0}
+"""The seed of random weights."""
 
 
 class Library:
@@ -43,7 +43,7 @@ class Library:
         InputError
             If it is not there.
         """
-        return addresses(self.look.model, (self.settings["layer"],), self._size)[0]
+        return addresses(self.look.model, (self.look.layer,), self._size)[0]
 
     @contextmanager
     def opened(self, kind: type[Any], where: Address | None = None) -> Iterator[Any]:

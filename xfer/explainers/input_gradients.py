@@ -143,7 +143,7 @@ class InputPass:
         return torch.stack(found, 1)
 
     def mean_gradients(
-        self, copies: int, displaced: Callable[[range], Tensor], weights: Tensor, factors: bool = False
+        self, copies: int, displaced: Callable[[range], tuple[Tensor, Tensor | None]], weights: Tensor
     ) -> Tensor:
         """Weighted sum over displaced copies of the images of their gradients (face, target, channel, y, x).
 
@@ -151,18 +151,15 @@ class InputPass:
         ----------
         copies : int
         displaced : callable
-            Which copies -> tensor (copy, face, channel, y, x); with `factors` a pair of them, the second one
-            multiplied with the gradients.
+            Which copies -> tensor (copy, face, channel, y, x), and None or what their gradients are multiplied with.
         weights : tensor (copy,)
-        factors : bool
         """
         faces = len(self.images)
         at_once = max(1, self.look.batch_size // faces)
         total = torch.zeros((), device=self.images.device)
         for start in range(0, copies, at_once):
             some = range(start, min(start + at_once, copies))
-            given = displaced(some)
-            moved, factor = given if factors else (given, None)
+            moved, factor = displaced(some)
             classes = self.look.classes.repeat(len(some), 1)
             found = self.gradients_at(moved.flatten(0, 1), classes).unflatten(0, (len(some), faces))
             found = found if factor is None else found * factor[:, :, None]

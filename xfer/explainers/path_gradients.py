@@ -40,8 +40,8 @@ def integrated_gradients(shared: InputPass) -> Tensor:
     positions, weights = path(shared.settings.steps)
     way = shared.images - shared.baseline
 
-    def points(some: range) -> Tensor:
-        return shared.baseline + positions[some.start : some.stop].to(way)[:, None, None, None, None] * way
+    def points(some: range) -> tuple[Tensor, None]:
+        return shared.baseline + positions[some.start : some.stop].to(way)[:, None, None, None, None] * way, None
 
     return (shared.mean_gradients(len(positions), points, weights) * way[:, None]).sum(2)
 
@@ -56,7 +56,7 @@ def integrated_gradients(shared: InputPass) -> Tensor:
 def smooth_grad(shared: InputPass) -> Tensor:
     """The gradient averaged over noisy copies, summed over colours (face, target, y, x)."""
     copies = shared.settings.samples
-    return shared.mean_gradients(copies, lambda some: _noisy(shared, some), _even(copies)).sum(2)
+    return shared.mean_gradients(copies, lambda some: (_noisy(shared, some), None), _even(copies)).sum(2)
 
 
 @EXPLAINERS.register(
@@ -74,7 +74,7 @@ def gradient_shap(shared: InputPass) -> Tensor:
         way = _noisy(shared, some) - shared.baseline
         return shared.baseline + _places(shared, some)[:, :, None, None, None] * way, way
 
-    return shared.mean_gradients(copies, points, _even(copies), factors=True).sum(2)
+    return shared.mean_gradients(copies, points, _even(copies)).sum(2)
 
 
 def _even(copies: int) -> Tensor:

@@ -149,7 +149,7 @@ def lrp(shared: InputPass) -> Tensor:
     def attribute(images: Tensor, target: Tensor, rows: Tensor) -> Any:
         for module in shared.steps.modules():
             if not list(module.children()) and type(module) not in SUPPORTED_NON_LINEAR_LAYERS:
-                module.rule = EpsilonRule(shared.settings.epsilon)  # type: ignore[assignment]
+                module.rule = EpsilonRule(shared.settings.epsilon)
         return LRP(shared.steps).attribute(images, target)
 
     with _quiet():

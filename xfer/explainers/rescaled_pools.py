@@ -33,7 +33,7 @@ class RescaledPool(nn.Module):
         """The pooled features."""
         pool = self.pool
         sizes = (pool.kernel_size, pool.stride, pool.padding, pool.dilation, pool.ceil_mode)
-        return _Rescaled.apply(features, sizes)  # type: ignore[no-any-return]
+        return _Rescaled.apply(features, sizes)
 
 
 class _Rescaled(torch.autograd.Function):
@@ -44,7 +44,7 @@ class _Rescaled(torch.autograd.Function):
         return pooled
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         features, pooled, winners = ctx.saved_tensors
         (face, baseline), (out, out_baseline) = features.chunk(2), pooled.chunk(2)
         gradient = gradients[0].chunk(2)[0]
@@ -81,7 +81,7 @@ def rescaled(double: fx.GraphModule) -> fx.GraphModule:
         if node.op == "call_module":
             with graph.inserting_after(node):
                 copied = graph.call_method("clone", (node,))
-            node.replace_all_uses_with(copied, lambda user, copied=copied: user is not copied)  # type: ignore[misc]
+            node.replace_all_uses_with(copied, lambda user, copied=copied: user is not copied)
     made = fx.GraphModule(double, graph)
     for name, module in list(made.named_modules()):
         if isinstance(module, nn.MaxPool2d):

@@ -233,17 +233,18 @@ class _Tracer(fx.Tracer):
 
     def _value(self, node: fx.Node) -> Any:
         args, kwargs = fx.node.map_arg((node.args, node.kwargs), self._known)
+        target: Any = node.target
         if node.op == "placeholder":
             first = not any(other.op == "placeholder" for other in self.values)
             return self._images if first else next(iter(node.args), None)
         if node.op == "call_module":
-            return self.root.get_submodule(node.target)(*args, **kwargs)
+            return self.root.get_submodule(target)(*args, **kwargs)
         if node.op == "call_method":
-            return getattr(args[0], node.target)(*args[1:], **kwargs)
-        return node.target(*args, **kwargs) if node.op == "call_function" else self._known(node)
+            return getattr(args[0], target)(*args[1:], **kwargs)
+        return target(*args, **kwargs) if node.op == "call_function" else self._known(node)
 
     def _known(self, node: fx.Node) -> Any:
-        return operator.attrgetter(node.target)(self.root) if node.op == "get_attr" else self.values.get(node)
+        return operator.attrgetter(str(node.target))(self.root) if node.op == "get_attr" else self.values.get(node)
 
 
 class _Sized(fx.Proxy):
@@ -252,9 +253,10 @@ class _Sized(fx.Proxy):
     @property
     def shape(self) -> tuple[Any, ...]:
         value = self.tracer.values[self.node]  # type: ignore[attr-defined]
+        traced: Any = super().__getattr__("shape")
         if not isinstance(value, Tensor):
-            return super().__getattr__("shape")
-        return (super().__getattr__("shape")[0], *value.shape[1:]) if value.ndim else ()
+            return traced
+        return (traced[0], *value.shape[1:]) if value.ndim else ()
 
     def size(self, dim: int | None = None) -> Any:
         return self.shape if dim is None else self.shape[dim]
@@ -315,7 +317,8 @@ def _called(root: nn.Module, graph: fx.Graph, node: fx.Node, moving: set[fx.Node
     else:
         rest = [each for each in node.all_input_nodes if each not in moving]
         places = {each: Place(position) for position, each in enumerate((*inputs, *rest))}
-        module = _step(node, *fx.node.map_arg((node.args, dict(node.kwargs)), places.__getitem__))
+        fill: Any = places.__getitem__
+        module = _step(node, *fx.node.map_arg((node.args, dict(node.kwargs)), fill))
     root.add_module(name, module)
     with graph.inserting_after(node):
         made = graph.create_node("call_module", name, tuple(inputs), {"rest": tuple(rest)} if rest else {})

@@ -101,8 +101,7 @@ def silent_layers(model: nn.Module, images: Tensor, layers: Sequence[str | Descr
 
 
 def _empty(name: str, maps: Array) -> Iterator[Finding]:
-    finite = np.isfinite(maps).all((1, 2))
-    zero = ~maps.any((1, 2))
+    finite, zero = np.asarray(np.isfinite(maps).all((1, 2))), ~np.asarray(maps.any((1, 2)))
     constant = finite & ~zero & (np.ptp(maps, axis=(1, 2)) == 0)
     for finding, holds in (("zero", zero), ("constant", constant), ("not finite", ~finite)):
         if holds.any():
