@@ -4,7 +4,7 @@ The expected normal equations of LIME and KernelSHAP are known by the number of 
 linear in what the network said.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -116,15 +116,16 @@ def _lime_centre(players: int, settings: Perturbation) -> float:
 
 def _lime(evidence: Evidence, players: tuple[int, ...], gains: tuple[Tensor, Tensor], settings: Perturbation) -> Tensor:
     """The ridge regression of the full recipe, its normal equations expected over all coalitions."""
-    drawn, found = settings.samples - 1, torch.zeros_like(evidence.covariance)
-    for face, count in enumerate(players):
+    drawn, covariance = settings.samples - 1, evidence.covariance
+    found = torch.zeros_like(covariance)
+    for count, faces in _alike(players):
         kernel, first, both = coin_moments(count, settings.kernel_width)
         centre, total = _lime_centre(count, settings), 1 + drawn * kernel
         off = 1 + drawn * both - total * centre**2
         own = drawn * (first - both) + settings.alpha
-        right = (1 - centre) * (gains[0][face] - evidence.mean[face]) + drawn * evidence.covariance[face, :count]
+        right = (1 - centre) * (gains[0][faces, None] - evidence.mean[faces]) + drawn * covariance[faces, :count]
         # (own I + off J) c = right
-        found[face, :count] = (right - right.sum(0) * (off / (own + count * off))) / own
+        found[faces, :count] = (right - right.sum(1, keepdim=True) * (off / (own + count * off))) / own
     return found
 
 
@@ -132,12 +133,19 @@ def _shapley(
     evidence: Evidence, players: tuple[int, ...], gains: tuple[Tensor, Tensor], settings: Perturbation
 ) -> Tensor:
     """Covert and Lee's unbiased KernelSHAP, whose equations come down to differences from the mean."""
-    found = torch.zeros_like(evidence.covariance)
-    for face, count in enumerate(players):
-        own = evidence.covariance[face, :count]
-        each = (gains[0][face] - gains[1][face]) / count
-        found[face, :count] = each + (own - own.mean(0)) / (0.5 - kernel_moments(count))
+    covariance = evidence.covariance
+    found = torch.zeros_like(covariance)
+    for count, faces in _alike(players):
+        own = covariance[faces, :count]
+        each = (gains[0][faces, None] - gains[1][faces, None]) / count
+        found[faces, :count] = each + (own - own.mean(1, keepdim=True)) / (0.5 - kernel_moments(count))
     return found
+
+
+def _alike(players: tuple[int, ...]) -> Iterator[tuple[int, list[int]]]:
+    """Numbers of players, and the faces that have so many."""
+    for count in sorted(set(players)):
+        yield count, [face for face, own in enumerate(players) if own == count]
 
 
 ESTIMATES: Mapping[str, Estimate] = {
