@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from xfer.cli import data, export, masks, metrics, models, studies
+from xfer.cli import data, explainers, export, masks, metrics, models, studies
 from xfer.errors import InputError, TrainingError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -17,6 +17,7 @@ app.add_typer(data.assets_app, name="assets")
 app.add_typer(masks.app, name="masks")
 app.add_typer(metrics.app, name="metrics")
 app.add_typer(models.app, name="models")
+app.add_typer(explainers.app, name="explainers")
 app.add_typer(export.app)
 
 # typer keeps its own copy of click; this is the public way to that copy's exception

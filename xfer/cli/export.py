@@ -34,8 +34,8 @@ def export(
         onnx,
         with_heatmap=with_heatmap,
         size=size,
-        mean=_numbers("--mean", mean),
-        std=_numbers("--std", std),
+        mean=numbers("--mean", mean),
+        std=numbers("--std", std),
         classes=None if labels is None else [name.strip() for name in labels.split(",")],
         any_labels=any_labels,
         layer=layer,
@@ -49,7 +49,8 @@ def export(
     )
 
 
-def _numbers(flag: str, text: str | None) -> list[float] | None:
+def numbers(flag: str, text: str | None) -> list[float] | None:
+    """Numbers from text with commas; None for none."""
     try:
         return None if text is None else [float(number) for number in text.split(",")]
     except ValueError:

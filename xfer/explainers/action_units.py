@@ -233,7 +233,7 @@ def open_codebook(name: str) -> Codebook:
 def given_units(codebook: Codebook, label: str) -> frozenset[str] | None:
     """The Action Units that a codebook gives to a class; None where it gives none, or the class is no expression.
 
-    >>> sorted(given_units(open_codebook("ekman"), "happiness"))
+    >>> sorted(given_units(open_codebook("facs_investigator"), "happiness"))
     ['AU12', 'AU6']
     """
     entry = codebook.expressions.get(label)
@@ -248,7 +248,7 @@ def attribute_units(
     *,
     classes: Sequence[str],
     faces: Sequence[str] | None = None,
-    codebook: str = "ekman",
+    codebook: str = "facs_investigator",
     **options: Any,
 ) -> pd.DataFrame:
     """Action Unit attribution as a table: `unit_values` with names, one row a face, class and player.

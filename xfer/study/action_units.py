@@ -19,8 +19,9 @@ from xfer.explainers.action_units import attribute_units, open_codebook, unfit_f
 from xfer.explainers.segments import frame_regions
 from xfer.models.facts import Facts
 from xfer.progress import Stage, silent
-from xfer.statistics.estimates import mean_interval
+from xfer.statistics.estimates import Estimate
 from xfer.study import faces as study_faces
+from xfer.study.action_unit_means import correlation_interval, mean_units, shares_inside
 from xfer.study.interventions import beside, effects, rank_correlations
 from xfer.study.loading import load_model
 from xfer.training import pixels as pictures
@@ -45,6 +46,8 @@ class Units:
         As `shares_inside`.
     correlations : DataFrame
         Of attributions with true effects by face, see `interventions.rank_correlations`; empty where no face is drawn.
+    mean_correlation : Estimate
+        Their mean over subjects, with its interval.
     pooled : float
         The same correlation over all faces together.
     left_out : dict of str to str
@@ -57,6 +60,7 @@ class Units:
     means: pd.DataFrame
     codebook_shares: pd.DataFrame
     correlations: pd.DataFrame
+    mean_correlation: Estimate
     pooled: float
     left_out: dict[str, str]
     notes: tuple[str, ...] = field(default=())
@@ -70,7 +74,7 @@ def network_units(
     faces: int = FACES,
     target: str = "true",
     regions: str = "xfer",
-    codebook: str = "ekman",
+    codebook: str = "facs_investigator",
     seed: int = 1,
     crop: str | None = None,
     landmarker: str = "mediapipe",
@@ -119,7 +123,8 @@ def network_units(
     if target not in (*TARGETS, *facts.classes):
         raise unknown("target", target, (*TARGETS, *facts.classes))
     if data == study_faces.DRAWN:
-        dataset = study_faces.open_faces(data, faces=faces, size=max(facts.size, 16), seed=seed)
+        drawn = faces * len(facts.classes)
+        dataset = study_faces.open_faces(data, faces=drawn, size=max(facts.size, 16), seed=seed)
     else:
         dataset = study_faces.open_faces(data, min_faces=1)
     chosen, left_out = _choose(dataset, facts.classes, faces, seed)
@@ -129,7 +134,8 @@ def network_units(
     tick = progress("intervals", 1)
     means, shares = mean_units(table, seed=seed), shares_inside(table, seed=seed)
     tick()
-    return Units(table, means, shares, by_face, pooled, {**left_out, **lost}, tuple(dataset.notes))
+    mean = correlation_interval(table, by_face, seed=seed)
+    return Units(table, means, shares, by_face, mean, pooled, {**left_out, **lost}, tuple(dataset.notes))
 
 
 @dataclass(frozen=True)
@@ -144,27 +150,17 @@ class _Seen:
 
 def _choose(dataset: Dataset, classes: Sequence[str], most: int, seed: int) -> tuple[Dataset, dict[str, str]]:
     """Faces in turn of every expression that the network tells, new people first."""
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(dataset))
-    turns: dict[str, int] = {}
-    people: dict[tuple[str, str], int] = {}
-    ranked, left_out = [], {}
-    for place in order:
-        sample = dataset.samples[place]
-        if sample.expression not in classes:
-            left_out[sample.id] = f"{sample.expression} is none of the network's classes"
-            continue
-        again = people[key] = people.get(key := (sample.expression, sample.subject), -1) + 1
-        ranked.append((again, place))
-    queue = []
-    for again, place in sorted(ranked, key=lambda each: each[0]):
-        label = str(dataset.samples[place].expression)
-        turns[label] = turns.get(label, -1) + 1
-        queue.append((turns[label], place))
-    if not queue:
+    order = np.random.default_rng(seed).permutation(len(dataset))
+    told = [(str(sample.expression), sample.subject) for sample in dataset.samples]
+    table = pd.DataFrame(told, columns=["expression", "subject"]).iloc[order]
+    known = table["expression"].isin(classes)
+    foreign = table.index[~known]
+    left_out = {dataset.samples[i].id: f"{told[i][0]} is none of the network's classes" for i in foreign}
+    if not known.any():
         raise InputError(f"{dataset.name}: no face shows any of {', '.join(classes)}")
-    kept = [place for _, place in sorted(queue, key=lambda each: each[0])[:most]]
-    return dataset.take(sorted(kept)), left_out
+    again = table[known].groupby(["expression", "subject"], sort=False).cumcount().sort_values(kind="stable")
+    turn = table.loc[again.index].groupby("expression", sort=False).cumcount().sort_values(kind="stable")
+    return dataset.take(sorted(turn.index[:most])), left_out
 
 
 def _prepared(
@@ -189,15 +185,15 @@ def _prepared(
     lost |= {face.id: face.reason for face in read.dropped}
     usable = read.usable(sound)
     placed = torch.from_numpy(read.landmarks[read.rows(usable)])
-    fits = [not why for why in unfit_faces(placed, (facts.size, facts.size))]
     why_not = unfit_faces(placed, (facts.size, facts.size))
+    fits = np.array([not why for why in why_not])
     lost |= {dataset.samples[i].id: why for i, why in zip(usable, why_not, strict=True) if why}
     kept = usable[fits]
     if not len(kept):
         raise InputError(f"{dataset.name}: Action Unit regions can be laid on no face: {next(iter(lost.values()))}")
     images = _normalised(read.images(kept), facts)
     areas = None if boxes is None else boxes[kept]
-    seen = _Seen(dataset.take(kept), images, placed[torch.tensor(fits)], areas)
+    seen = _Seen(dataset.take(kept), images, placed[torch.from_numpy(fits)], areas)
     read.close()
     return seen, lost
 
@@ -248,77 +244,3 @@ def _intervened(
 
     target = facts.classes.index(face.expression)
     return effects(net, face, players, target, size=side, prepare=prepare, output=output)
-
-
-def by_subject(values: pd.Series, subjects: pd.Series) -> NDArray[np.float64]:
-    """Means over each subject's faces, so that people are what is drawn again; NaN are left out."""
-    return values.groupby(subjects.to_numpy(), sort=False).mean().dropna().to_numpy(np.float64)
-
-
-def mean_units(table: pd.DataFrame, *, draws: int = 2000, seed: int = 0) -> pd.DataFrame:
-    """What each player adds on average over faces, with intervals over subjects.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Of `Units`.
-    draws, seed
-        Of the bootstrap, see `xfer.statistics.estimates.mean_interval`.
-
-    Returns
-    -------
-    DataFrame
-        ``expression`` (true), ``class``, ``player``, ``inside_codebook``, ``faces``, ``subjects``, and ``phi``,
-        ``share``, ``area`` and ``causal`` with, but for the area, ``_low`` and ``_high``: 95 % intervals of the mean
-        over subjects; ``sign`` of the mean phi; ``causal_subjects``; and ``reason`` (why there is no interval of phi).
-    """
-    rows = []
-    for key, own in table.groupby(["expression", "class", "player"], sort=False):
-        phi, share, causal = (
-            mean_interval(by_subject(own[name], own["subject"]), draws=draws, seed=seed)
-            for name in ("phi", "share", "causal")
-        )
-        row = dict(zip(("expression", "class", "player"), key, strict=True))
-        row |= {"inside_codebook": own["inside_codebook"].iloc[0], "faces": int(own["phi"].notna().sum())}
-        row |= {"subjects": phi.n, "area": float(own["area"].mean()), "sign": float(np.sign(phi.value))}
-        for name, found in (("phi", phi), ("share", share), ("causal", causal)):
-            row |= {name: found.value, f"{name}_low": found.ci_low, f"{name}_high": found.ci_high}
-        rows.append(row | {"causal_subjects": causal.n, "reason": phi.reason})
-    made = pd.DataFrame(rows)
-    made["inside_codebook"] = made["inside_codebook"].astype("boolean")
-    made.attrs = dict(table.attrs)
-    return made
-
-
-def shares_inside(table: pd.DataFrame, *, draws: int = 2000, seed: int = 0) -> pd.DataFrame:
-    """How much of a class's |phi| lies in players that the codebook gives it, beside the area they have.
-
-    Returns
-    -------
-    DataFrame
-        ``expression``, ``class``, ``faces``, ``subjects``, ``inside`` with ``inside_low`` and ``inside_high`` (NaN
-        where the codebook gives the class no Action Unit), and of the players inside, of the face that no Action Unit
-        covers, and of the background ``area_inside``, ``face`` and ``background``: shares of the picture, and of |phi|.
-    """
-    rows = []
-    for (expression, label), own in table.groupby(["expression", "class"], sort=False):
-        subjects = own.drop_duplicates("face").set_index("face")["subject"]
-        known = bool(own["inside_codebook"].notna().any())
-        mine = own[own["inside_codebook"].fillna(False).astype(bool)]
-        inside = mine.groupby("face", sort=False)["share"].sum(min_count=1).reindex(subjects.index)
-        found = mean_interval(by_subject(inside, subjects), draws=draws, seed=seed)
-        at = {name: own[own["player"] == name]["share"].mean() for name in ("face", "background")}
-        area = mine.groupby("face")["area"].sum().mean() if known else np.nan
-        rows.append(
-            {"expression": expression, "class": label, "faces": len(subjects), "subjects": subjects.nunique(),
-             "inside": found.value, "inside_low": found.ci_low, "inside_high": found.ci_high, "area_inside": area, **at}
-        )  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-def correlation_interval(units: Units, *, seed: int = 0) -> tuple[float, float, float, int]:
-    """The mean over subjects of the rank correlations by face, its 95 % interval, and how many faces have one."""
-    subjects = units.table.drop_duplicates("face").set_index("face")["subject"]
-    known = units.correlations.dropna(subset=["rho"])
-    found = mean_interval(by_subject(known["rho"], known["face"].map(subjects)), seed=seed)
-    return found.value, found.ci_low, found.ci_high, len(known)
