@@ -1,10 +1,13 @@
 """The figure of Action Unit attribution: what each player adds to each expression, and the true effect beside it."""
 
+from typing import Any
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from xfer.errors import InputError
@@ -109,8 +112,8 @@ def _bars(ax: Axes, rows: pd.DataFrame, name: str, colours: list[str], limit: fl
     for edge in range(1, len(rows)):
         ax.axhline(edge, color="#f0f0f0", linewidth=0.4, zorder=0)
     ax.set(xlim=(-limit, limit), ylim=(len(rows), 0))
-    end = float(f"{limit / 1.06:.1g}") if float(f"{limit / 1.06:.1g}") <= limit else limit / 1.06
-    ax.set_xticks([-end, 0, end], [f"{v:.1g}".replace("-", "−") for v in (-end, 0, end)])
+    end = float(f"{0.6 * limit:.1g}")
+    ax.set_xticks([-end, 0, end], [f"{value:g}".replace("-", "−") for value in (-end, 0, end)])
     ax.tick_params(axis="x", labelsize=_TYPE, length=2, pad=2)
     ax.spines[["left", "right", "top"]].set_visible(False)
 
@@ -119,6 +122,7 @@ def _legend(fig: Figure, causal: bool) -> None:
     parts = {"in the codebook's expression": BLUE, "not in it": "#b5b5b5"}
     if causal:
         parts["causal: the face drawn again without the row's Action Units"] = ORANGE
-    handles = [Patch(color=colour, label=name) for name, colour in parts.items()]
-    fig.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.01, 0.0), ncols=3, frameon=False,
-               fontsize=_TYPE + 0.6, handlelength=1.2, columnspacing=1.4)  # fmt: skip
+    handles: list[Any] = [Patch(color=colour, label=name) for name, colour in parts.items()]
+    handles.append(Line2D([], [], color=GREY, marker="x", markersize=3, linestyle="none", label="no value"))
+    fig.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.01, 0.0), ncols=4, frameon=False,
+               fontsize=_TYPE + 0.3, handlelength=1.2, columnspacing=1.4)  # fmt: skip

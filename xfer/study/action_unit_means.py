@@ -4,12 +4,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from xfer.labels import EXPRESSIONS
 from xfer.statistics.estimates import Estimate, mean_interval
 
 
 def by_subject(values: pd.Series, subjects: pd.Series) -> NDArray[np.float64]:
     """Means over each subject's faces, so that people are what is drawn again; NaN are left out."""
     return values.groupby(subjects.to_numpy(), sort=False).mean().dropna().to_numpy(np.float64)
+
+
+def _in_order(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows by expression and class, in the order that every table has them in."""
+    places = {name: place for place, name in enumerate(EXPRESSIONS)}
+    keys = table[["expression", "class"]].apply(lambda names: names.map(places).fillna(len(places)))
+    return table.loc[keys.sort_values(["expression", "class"], kind="stable").index]
 
 
 def mean_units(table: pd.DataFrame, *, draws: int = 2000, seed: int = 0) -> pd.DataFrame:
@@ -30,7 +38,7 @@ def mean_units(table: pd.DataFrame, *, draws: int = 2000, seed: int = 0) -> pd.D
         over subjects; ``sign`` of the mean phi; ``causal_subjects``; and ``reason`` (why there is no interval of phi).
     """
     rows = []
-    for key, own in table.groupby(["expression", "class", "player"], sort=False):
+    for key, own in _in_order(table).groupby(["expression", "class", "player"], sort=False):
         phi, share, causal = (
             mean_interval(by_subject(own[name], own["subject"]), draws=draws, seed=seed)
             for name in ("phi", "share", "causal")
@@ -58,7 +66,7 @@ def shares_inside(table: pd.DataFrame, *, draws: int = 2000, seed: int = 0) -> p
         covers, and of the background ``area_inside``, ``face`` and ``background``: shares of the picture, and of |phi|.
     """
     rows = []
-    for (expression, label), own in table.groupby(["expression", "class"], sort=False):
+    for (expression, label), own in _in_order(table).groupby(["expression", "class"], sort=False):
         subjects = own.drop_duplicates("face").set_index("face")["subject"]
         known = bool(own["inside_codebook"].notna().any())
         mine = own[own["inside_codebook"].fillna(False).astype(bool)]
