@@ -33,7 +33,7 @@ def explainers_units(
     output: Annotated[str, typer.Option(help="What is explained: probability or logit.")] = "probability",
     baseline: Annotated[str, typer.Option(help="What stands for hidden regions: black, blur or noise.")] = "black",
     regions: Annotated[str, typer.Option(help="A region source of 'xfer masks list'.")] = "xfer",
-    codebook: Annotated[str, typer.Option(help="A codebook of 'xfer masks list' with Action Units.")] = "facs_investigator",
+    codebook: Annotated[str, typer.Option(help="A codebook of 'xfer masks list' with AUs.")] = "facs_investigator",
     size: Annotated[int | None, typer.Option(min=1, help="Side of the faces, px.")] = None,
     mean: Annotated[str | None, typer.Option(help="What (face / 255) loses: one number, or three with commas.")] = None,
     std: Annotated[str | None, typer.Option(help="What it is divided by then.")] = None,
