@@ -32,6 +32,8 @@ def test_bars_keep_sign_order_and_marks() -> None:
     np.testing.assert_allclose([bar.get_width() for bar in fear.patches], [-0.4, 0, 0.1])
     assert [to_hex(bar.get_facecolor()) for bar in fear.patches] == [BLUE, "#b5b5b5", "#b5b5b5"]
     assert [to_hex(bar.get_facecolor()) for bar in neutral.patches] == ["#b5b5b5"] * 3
+    assert fear.texts[0].get_text() == "5 people"
+    assert neutral.texts[0].get_text() == "5 people; not in the codebook"
     undefined = next(line for line in fear.lines if line.get_gid() == "undefined")
     assert undefined.get_ydata().tolist() == [1.5]
     assert "causal" not in " ".join(text.get_text() for text in fig.legends[0].get_texts())

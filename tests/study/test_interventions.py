@@ -114,10 +114,11 @@ def test_means_weigh_people_alike() -> None:
     assert means["causal"].isna().all()
     inside = shares_inside(table, draws=50).iloc[0]
     assert inside["inside"] == pytest.approx(0.25)
-    assert inside["area_inside"] == pytest.approx(0.5)
+    assert inside["area_inside"] == inside["players_inside"] == pytest.approx(0.5)
     nothing = shares_inside(table.assign(inside_codebook=pd.array([pd.NA] * 8, dtype="boolean")), draws=50).iloc[0]
     assert np.isnan(nothing["inside"])
     assert np.isnan(nothing["area_inside"])
+    assert np.isnan(nothing["players_inside"])
 
 
 def test_drawn_faces_tell_what_they_are_drawn_from() -> None:

@@ -54,11 +54,10 @@ def explainers_units(
     from xfer.scoring import write_csv
     from xfer.study.action_units import network_units
 
-    network = {"size": size, "mean": numbers("--mean", mean), "std": numbers("--std", std)}
+    network: dict[str, Any] = {"size": size, "mean": numbers("--mean", mean), "std": numbers("--std", std)}
     network["classes"] = None if labels is None else [name.strip() for name in labels.split(",")]
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; give a folder with --out")
-    out.mkdir(parents=True, exist_ok=True)
     with progress() as stage:
         units = network_units(
             model, data, home=out, faces=faces, target=target, samples=samples, output=output, baseline=baseline,
@@ -81,11 +80,12 @@ def _print(units: Any, codebook: str, out: Path) -> None:
             each["class"] + ("" if each["class"] == each["expression"] else f" on {each['expression']}"),
             f"{each['faces']} of {each['subjects']}",
             _number(each["inside"], each["inside_low"], each["inside_high"]),
-            *(_number(each[name]) for name in ("area_inside", "face", "background")),
+            *(_number(each[name]) for name in ("players_inside", "area_inside", "face", "background")),
         ]
         for each in units.codebook_shares.to_dict("records")
     ]
-    head = ("class", "faces of people", f"|phi| inside {codebook}, 95 %", "area inside", "rest of face", "background")
+    head = ("class", "faces of people", f"|phi| inside {codebook}, 95 %", "players inside", "area inside",
+            "|phi| rest of face", "|phi| background")  # fmt: skip
     print_rows(head, rows)
     if len(units.correlations):
         found, known = units.mean_correlation, int(units.correlations["rho"].notna().sum())

@@ -287,7 +287,7 @@ def attribute_units(
     table = _table(values, names, classes)
     given = {label: given_units(book, label) for label in classes}
     inside = [_inside(given[row[0]], row[1]) for row in zip(table["class"], table["player"], strict=True)]
-    table.insert(8, "inside_codebook", pd.array(inside, dtype="boolean"))
+    table.insert(8, "inside_codebook", pd.Series(inside, dtype="boolean"))
     table.attrs |= {"codebook": book.name, "output": options.get("output", "probability")}
     return table
 

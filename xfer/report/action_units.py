@@ -55,7 +55,7 @@ def unit_bars(means: pd.DataFrame, output: str = "probability") -> Figure:
         box = left + column * (width + _GAP), band * (_HEAD + tall + _AXIS) + _HEAD, width, tall
         title = spoken(expression) if expression == label else f"{spoken(label)} on {spoken(expression)}"
         _panel(fig, rows.reindex(players), box, title, limit, causal, output, first=column == 0)
-    _legend(fig, causal)
+    _legend(fig, causal, absent=bool(shown["phi"].isna().any() or (causal and shown["causal"].isna().any())))
     return fig
 
 
@@ -89,7 +89,8 @@ def _panel(
     ax.tick_params(axis="y", length=0, pad=2, labelsize=_TYPE)
     ax.set_title(title, pad=13)
     subjects = int(rows["subjects"].max())
-    ax.text(0, 1, f"{subjects} {'person' if subjects == 1 else 'people'}", transform=ax.transAxes, va="bottom",
+    people = f"{subjects} {'person' if subjects == 1 else 'people'}"
+    ax.text(0, 1, people if rows["inside_codebook"].notna().any() else f"{people}; not in the codebook", transform=ax.transAxes, va="bottom",
             size=_TYPE, color=INK)  # fmt: skip
     ax.set_xlabel(f"Shapley value,\n{output}", size=_TYPE)
     canvas.plain_text(ax)
@@ -118,11 +119,12 @@ def _bars(ax: Axes, rows: pd.DataFrame, name: str, colours: list[str], limit: fl
     ax.spines[["left", "right", "top"]].set_visible(False)
 
 
-def _legend(fig: Figure, causal: bool) -> None:
+def _legend(fig: Figure, causal: bool, *, absent: bool) -> None:
     parts = {"in the codebook's expression": BLUE, "not in it": "#b5b5b5"}
     if causal:
         parts["causal: the face drawn again without the row's Action Units"] = ORANGE
     handles: list[Any] = [Patch(color=colour, label=name) for name, colour in parts.items()]
-    handles.append(Line2D([], [], color=GREY, marker="x", markersize=3, linestyle="none", label="no value"))
+    if absent:
+        handles.append(Line2D([], [], color=GREY, marker="x", markersize=3, linestyle="none", label="no value"))
     fig.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.01, 0.0), ncols=4, frameon=False,
                fontsize=_TYPE + 0.3, handlelength=1.2, columnspacing=1.4)  # fmt: skip

@@ -56,14 +56,16 @@ def mean_units(table: pd.DataFrame, *, draws: int = 2000, seed: int = 0) -> pd.D
 
 
 def shares_inside(table: pd.DataFrame, *, draws: int = 2000, seed: int = 0) -> pd.DataFrame:
-    """How much of a class's |phi| lies in players that the codebook gives it, beside the area they have.
+    """How much of a class's |phi| lies in players that the codebook gives it, beside how many these are.
+
+    Attributions that were noise would lie inside by the share of players, whatever their area.
 
     Returns
     -------
     DataFrame
         ``expression``, ``class``, ``faces``, ``subjects``, ``inside`` with ``inside_low`` and ``inside_high`` (NaN
-        where the codebook gives the class no Action Unit), and of the players inside, of the face that no Action Unit
-        covers, and of the background ``area_inside``, ``face`` and ``background``: shares of the picture, and of |phi|.
+        where the codebook gives the class no Action Unit), ``players_inside`` and ``area_inside`` (their shares of the
+        players and of the picture), ``face`` and ``background`` (these players' shares of |phi|).
     """
     rows = []
     for (expression, label), own in _in_order(table).groupby(["expression", "class"], sort=False):
@@ -74,9 +76,11 @@ def shares_inside(table: pd.DataFrame, *, draws: int = 2000, seed: int = 0) -> p
         found = mean_interval(by_subject(inside, subjects), draws=draws, seed=seed)
         at = {name: own[own["player"] == name]["share"].mean() for name in ("face", "background")}
         area = mine.groupby("face")["area"].sum().mean() if known else np.nan
+        players = mine["phi"].count() / own["phi"].count() if known else np.nan
         rows.append(
             {"expression": expression, "class": label, "faces": len(subjects), "subjects": subjects.nunique(),
-             "inside": found.value, "inside_low": found.ci_low, "inside_high": found.ci_high, "area_inside": area, **at}
+             "inside": found.value, "inside_low": found.ci_low, "inside_high": found.ci_high, "players_inside": players,
+             "area_inside": area, **at}
         )  # fmt: skip
     return pd.DataFrame(rows)
 

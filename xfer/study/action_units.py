@@ -91,7 +91,7 @@ def network_units(
     data : str
         As `xfer.datasets.open` takes it.
     home : Path
-        A folder where ``landmarks.parquet`` is kept.
+        A folder where ``landmarks.parquet`` is kept; made where it is missing.
     faces : int
         At most so many, as evenly over the network's expressions as there are faces, people as different as can be.
     target : str
@@ -127,6 +127,7 @@ def network_units(
         dataset = study_faces.open_faces(data, faces=drawn, size=max(facts.size, 16), seed=seed)
     else:
         dataset = study_faces.open_faces(data, min_faces=1)
+    home.mkdir(parents=True, exist_ok=True)
     chosen, left_out = _choose(dataset, facts.classes, faces, seed)
     seen, lost = _prepared(chosen, data, home, facts, crop, landmarker, progress)
     table = _attributed(net, facts, seen, target, progress, regions=regions, codebook=codebook, seed=seed, **options)
