@@ -49,7 +49,7 @@ def test_one_class_has_no_other_to_compare() -> None:
 
 def test_fused_attention_that_cannot_be_differentiated_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """What happens wherever attention is not replaced by plain steps."""
-    monkeypatch.setattr("xfer.explainers.tail.scaled_dot_product_attention", None)
+    monkeypatch.setattr("xfer.explainers.derivatives.scaled_dot_product_attention", None)
     model = VisionTransformer(img_size=32, patch_size=8, embed_dim=24, depth=2, num_heads=2, num_classes=3)
     seen = trace(model, torch.rand(2, 3, 32, 32), "layer", layers=("blocks.0",))
     assert re.search("differentiated twice: .* is not implemented$", seen.left_out["shapley_cam"])

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from xfer.cli import data, explain, explainers, export, masks, metrics, models, studies
+from xfer.cli import data, explain, explainers, export, masks, metrics, models, studies, units
 from xfer.errors import InputError, TrainingError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -14,6 +14,7 @@ app.add_typer(studies.app)
 app.add_typer(data.app, name="data")
 app.add_typer(data.landmarks_app)
 app.add_typer(data.assets_app, name="assets")
+explainers.app.add_typer(units.app)
 app.add_typer(explainers.app, name="explainers")
 app.add_typer(masks.app, name="masks")
 app.add_typer(metrics.app, name="metrics")

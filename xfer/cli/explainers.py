@@ -8,7 +8,7 @@ import typer
 from xfer.cli.options import Device, Seed
 from xfer.cli.printing import print_rows, progress
 
-app = typer.Typer(no_args_is_help=True, help="Explainers: list, check.")
+app = typer.Typer(no_args_is_help=True, help="Explainers: list, check, units (what Action Unit regions add).")
 
 
 @app.command("list")

@@ -11,7 +11,7 @@ from xfer.datasets.synthetic.intervention import cue_region, intervene
 from xfer.datasets.synthetic.population import faces, stream
 from xfer.datasets.synthetic.projection import landmarks
 from xfer.datasets.synthetic.prototypes import Codebook, combinations
-from xfer.datasets.synthetic.reader import CAUTION, synthetic, write
+from xfer.datasets.synthetic.reader import CAUTION, face_of, synthetic, write
 
 __all__ = [
     "CAUTION",
@@ -23,6 +23,7 @@ __all__ = [
     "combinations",
     "cue_region",
     "draw",
+    "face_of",
     "faces",
     "intervene",
     "landmarks",

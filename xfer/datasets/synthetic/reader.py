@@ -100,8 +100,18 @@ class _Picture:
         """Of the picture, known without drawing it."""
         return self.population.size, self.population.size, 3
 
+    @property
+    def face(self) -> Face:
+        """What it is drawn from."""
+        return self.population.face(self.place)
+
     def __call__(self) -> NDArray[np.uint8]:
-        return draw(self.population.face(self.place), self.population.size)
+        return draw(self.face, self.population.size)
+
+
+def face_of(sample: FaceSample) -> Face | None:
+    """What the picture of a face is drawn from; None for pictures from files."""
+    return sample.source.face if isinstance(sample.source, _Picture) else None
 
 
 class _Intensities(Mapping[str, str]):
