@@ -1,6 +1,7 @@
 """``xfer explain``."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,11 +61,8 @@ def explain(
             classes=None if labels is None else [name.strip() for name in labels.split(",")], any_labels=any_labels,
         )  # fmt: skip
         drawn = _draw(out, table, stage)
-    for row in table.itertuples():
-        print(
-            f"{row.file}: {row.left_out or f'{row.predicted} {row.probability:.3f}'}",
-            file=sys.stderr if row.left_out else None,
-        )
+    for file, _, predicted, probability, left_out in table.itertuples(index=False, name=None):
+        print(f"{file}: {left_out or f'{predicted} {probability:.3f}'}", file=sys.stderr if left_out else None)
     for path in drawn:
         print(path)
     if (table["left_out"] != "").any():
@@ -88,7 +86,7 @@ def _draw(out: Path, table: Any, stage: Any) -> list[Path]:
             [Explanation.open(out / name) for name in page["map"]], [Path(f).name for f in page["file"]]
         )
         path = out / f"faces-{number}.png"
-        write_whole(path, lambda aside, fig=fig: fig.savefig(aside, format="png", dpi=180))
+        write_whole(path, partial(fig.savefig, format="png", dpi=180))
         drawn.append(path)
         tick()
     return drawn

@@ -16,7 +16,7 @@ app = typer.Typer()
 @app.command("units")
 def explainers_units(
     model: Annotated[
-        str, typer.Argument(help="STUDY_DIR#NAME, STUDY_DIR#NAME/FOLD, NAME=FILE.safetensors, timm:NAME=FILE.safetensors, onnx:PATH.")
+        str, typer.Argument(help="STUDY_DIR#NAME, STUDY_DIR#NAME/FOLD, NAME=FILE.safetensors or onnx:PATH.")
     ],
     out: Annotated[Path, typer.Option(help="The folder for units.csv, units_mean.csv and units.png.")],
     data: Annotated[str, typer.Option(help="synthetic, folder:DIR, csv:FILE or NAME:DIR.")] = "synthetic",
@@ -44,7 +44,7 @@ def explainers_units(
 
     On drawn faces the true intervention, the face without the Action Unit, stands beside them.
     """
-        from xfer.report.action_units import unit_bars
+    from xfer.report.action_units import unit_bars
     from xfer.scoring import write_csv
     from xfer.study.action_units import network_units
 

@@ -53,7 +53,7 @@ def unit_bars(means: pd.DataFrame, output: str = "probability") -> Figure:
     for number, ((expression, label), rows) in enumerate(groups):
         band, column = divmod(number, _COLUMNS)
         box = left + column * (width + _GAP), band * (_HEAD + tall + _AXIS) + _HEAD, width, tall
-        title = spoken(expression) if expression == label else f"{spoken(label)} on {spoken(expression)}"
+        title = spoken(str(expression)) if expression == label else f"{spoken(str(label))} on {spoken(str(expression))}"
         _panel(fig, rows.reindex(players), box, title, limit, causal, output, first=column == 0)
     _legend(fig, causal, absent=bool(shown["phi"].isna().any() or (causal and shown["causal"].isna().any())))
     return fig
@@ -90,8 +90,8 @@ def _panel(
     ax.set_title(title, pad=13)
     subjects = int(rows["subjects"].max())
     people = f"{subjects} {'person' if subjects == 1 else 'people'}"
-    ax.text(0, 1, people if rows["inside_codebook"].notna().any() else f"{people}; not in the codebook", transform=ax.transAxes, va="bottom",
-            size=_TYPE, color=INK)  # fmt: skip
+    told = people if rows["inside_codebook"].notna().any() else f"{people}; not in the codebook"
+    ax.text(0, 1, told, transform=ax.transAxes, va="bottom", size=_TYPE, color=INK)
     ax.set_xlabel(f"Shapley value,\n{output}", size=_TYPE)
     canvas.plain_text(ax)
     if causal:

@@ -282,8 +282,9 @@ class _Unit:
     def _trace(self, index: NDArray[np.intp], targets: NDArray[np.int64] | None) -> tuple[Tensor, list[Tensor]]:
         """Logits (face, class) on the CPU, and of each explainer the raw maps (face, gy, gx); of silent faces zeros."""
         images, wanted = inputs(self.pixels, index, self.settings), "predicted" if targets is None else targets
+        options: dict[str, Any] = {"layers": (self.layer,), "batch_size": len(index)}
         try:
-            seen = trace(self.model, images, self.explainers, wanted, layers=(self.layer,), batch_size=len(index))
+            seen = trace(self.model, images, self.explainers, wanted, settings=self._methods(index), **options)
         except SilentLayerError as silent:
             self.silent = silent
             nothing = torch.zeros((len(index), *self.layer.grid), device=self.device)
@@ -291,6 +292,13 @@ class _Unit:
         self.heard = True
         found = {name: maps for by in seen.maps.values() for name, maps in by.items()}
         return seen.logits.float().cpu(), [found[name][:, 0].float() for name in self.explainers]
+
+    def _methods(self, index: NDArray[np.intp]) -> dict[str, dict[str, Any]]:
+        """What families of explainers are told of a batch: its pixels' scale, where the faces are, a seed of its own."""
+        known = {"mean": self.settings.mean, "std": self.settings.std}
+        known["seed"] = int(np.random.SeedSequence([self.settings.seed, int(index[0])]).generate_state(1)[0])
+        points = self.pixels.landmarks[self.pixels.rows(index)]
+        return {"gradient": known, "perturbation": {**known, "layer": self.layer, "landmarks": points}}
 
     def _add(
         self,

@@ -239,7 +239,8 @@ def _explained(
     hiding = {"mean": known.mean, "std": known.std, "landmarks": points, **asked["perturbation"]}
     images = (seen.float() / 255 - shift) / scale
     options = {"layer": known.layer or "auto", "batch_size": asked["batch_size"], "classes": known.classes or None}
-    maps = explain(network, images, asked["explainers"], asked["targets"], settings={"perturbation": hiding}, **options)
+    settings = {"gradient": {"mean": known.mean, "std": known.std}, "perturbation": hiding}
+    maps = explain(network, images, asked["explainers"], asked["targets"], settings=settings, **options)
     chances = _probabilities(network, images, asked["batch_size"])
     for i, at in enumerate(there):
         one = maps.isel(face=i)
