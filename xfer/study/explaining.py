@@ -294,7 +294,7 @@ class _Unit:
         return seen.logits.float().cpu(), [found[name][:, 0].float() for name in self.explainers]
 
     def _methods(self, index: NDArray[np.intp]) -> dict[str, dict[str, Any]]:
-        """What families of explainers are told of a batch: the pixels' scale, where the faces are, a seed of its own."""
+        """What families of explainers are told of a batch: its scale of pixels, its landmarks, a seed of its own."""
         seed = int(np.random.SeedSequence([self.settings.seed, int(index[0])]).generate_state(1)[0])
         known: dict[str, Any] = {"mean": self.settings.mean, "std": self.settings.std, "seed": seed}
         points = self.pixels.landmarks[self.pixels.rows(index)]
