@@ -188,7 +188,7 @@ def test_score_heat_prints_scores_means_and_chance(table):
     printed = words(fig)
     assert printed.count("undefined") == 2
     assert printed[:3] == ["0.100", "0.400", "0.300"]
-    assert printed[4:] == ["0.250", "0.300", "0.200", "0.400", "0.050", "0.070", "0.267", "0.060"]
+    assert printed[4:] == ["0.250", "undefined", "0.200", "0.400", "0.050", "0.070", "0.267", "0.060"]
     assert ticks(fig.axes[0].get_xticklabels()) == ["fear", "happily\nsurprised", "mean"]
     assert ticks(fig.axes[0].get_yticklabels()) == ["net_a", "net_b", "mean", "chance"]
 

@@ -141,7 +141,9 @@ def test_scores_say_how_many_faces_are_behind_them(study: Study) -> None:
     faces = study.predictions.groupby(["model", "expression"]).size()
     own = scores[(scores["outcome"] == "all") & (scores["metric"] == "pearson") & (scores["explainer"] == "grad_cam")]
     for row in own.itertuples():
-        assert 0 < row.n <= faces[row.model, row.expression]
+        assert 0 <= row.n <= faces[row.model, row.expression]
+        assert (row.n == 0) == row.reason.startswith("none of ") == bool(np.isnan(row.value))
+    assert (own["n"] > 0).any()
 
 
 def test_a_score_is_the_metric_of_its_map(study: Study) -> None:

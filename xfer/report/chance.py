@@ -36,9 +36,9 @@ def headline(study: Study) -> Section | None:
         return Section("chance", "Is it better than chance?", blocks)
     blocks += _no_anchor(table, rows)
     short = figure_names(study)
-    of = "_human" * is_human(study)
-    reading = words.say("chance", f"both{of}" if np.isfinite(table["anchored"]).any() else "one")
-    ceiling = words.say("chance", f"tick{of}") if np.isfinite(table["ceiling"]).any() else ""
+    both, tick = ("both_human", "tick_human") if is_human(study) else ("both", "tick")
+    reading = words.say("chance", both if np.isfinite(table["anchored"]).any() else "one")
+    ceiling = words.say("chance", tick) if np.isfinite(table["ceiling"]).any() else ""
     alt = words.say("chance", "alt", metric=title(metric), rows=len(table))
     drawn = figures.forest(table.rename(index=short), title(metric))
     values = {"metric": title(metric), "anchored": reading, "ceiling": ceiling}

@@ -97,6 +97,8 @@ def from_shards(study: Study, shards: Iterable[Sums]) -> Units:
     level = FOLDS if len(folds) >= FEW_FOLDS else BLOCKS
     rows, names, faces = {}, {}, {}
     for key, part in parts.items():
+        if not any(n.any() for *_, n in part):
+            continue  # no face has positive relevance
         rows[key], names[key] = _rows(part, level)
         faces[key] = int(sum(n.sum() for *_, n in part))
     return Units(level, inside, rows, names, faces)
