@@ -3,12 +3,14 @@
 Not tested here: how a network is cut (see test_shared_pass).
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from xfer.explainers import EXPLAINERS, Tap, attribute
+from xfer.explainers import EXPLAINERS, Tap, attribute, trace
 
 
 def activation_and_gradient(
@@ -81,17 +83,93 @@ def test_every_face_and_class_equals_the_definition(
             np.testing.assert_allclose(maps[face, target].numpy(), expected, rtol=1e-10, atol=1e-13)
 
 
-def test_a_head_that_averages_makes_three_methods_the_same() -> None:
+def tail_of(model: nn.Module, layer: str, image: torch.Tensor, target: int) -> tuple[Callable, torch.Tensor]:
+    """The logit as a function of the layer's output (1, channel, y, x), and that output."""
+    kept = []
+    handle = model.get_submodule(layer).register_forward_hook(
+        lambda module, inputs, output: kept.append(output.clone())
+    )
+    model(image[None])
+    handle.remove()
+
+    def logit(activation: torch.Tensor) -> torch.Tensor:
+        handle = model.get_submodule(layer).register_forward_hook(lambda module, inputs, output: activation.clone())
+        try:
+            return model(image[None])[0, target]
+        finally:
+            handle.remove()
+
+    return logit, kept[0].detach()
+
+
+def channelwise(weights: torch.Tensor, activation: torch.Tensor) -> np.ndarray:
+    """Channels weighted by the mean of the weights (1, channel, y, x)."""
+    return sum(weights[0, k].mean() * activation[0, k] for k in range(activation.shape[1])).numpy()
+
+
+@pytest.mark.parametrize("layer", ["first", "second", "third"])
+def test_shapley_cam_equals_the_definition_by_a_hessian(layer: str, small: nn.Module, images: torch.Tensor) -> None:
+    maps = attribute(small, images, "shapley_cam", layer=layer)["shapley_cam"]
+    plain = attribute(small, images, "grad_cam", layer=layer)["grad_cam"]
+    assert (maps - plain).abs().max() > 1e-3 * plain.abs().max()
+    small.eval()
+    for face in range(2):
+        for target in range(3):
+            logit, activation = tail_of(small, layer, images[face], target)
+            gradient = torch.autograd.functional.jacobian(logit, activation)
+            _, bent = torch.autograd.functional.hvp(logit, activation, activation)
+            expected = channelwise(gradient - bent / 2, activation)
+            np.testing.assert_allclose(maps[face, target].numpy(), expected, rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("targets", ["all", "predicted", [[2, 1]]])
+def test_finer_cam_explains_the_difference_to_the_nearest_class(
+    targets: object, small: nn.Module, images: torch.Tensor
+) -> None:
+    seen = trace(small, images, "finer_cam", targets, layers=("second",))
+    small.eval()
+    for face in range(len(images)):
+        for column, target in enumerate(seen.targets[face].tolist()):
+            distance = [abs(float(each - seen.logits[face, target])) for each in seen.logits[face]]
+            rival = min((k for k in range(3) if k != target), key=distance.__getitem__)
+            logit, activation = tail_of(small, "second", images[face], target)
+            other, _ = tail_of(small, "second", images[face], rival)
+            gradient = torch.autograd.functional.jacobian(lambda a, f=logit, g=other: f(a) - g(a), activation)
+            expected = channelwise(gradient, activation)
+            np.testing.assert_allclose(
+                seen.maps["second"]["finer_cam"][face, column].numpy(), expected, rtol=1e-9, atol=1e-13
+            )
+
+
+def test_layer_attention_is_the_mean_over_channels(small: nn.Module, images: torch.Tensor) -> None:
+    """Of a layer whose gradients are not asked for, silent ones too."""
+    maps = attribute(small, images, "layer_attention", layer="second")["layer_attention"]
+    _, activation = tail_of(small.eval(), "second", images[1], 0)
+    np.testing.assert_allclose(maps[1, 2], activation[0].mean(0), rtol=1e-12)
+
+
+def test_cam_averages_to_the_logit_less_its_bias() -> None:
+    torch.manual_seed(0)
+    features = nn.Sequential(nn.Conv2d(3, 5, 3), nn.ReLU())
+    head = nn.Linear(5, 4)
+    model = nn.Sequential(features, nn.AdaptiveAvgPool2d(1), nn.Flatten(), head).double()
+    images = torch.randn(2, 3, 9, 8, dtype=torch.float64)
+    maps = attribute(model, images, "cam,grad_cam", layer="0")
+    with torch.no_grad():
+        expected = torch.einsum("tk,nkyx->ntyx", head.weight, features(images))
+        torch.testing.assert_close(maps["cam"], expected, rtol=1e-12, atol=1e-14)
+        torch.testing.assert_close(maps["cam"].mean((2, 3)), model(images) - head.bias, rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(maps["cam"], 42 * maps["grad_cam"], rtol=1e-12, atol=1e-14)
+
+
+def test_a_head_that_averages_makes_methods_the_same() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(
         nn.Conv2d(3, 5, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 4)
     ).double()
     maps = attribute(model, torch.randn(2, 3, 9, 9, dtype=torch.float64), layer="1")
-    weights = model[4].weight.detach()
-    with torch.no_grad():
-        plain_cam = torch.einsum("tk,nkyx->ntyx", weights, model[:2](torch.randn(0, 3, 9, 9, dtype=torch.float64)))
-    assert plain_cam.shape == (0, 4, 7, 7)
     torch.testing.assert_close(maps["grad_cam"], maps["hires_cam"], rtol=1e-10, atol=1e-14)
+    torch.testing.assert_close(maps["grad_cam"], maps["shapley_cam"], rtol=1e-10, atol=1e-14)
     torch.testing.assert_close(maps["layer_cam"], maps["element_wise_grad_cam"], rtol=1e-10, atol=1e-14)
 
 

@@ -10,23 +10,25 @@ from torch import nn
 
 import xfer
 from xfer.errors import InputError
-from xfer.explainers import EXPLAINERS, attribute
+from xfer.explainers import EXPLAINERS, LAYER, attribute
 
 CLASSES = ["anger", "fear", "happiness"]
 
 
 def test_names_and_values(small: nn.Module, images: torch.Tensor, snapshot: Callable) -> None:
     before = snapshot(small)
-    maps = xfer.explain(small, images, layer="second", classes=CLASSES, batch_size=3)
+    maps = xfer.explain(small, images, LAYER, layer="second", classes=CLASSES, batch_size=3)
     assert snapshot(small) == before
     assert maps.dims == ("explainer", "face", "target", "y", "x")
-    assert maps.shape == (len(EXPLAINERS), 4, 3, 6, 5)
-    assert list(maps.explainer.values) == list(EXPLAINERS)
+    read = [e.name for e in EXPLAINERS.values() if e.family == LAYER and e.name != "cam"]
+    assert maps.shape == (len(read), 4, 3, 6, 5)
+    assert list(maps.explainer.values) == read
     assert list(maps.target.values) == CLASSES
-    assert maps.attrs == {"layer": "second"}
+    assert maps.attrs["layer"] == "second"
+    assert maps.attrs["left_out"].startswith("cam does not apply to layer 'second': more than average pooling and a ")
     assert "y" not in maps.coords
-    tensors = attribute(small, images, layer="second")
-    for name in EXPLAINERS:
+    tensors = attribute(small, images, LAYER, layer="second")
+    for name in read:
         np.testing.assert_allclose(maps.sel(explainer=name), tensors[name], rtol=1e-12, atol=1e-15)
     with torch.no_grad():
         expected = [CLASSES[k] for k in small.eval()(images).argmax(1)]
@@ -58,6 +60,26 @@ def test_sizes(size: object, shape: tuple[int, int], small: nn.Module, images: t
     grid = attribute(small, images, "hires_cam", layer="second")["hires_cam"]
     expected = nn.functional.interpolate(grid, size=shape, mode="bilinear", align_corners=False)
     np.testing.assert_allclose(maps[0], expected, rtol=1e-12, atol=1e-14)
+
+
+def test_several_layers(small: nn.Module, images: torch.Tensor) -> None:
+    maps = xfer.explain(small, images, "eigen_cam,hires_cam", layer=["third", "first"])
+    assert maps.dims == ("explainer", "layer", "face", "target", "y", "x")
+    assert maps.layer.values.tolist() == ["third", "first"]
+    assert "layer" not in maps.attrs
+    for layer in ("third", "first"):
+        alone = xfer.explain(small, images, "eigen_cam,hires_cam", layer=layer, size="image")
+        np.testing.assert_allclose(maps.sel(layer=layer), alone, rtol=1e-9, atol=1e-13)
+
+
+def test_a_method_that_applies_at_one_layer_only_is_nan_at_the_other() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Tanh(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+    maps = xfer.explain(model, torch.rand(2, 3, 8, 8), "layer", layer=["0", "1"])
+    assert maps.sel(explainer="cam", layer="0").isnull().all()
+    assert maps.drop_sel(explainer="cam").notnull().all()
+    assert maps.sel(layer="1").notnull().all()
+    reason = "more than average pooling and a linear layer follows the layer (Tanh)"
+    assert maps.attrs == {"left_out": f"cam does not apply to layer '0': {reason}"}
 
 
 def test_photographs_are_scaled_and_normalised(small: nn.Module, rng: np.random.Generator) -> None:

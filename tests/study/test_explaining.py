@@ -161,6 +161,18 @@ def test_single_maps_are_those_of_the_faces_in_their_order(unit: Callable[..., E
         np.testing.assert_allclose(found.maps[:, i], expected[method][:, 0], rtol=1e-4, atol=1e-7)
 
 
+def test_explainers_that_do_not_apply_are_left_out_and_named(unit: Callable[..., Explained]) -> None:
+    found = unit(explainers=("attention_rollout", "grad_cam", "cam"), per_face=True)
+    assert set(found.sums.cells["explainer"]) == {"grad_cam"}
+    assert found.maps.explainers == ("grad_cam",)
+    reason = "cam does not apply to layer '2': the linear layer behind the layer tells cells apart"
+    assert found.sums.facts["left_out"]["cam"] == reason
+    assert set(found.sums.facts["left_out"]) == {"attention_rollout", "cam"}
+    assert "left_out" not in unit(explainers="grad_cam").sums.facts
+    with pytest.raises(InputError, match=f"^{reason}$"):
+        unit(explainers="cam")
+
+
 @pytest.mark.parametrize("selection", explaining.SELECTIONS)
 def test_faces_of_a_class_are_drawn_by_the_seed(unit: Callable[..., Explained], pixels: Pixels, selection: str) -> None:
     found = unit(selection=selection, per_class=2, per_face=True)

@@ -1,7 +1,7 @@
 """Explainers: networks in, heatmaps out; every method and class from as few passes as the methods allow."""
 
-from xfer.explainers.attribution import Attribution, SilentLayerError, attribute, trace
-from xfer.explainers.catalogue import EXPLAINERS, Explainer, choose
+from xfer.explainers.attribution import Attribution, SilentLayerError, attribute, misfits, trace
+from xfer.explainers.catalogue import EXPLAINERS, NEEDS, Explainer, choose
 from xfer.explainers.families import FAMILIES, LAYER, Family, Look
 from xfer.explainers.labelled import explain
 from xfer.explainers.tap import Tap
@@ -10,6 +10,7 @@ __all__ = [
     "EXPLAINERS",
     "FAMILIES",
     "LAYER",
+    "NEEDS",
     "Attribution",
     "Explainer",
     "Family",
@@ -19,5 +20,6 @@ __all__ = [
     "attribute",
     "choose",
     "explain",
+    "misfits",
     "trace",
 ]

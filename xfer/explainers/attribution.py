@@ -1,24 +1,26 @@
 """Maps of every explainer, face and class as tensors on the device."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from xfer.errors import InputError, unknown
-from xfer.explainers.catalogue import Explainer, choose
-from xfer.explainers.families import FAMILIES, LAYER, Look
+from xfer.errors import InputError
+from xfer.explainers.catalogue import GRADIENTS, Explainer, choose
+from xfer.explainers.families import FAMILIES, Look
 from xfer.explainers.images import Photographs, check_images
 from xfer.explainers.layers import Address, Described, addresses
+from xfer.explainers.plan import Plan
 from xfer.explainers.shared_pass import SharedPass, logits_of
+from xfer.explainers.smoothing import AUGMENTATION, COPIES, EIGEN, augmented, averaged, faces_at_once, read_smoothing
 from xfer.explainers.state import check_finite, place, still
 from xfer.explainers.tap import Tap
 from xfer.explainers.targets import Targets, columns, read_targets
 from xfer.labels import IMAGE
 
-__all__ = ["Attribution", "SilentLayerError", "attribute", "trace"]
+__all__ = ["Attribution", "SilentLayerError", "attribute", "misfits", "trace"]
 
 
 class SilentLayerError(InputError):
@@ -38,11 +40,14 @@ class Attribution:
         Per layer's name and explainer's name the raw maps (face, target, y, x) on the layer's grid; under
         `xfer.labels.IMAGE` those that belong to no layer, over the whole image at a resolution of their
         own.
+    left_out : dict
+        Explainers that do not apply, and why; such as apply at some layers only have maps at those.
     """
 
     logits: Tensor
     targets: Tensor
     maps: dict[str, dict[str, Tensor]]
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 def attribute(
@@ -53,6 +58,7 @@ def attribute(
     *,
     layer: str | Described = "auto",
     batch_size: int = 32,
+    smoothing: str | Iterable[str] = "",
     settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Tensor]:
     """Raw maps of a classifier, every method and class from as few passes as they allow.
@@ -74,6 +80,10 @@ def attribute(
         A module's dotted name, ``"auto"``, or a `xfer.models.layers.Layer`.
     batch_size : int
         The most images in one forward.
+    smoothing : str or iterable of str
+        Of methods that read a layer: ``"augmentation"``, the mean over six copies of the face, mirrored and brighter
+        or darker by a tenth, made in one batch; ``"eigen"``, the first principal component in place of every sum
+        over channels.
     settings : mapping, optional
         Per family of explainers its own settings, see `xfer.explainers.families.FAMILIES`.
 
@@ -81,13 +91,14 @@ def attribute(
     -------
     dict of str to tensor (face, target, y, x)
         In the order asked for, on the network's device, at least float32; methods that read a layer on its grid, others
-        over the whole image at a resolution of their own.
+        over the whole image at a resolution of their own. Of ``"all"`` or a family those that apply to the network.
 
     Raises
     ------
     InputError
-        For a layer, class or explainer that is not there, a layer without spatial features or without any
-        gradient, images that do not fit, weights or images that are not finite.
+        For a layer, class or explainer that is not there, an explainer asked for by name that does not apply, a layer
+        without spatial features or without any gradient, images that do not fit, weights or images that are not
+        finite.
 
     References
     ----------
@@ -100,9 +111,11 @@ def attribute(
     >>> tuple(maps["grad_cam"].shape)
     (2, 7, 10, 10)
     """
-    seen = trace(model, images, explainers, targets, layers=(layer,), batch_size=batch_size, settings=settings)
+    names = explainers if isinstance(explainers, str) else list(explainers)
+    options: dict[str, Any] = {"batch_size": batch_size, "smoothing": smoothing, "settings": settings}
+    seen = trace(model, images, names, targets, layers=(layer,), **options)
     found = {name: maps for by in seen.maps.values() for name, maps in by.items()}
-    return {explainer.name: found[explainer.name] for explainer in choose(explainers)}
+    return {explainer.name: found[explainer.name] for explainer in choose(names) if explainer.name in found}
 
 
 def trace(
@@ -113,108 +126,128 @@ def trace(
     *,
     layers: Sequence[str | Described] = ("auto",),
     batch_size: int = 32,
+    smoothing: str | Iterable[str] = "",
     settings: Mapping[str, Mapping[str, Any]] | None = None,
+    lenient: bool = False,
 ) -> Attribution:
-    """`attribute` at several layers of one forward, with the logits and the classes explained.
+    """`attribute` at several layers of one forward, with the logits, the classes explained and what was left out.
+
+    Parameters
+    ----------
+    lenient : bool
+        Leave explainers that do not apply out even where they are asked for by name.
 
     Raises
     ------
     InputError
         As `attribute`.
     """
-    plan = _Plan.of(choose(explainers), settings or {}, len(images))
+    smooth = read_smoothing(smoothing)
+    plan = Plan.of(model, explainers, settings or {}, len(images), lenient)
     check_images(images)
     wanted = read_targets(targets, len(images))
-    if batch_size < 1:
-        raise InputError(f"'batch_size' must be at least 1; got {batch_size}")
+    step = faces_at_once(smooth, batch_size)
     where = addresses(model, layers, (images.shape[-2], images.shape[-1])) if plan.tapped else []
     check_finite(model)
     device, dtype = place(model)
-    batches = []
+    work = _Work(model, plan, wanted, where, batch_size, smooth)
     with torch.inference_mode(False), still(model):
-        for start in range(0, len(images), batch_size):
-            batch = images[start : start + batch_size].to(device, dtype)
-            batches.append(_batch(model, batch, plan, wanted, where, start, batch_size))
-    return _joined(batches)
+        batches = [
+            work.batch(images[start : start + step].to(device, dtype), start) for start in range(0, len(images), step)
+        ]
+    return work.joined(batches)
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """The explainers asked for, family by family."""
+def misfits(
+    model: nn.Module, images: Tensor, explainers: str | Iterable[str] = "all", *, layer: str | Described = "auto"
+) -> dict[str, str]:
+    """Which explainers do not apply to a network, and why, from one forward of some images; arguments as `attribute`.
 
-    tapped: tuple[Explainer, ...]
-    others: Mapping[str, tuple[Explainer, ...]]
-    settings: Mapping[str, Mapping[str, Any]]
+    Examples
+    --------
+    >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(64, 2))
+    >>> misfits(net, torch.rand(1, 3, 6, 6), "grad_cam,cam", layer="0")
+    {'cam': "cam does not apply to layer '0': the linear layer behind the layer tells cells apart"}
+    """
+    plan = Plan.of(model, explainers, {}, len(images), lenient=True)
+    if any(explainer.misfit for explainer in plan.tapped):
+        device, dtype = place(model)
+        with torch.inference_mode(False), still(model):
+            where = addresses(model, (layer,), (images.shape[-2], images.shape[-1]))
+            shared = SharedPass(model, images.to(device, dtype), where, plan.needs)
+            for taps in shared.taps(torch.zeros((len(images), 1), dtype=torch.long, device=device)):
+                for name, tap in taps.items():
+                    plan.at(name, tap)
+    return plan.left_out
 
-    @classmethod
-    def of(cls, chosen: Sequence[Explainer], settings: Mapping[str, Mapping[str, Any]], faces: int) -> "_Plan":
-        for name in settings:
-            if name not in FAMILIES:
-                raise unknown("settings", name, FAMILIES)
-        tapped = tuple(explainer for explainer in chosen if explainer.family == LAYER)
-        others = {
-            family: tuple(explainer for explainer in chosen if explainer.family == family)
-            for family in dict.fromkeys(explainer.family for explainer in chosen)
-            if family != LAYER
+
+@dataclass
+class _Work:
+    """The pass over the faces; `alive` says per layer whether any gradient was there."""
+
+    model: nn.Module
+    plan: Plan
+    wanted: Targets
+    where: Sequence[Address]
+    batch_size: int
+    smoothing: frozenset[str]
+    alive: dict[str, Tensor] = field(default_factory=dict)
+
+    def batch(self, images: Tensor, start: int) -> Attribution:
+        """One batch's maps."""
+        copies = COPIES if AUGMENTATION in self.smoothing else 1
+        shared = None
+        if self.plan.tapped:
+            given = augmented(images) if copies > 1 else images
+            shared = SharedPass(self.model, given, self.where, self.plan.needs)
+        logits = shared.logits.detach()[::copies] if shared else logits_of(self.model, images)
+        classes = columns(self.wanted, logits, start)
+        maps = self._tapped(shared, classes.repeat_interleave(copies, 0)) if shared else {}
+        if copies > 1:
+            maps = {layer: {name: averaged(each) for name, each in by.items()} for layer, by in maps.items()}
+        for name, explainers in self.plan.others.items():
+            settings = self.plan.settings.get(name, {})
+            look = Look(self.model, images, logits, classes, start, self.batch_size, settings)
+            maps.setdefault(IMAGE, {}).update(FAMILIES[name].function(look, explainers))
+        return Attribution(logits, classes, maps)
+
+    def _tapped(self, shared: SharedPass, classes: Tensor) -> dict[str, dict[str, Tensor]]:
+        """Maps of the family that reads layers."""
+        made: dict[str, dict[str, list[Tensor]]] = {layer: {} for layer in shared.names}
+        for taps in shared.taps(classes, EIGEN in self.smoothing):
+            for layer, tap in taps.items():
+                if GRADIENTS in self.plan.needs:
+                    heard = tap.gradients.any()
+                    self.alive[layer] = self.alive[layer] | heard if layer in self.alive else heard
+                for explainer in self.plan.at(layer, tap):
+                    parts = made[layer].setdefault(explainer.name, [])
+                    if explainer.needs or not parts:
+                        parts.append(_map(explainer, tap))
+        return {
+            layer: {name: torch.cat(parts, 1).expand(-1, classes.shape[1], -1, -1) for name, parts in by.items()}
+            for layer, by in made.items()
         }
-        for family in others:
-            if check := FAMILIES[family].check:
-                check(settings.get(family, {}), faces)
-        return cls(tapped, others, settings)
 
-
-def _batch(
-    model: nn.Module,
-    images: Tensor,
-    plan: _Plan,
-    wanted: Targets,
-    where: Sequence[Address],
-    start: int,
-    batch_size: int,
-) -> tuple[Attribution, dict[str, Tensor]]:
-    """One batch's maps, and per layer whether any gradient was there."""
-    shared = SharedPass(model, images, where) if plan.tapped else None
-    logits = shared.logits.detach() if shared else logits_of(model, images)
-    classes = columns(wanted, logits, start)
-    maps, alive = _tapped(shared, classes, plan.tapped) if shared else ({}, {})
-    for name, explainers in plan.others.items():
-        look = Look(model, images, logits, classes, start, batch_size, plan.settings.get(name, {}))
-        maps.setdefault(IMAGE, {}).update(FAMILIES[name].function(look, explainers))
-    return Attribution(logits, classes, maps), alive
-
-
-def _tapped(
-    shared: SharedPass, classes: Tensor, explainers: Sequence[Explainer]
-) -> tuple[dict[str, dict[str, Tensor]], dict[str, Tensor]]:
-    """Maps of the family that reads layers, and per layer whether any gradient was there."""
-    made: dict[str, dict[str, list[Tensor]]] = {each: {e.name: [] for e in explainers} for each in shared.names}
-    alive = {each: torch.zeros((), dtype=torch.bool, device=classes.device) for each in shared.names}
-    for some in classes.split(shared.room(), dim=1):
-        for name, tap in shared.taps(some).items():
-            alive[name] |= tap.gradients.any()
-            for explainer in explainers:
-                made[name][explainer.name].append(_map(explainer, tap))
-    return {name: {e: torch.cat(parts, 1) for e, parts in by.items()} for name, by in made.items()}, alive
+    def joined(self, batches: Sequence[Attribution]) -> Attribution:
+        """All faces' maps."""
+        for name, alive in self.alive.items():
+            if not alive:
+                raise SilentLayerError(
+                    f"every gradient at layer {name!r} is zero: its features do not reach the logits; "
+                    "take an earlier layer"
+                )
+        return Attribution(
+            torch.cat([batch.logits for batch in batches]),
+            torch.cat([batch.targets for batch in batches]),
+            {
+                layer: {name: torch.cat([batch.maps[layer][name] for batch in batches]) for name in by}
+                for layer, by in batches[0].maps.items()
+            },
+            dict(self.plan.left_out),
+        )
 
 
 def _map(explainer: Explainer, tap: Tap) -> Tensor:
-    with torch.no_grad(), torch.autocast(tap.gradients.device.type, enabled=False):
+    with torch.no_grad(), torch.autocast(tap.activations.device.type, enabled=False):
         maps: Tensor = explainer(tap)
-    return maps.expand(-1, tap.gradients.shape[1], -1, -1)
-
-
-def _joined(batches: Sequence[tuple[Attribution, dict[str, Tensor]]]) -> Attribution:
-    first = batches[0][0]
-    for name in batches[0][1]:
-        if not torch.stack([alive[name] for _, alive in batches]).any():
-            raise SilentLayerError(
-                f"every gradient at layer {name!r} is zero: its features do not reach the logits; take an earlier layer"
-            )
-    return Attribution(
-        torch.cat([batch.logits for batch, _ in batches]),
-        torch.cat([batch.targets for batch, _ in batches]),
-        {
-            name: {e: torch.cat([batch.maps[name][e] for batch, _ in batches]) for e in by}
-            for name, by in first.maps.items()
-        },
-    )
+    return maps.expand(-1, tap.gradients.shape[1], -1, -1) if explainer.needs else maps

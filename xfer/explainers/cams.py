@@ -7,7 +7,7 @@ comes after (ReLU, scaling) is the analyst's choice and cannot be undone once fa
 import torch
 from torch import Tensor
 
-from xfer.explainers.catalogue import EXPLAINERS
+from xfer.explainers.catalogue import CURVATURE, EXPLAINERS, GRADIENTS, RIVALS
 from xfer.explainers.tap import Tap
 
 __all__: list[str] = []
@@ -28,7 +28,7 @@ X_GRAD_FLOOR = 1e-7
 )
 def grad_cam(tap: Tap) -> Tensor:
     """Channels weighted by their mean gradient (face, target, y, x)."""
-    return tap.weighted(tap.gradients.mean((-2, -1)))
+    return tap.weighted(tap.gradient_means)
 
 
 @EXPLAINERS.register(
@@ -56,7 +56,7 @@ def grad_cam_plus_plus(tap: Tap) -> Tensor:
 )
 def hires_cam(tap: Tap) -> Tensor:
     """Gradient times activation, summed over channels (face, target, y, x)."""
-    return tap.product.sum(2)
+    return tap.summed(tap.product)
 
 
 @EXPLAINERS.register(
@@ -83,7 +83,7 @@ def layer_cam(tap: Tap) -> Tensor:
 
     Never negative behind a ReLU; behind a layer with negative outputs it keeps their sign.
     """
-    return (tap.gradients.clamp_min(0) * tap.activations).sum(2)
+    return tap.summed(tap.gradients.clamp_min(0) * tap.activations)
 
 
 @EXPLAINERS.register(
@@ -95,4 +95,59 @@ def layer_cam(tap: Tap) -> Tensor:
 )
 def element_wise_grad_cam(tap: Tap) -> Tensor:
     """The positive part of gradient times activation, summed over channels (face, target, y, x)."""
-    return tap.product.clamp_min(0).sum(2)
+    return tap.summed(tap.product.clamp_min(0))
+
+
+def _single_class(tap: Tap) -> str:
+    return "" if tap.classes > 1 else "the network has one class, and none to compare it with"
+
+
+@EXPLAINERS.register(
+    "finer_cam",
+    family="layer",
+    formula="sum_k mean_yx(G_k - G'_k) A_k, G' of the class with the nearest logit",
+    signed=True,
+    reference="Zhang et al. 2025, doi:10.48550/arXiv.2501.11309",
+    needs=(GRADIENTS, RIVALS),
+    misfit=_single_class,
+)
+def finer_cam(tap: Tap) -> Tensor:
+    """What tells a class from the one most like it (face, target, y, x): the difference of their maps by Grad-CAM."""
+    return tap.weighted(tap.gradient_means - tap.rival_means)
+
+
+def _not_twice(tap: Tap) -> str:
+    try:
+        tap.curvature  # noqa: B018
+    except RuntimeError as error:
+        if "not implemented" not in str(error) and "not have been used" not in str(error):
+            raise
+        return f"the network cannot be differentiated twice: {str(error).partition('. ')[0]}"
+    return ""
+
+
+@EXPLAINERS.register(
+    "shapley_cam",
+    family="layer",
+    formula="sum_k mean_yx(G_k - (H A)_k / 2) A_k, H the Hessian of the class's logit",
+    signed=True,
+    reference="Cai 2025, doi:10.48550/arXiv.2501.06261",
+    needs=(GRADIENTS, CURVATURE),
+    misfit=_not_twice,
+)
+def shapley_cam(tap: Tap) -> Tensor:
+    """Grad-CAM with a second-order term (face, target, y, x); where the logits are linear in the layer, Grad-CAM."""
+    return tap.weighted((tap.gradients - tap.curvature / 2).mean((-2, -1)))
+
+
+@EXPLAINERS.register(
+    "layer_attention",
+    family="layer",
+    formula="mean_k A_k",
+    signed=True,
+    reference="Belharbi et al. 2024, doi:10.48550/arXiv.2402.00281",
+    needs=(),
+)
+def layer_attention(tap: Tap) -> Tensor:
+    """The mean over channels (face, 1, y, x), the same for every class."""
+    return tap.activations.mean(2)

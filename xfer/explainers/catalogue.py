@@ -1,13 +1,17 @@
 """The registry of explainers and what each declares."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from xfer.errors import InputError
 from xfer.registry import Registry
 
-__all__ = ["EXPLAINERS", "Explainer", "choose"]
+__all__ = ["CURVATURE", "EXPLAINERS", "GRADIENTS", "NEEDS", "RIVALS", "Explainer", "by_name", "choose"]
+
+GRADIENTS, CURVATURE, RIVALS = NEEDS = ("gradients", "curvature", "rivals")
+"""What a method of family "layer" can need besides the layer's output: its class's gradients, second derivatives, and
+other classes' gradients."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,11 @@ class Explainer:
         Whether the raw map keeps negative evidence. False where the definition has a ReLU inside.
     reference : str
         The source, with its DOI.
+    needs : sequence of str
+        Of family ``"layer"`` those of `NEEDS` that the method reads; one that reads none is the same for every class.
+    misfit : callable, optional
+        Why the method does not apply, "" where it does. Of family ``"layer"`` handed what the function is, before it;
+        of other families the network, before any work.
     """
 
     name: str
@@ -39,6 +48,8 @@ class Explainer:
     formula: str
     signed: bool
     reference: str
+    needs: Sequence[str] = (GRADIENTS,)
+    misfit: Callable[[Any], str] | None = None
 
     def __call__(self, *given: Any) -> Any:
         """Call the function with what its family is handed."""
@@ -67,14 +78,26 @@ def choose(names: str | Iterable[str]) -> tuple[Explainer, ...]:
     >>> [explainer.name for explainer in choose("hires_cam, grad_cam")]
     ['hires_cam', 'grad_cam']
     """
-    if isinstance(names, str):
-        names = EXPLAINERS if names == "all" else [name.strip() for name in names.split(",") if name.strip()]
+    names = EXPLAINERS if names == "all" else _listed(names)
     families = {family: [e.name for e in EXPLAINERS.values() if e.family == family] for family in _families()}
     single = [each for name in names for each in families.get(name, [name])]
     chosen = tuple(EXPLAINERS[name] for name in dict.fromkeys(single))
     if not chosen:
         raise InputError(f"'explainers' is empty: give 'all' or some of {', '.join(EXPLAINERS)}")
     return chosen
+
+
+def by_name(names: str | Iterable[str]) -> frozenset[str]:
+    """Those that were asked for by their own name, not by ``"all"`` or a family's.
+
+    >>> sorted(by_name("layer, grad_cam"))
+    ['grad_cam']
+    """
+    return frozenset() if names == "all" else frozenset(_listed(names)) & frozenset(EXPLAINERS)
+
+
+def _listed(names: str | Iterable[str]) -> list[str]:
+    return [name.strip() for name in names.split(",") if name.strip()] if isinstance(names, str) else list(names)
 
 
 def _families() -> set[str]:

@@ -25,10 +25,11 @@ def explain(
     explainers: str | Iterable[str] = "all",
     targets: Any = "all",
     *,
-    layer: str | Described = "auto",
+    layer: str | Described | Sequence[str | Described] = "auto",
     classes: Sequence[str] | None = None,
     size: str | tuple[int, int] | None = None,
     batch_size: int = 32,
+    smoothing: str | Iterable[str] = "",
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     mean: float | Sequence[float] = 0.0,
     std: float | Sequence[float] = 1.0,
@@ -46,8 +47,8 @@ def explain(
     targets : str, int, or array-like of int or str
         ``"all"``, ``"predicted"``, one class for all, (face,) one a face, (face, target), or (1, target) the
         same ones for every face; names where `classes` is given.
-    layer : str or object
-        A module's dotted name, or ``"auto"``: the deepest layer with a useful grid.
+    layer : str, object, or sequence of them
+        A module's dotted name, or ``"auto"``: the deepest layer with a useful grid. Several are read from one forward.
     classes : sequence of str, optional
         The classes' names, in the order of the logits.
     size : None, "image" or (int, int)
@@ -55,7 +56,7 @@ def explain(
         none. Otherwise bilinear resampling to the image's, or to some, height and width.
     batch_size : int
         The most images in one forward.
-    settings : mapping, optional
+    smoothing, settings
         As for `attribute`.
     mean, std : float or sequence of 3 floats
         What the network's preprocessing subtracts and divides by, in [0, 1]; for arrays only.
@@ -65,6 +66,9 @@ def explain(
     DataArray (explainer, face, target, y, x)
         With the coordinates `explainer`, `predicted` (face), and `target` where the classes are the same for
         every face, else `target_class` (face, target). The attribute `layer` names the layer; "" where none was read.
+        For a sequence of layers (explainer, layer, face, target, y, x): maps of no layer stand at each, and those of a
+        method that does not apply at a layer are NaN there. The attribute `left_out` says which explainers of
+        ``"all"`` do not apply, and why.
 
     Raises
     ------
@@ -83,11 +87,19 @@ def explain(
         raise InputError("'mean' and 'std' are for arrays; a tensor is taken as the network expects it")
     out = _size(size, (stack.shape[-2], stack.shape[-1]))
     wanted = read_targets(targets, len(stack), classes)
-    seen = trace(model, stack, explainers, wanted, layers=(layer,), batch_size=batch_size, settings=settings)
+    several = not isinstance(layer, str) and isinstance(layer, Sequence)
+    layers: Any = layer if several else (layer,)
+    names = explainers if isinstance(explainers, str) else list(explainers)
+    options: dict[str, Any] = {"batch_size": batch_size, "smoothing": smoothing, "settings": settings}
+    seen = trace(model, stack, names, wanted, layers=layers, **options)
     if classes is not None and len(classes) != seen.logits.shape[1]:
         raise InputError(f"'classes' has {len(classes)} names; the network has {seen.logits.shape[1]} classes")
-    order = [explainer.name for explainer in choose(explainers)]
-    return _labelled(seen, order, classes, out, (stack.shape[-2], stack.shape[-1]))
+    order = [each.name for each in choose(names) if any(each.name in by for by in seen.maps.values())]
+    maps = _labelled(seen, order, classes, out, (stack.shape[-2], stack.shape[-1]))
+    if several:
+        return maps
+    name = str(maps.layer.values[0])
+    return maps.isel(layer=0, drop=True).assign_attrs(layer="" if name == IMAGE else name)
 
 
 def _size(size: Any, image: tuple[int, int]) -> tuple[int, int] | None:
@@ -105,14 +117,21 @@ def _labelled(
     size: tuple[int, int] | None,
     image: tuple[int, int],
 ) -> xr.DataArray:
-    maps = {name: each for by in seen.maps.values() for name, each in by.items()}
-    shapes = {(each.shape[-2], each.shape[-1]) for each in maps.values()}
+    image_maps = seen.maps.get(IMAGE, {})
+    layers = [name for name in seen.maps if name != IMAGE] or [IMAGE]
+    shapes = {(each.shape[-2], each.shape[-1]) for by in seen.maps.values() for each in by.values()}
     shape = size or (image if len(shapes) > 1 else shapes.pop())
-    values = [_resampled(maps[name], shape) for name in order]
+    nothing = torch.full((*seen.targets.shape, *shape), torch.nan)
+    values = [
+        _resampled(image_maps.get(name, seen.maps[layer].get(name, nothing)), shape).cpu()
+        for name in order
+        for layer in layers
+    ]
     names = np.arange(seen.logits.shape[1]) if classes is None else np.asarray(classes)
     targets = seen.targets.cpu().numpy()
     labels: dict[str, Any] = {
         "explainer": list(order),
+        "layer": layers,
         "predicted": ("face", names[seen.logits.argmax(1).cpu().numpy()]),
     }
     if (targets == targets[0]).all():
@@ -120,11 +139,11 @@ def _labelled(
     else:
         labels["target_class"] = (("face", "target"), names[targets])
     return xr.DataArray(
-        torch.stack([each.cpu() for each in values]).numpy(),
-        dims=("explainer", "face", "target", "y", "x"),
+        torch.stack(values).unflatten(0, (len(order), len(layers))).numpy(),
+        dims=("explainer", "layer", "face", "target", "y", "x"),
         coords=labels,
         name="raw",
-        attrs={"layer": next((layer for layer in seen.maps if layer != IMAGE), "")},
+        attrs={"left_out": "; ".join(seen.left_out.values())},
     )
 
 

@@ -1,158 +1,106 @@
-"""A network from one of its layers on: what comes before is remembered, not computed again."""
+"""Arithmetic of what follows the layer: nothing is differentiated for nothing, and everything twice where asked."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor, nn
+import torch
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.functional import gelu, layer_norm, linear, scaled_dot_product_attention
+from torch.overrides import TorchFunctionMode
 
-from xfer.errors import InputError
-from xfer.explainers.layers import Address, Layout, layout
-from xfer.explainers.shared_pass import logits_of
-from xfer.explainers.state import hooked
+__all__ = ["Tail", "Tokens"]
 
-__all__ = ["Tail", "activations"]
-
-CLOSE = 1e-3
-"""How far, relative to the largest logit, the tail may be from the whole network before the whole is run instead."""
-
-
-def activations(model: nn.Module, images: Tensor, where: Address) -> tuple[Tensor, Layout, Tensor]:
-    """A layer's output, how it is laid out, and the logits (face, class), of one forward without gradients.
-
-    Raises
-    ------
-    InputError
-        If the layer does not run exactly once, or has no spatial features.
-    """
-    seen: list[Any] = []
-    with hooked([(where.module, lambda module, inputs, output: seen.append(output))]):
-        logits = logits_of(model, images)
-    if len(seen) != 1:
-        how = "runs several times in one forward" if seen else "does not run in evaluation mode"
-        raise InputError(f"layer {where.name!r} {how}: take another layer")
-    output = seen[0][0] if isinstance(seen[0], tuple) and seen[0] else seen[0]
-    if not isinstance(output, Tensor):
-        raise InputError(f"layer {where.name!r} returns {type(output).__name__}, not a tensor: take another layer")
-    return output, layout(tuple(output.shape), where, (images.shape[-2], images.shape[-1])), logits
+ROWWISE = (gelu, layer_norm, linear)
+"""Functions of each token alone."""
 
 
-class Tail:
-    """The part of a network that follows a layer, for one face.
+class Tail(TorchFunctionMode):
+    """Inside the block, functions of tokens that are differentiated are replaced by equal ones: see `Tokens`.
 
-    Modules that are done before the layer hand back what they gave for the face; functions between them run again.
-    Where that does not give the network's own logits, the whole network is run.
-
-    Parameters
-    ----------
-    model : nn.Module
-        Still, see `xfer.explainers.state`.
-    image : tensor (1, channel, y, x)
-    where : Address
-        The layer.
-
-    Attributes
-    ----------
-    output : tensor (1, ...)
-        The layer's.
-    layout : Layout
-    short : bool
-        Whether only the tail is run.
-
-    Raises
-    ------
-    InputError
-        As `activations`.
+    Where a network reads its class token only, the gradient at the other tokens of its last block is zero, and most of
+    a derivative is made of zeros.
     """
 
-    def __init__(self, model: nn.Module, image: Tensor, where: Address) -> None:
-        self._model, self._image, self._layer = model, image, where.module
-        self._rest: tuple[Any, ...] | None = None
-        self._memory: dict[nn.Module, list[Tensor]] = {}
-        recorded: dict[nn.Module, list[Any]] = {module: [] for module in _before(model, where.name)}
-        done: list[bool] = []
-        hooks = [(module, self._recorder(outputs, done)) for module, outputs in recorded.items()]
-        with hooked([*hooks, (where.module, self._end(done))]):
-            self.output, self.layout, logits = activations(model, image, where)
-        self._memory = {
-            module: outputs
-            for module, outputs in recorded.items()
-            if outputs and all(isinstance(each, Tensor) and len(each) == 1 for each in outputs)
-        }
-        self.short = self._agrees(logits)
-        if not self.short:
-            self._memory = {}
-
-    def logits(self, outputs: Tensor) -> Tensor:
-        """What the network makes (n, class) of other outputs (n, ...) of the layer; it may overwrite them."""
-        with self._replaced(outputs):
-            return logits_of(self._model, self._image.expand(len(outputs), -1, -1, -1))
-
-    def _agrees(self, logits: Tensor) -> bool:
-        try:
-            again = self.logits(self.output.repeat_interleave(2, 0))
-        except RuntimeError:
-            return False
-        return bool((again - logits).abs().max() <= CLOSE * logits.abs().max())
-
-    def _recorder(self, outputs: list[Any], done: list[bool]) -> Callable[..., None]:
-        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
-            if not done:
-                outputs.append(output)
-
-        return hook
-
-    def _end(self, done: list[bool]) -> Callable[..., None]:
-        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
-            done.append(True)
-            self._rest = output[1:] if isinstance(output, tuple) else None
-
-        return hook
-
-    @contextmanager
-    def _replaced(self, outputs: Tensor) -> Iterator[None]:
-        """The layer gives these outputs; what came before gives what is remembered."""
-        rest = self._rest
-        shadowed = {module: module.__dict__.get("forward") for module in (*self._memory, self._layer)}
-        try:
-            for module, memory in self._memory.items():
-                module.__dict__["forward"] = _replay(module.forward, memory, len(outputs))
-            self._layer.__dict__["forward"] = lambda *_, **__: outputs if rest is None else (outputs, *rest)
-            yield
-        finally:
-            for module, own in shadowed.items():
-                if own is None:
-                    module.__dict__.pop("forward", None)
-                else:
-                    module.__dict__["forward"] = own
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Call what was called, or what replaces it."""
+        options = kwargs or {}
+        if torch.is_grad_enabled() and args and _tokens(args[0]):
+            if func in ROWWISE and (func is not layer_norm or len(args[1]) == 1):
+                return Tokens.apply(lambda values: func(values, *args[1:], **options), args[0])
+            if (
+                func is scaled_dot_product_attention
+                and not any(args[3:])
+                and not any(value for name, value in options.items() if name != "scale")
+            ):
+                return Tokens.apply(lambda *given: func(*given, **options), *args[:3])
+        return func(*args, **options)
 
 
-def _replay(forward: Callable[..., Any], memory: list[Tensor], faces: int) -> Callable[..., Any]:
-    """A forward that hands back what is remembered, call by call, and then computes again."""
-    left = iter(memory)
-
-    def replayed(*inputs: Any, **options: Any) -> Any:
-        kept = next(left, None)
-        return forward(*inputs, **options) if kept is None else kept.expand(faces, *kept.shape[1:])
-
-    return replayed
+def _tokens(values: Any) -> bool:
+    return (
+        isinstance(values, Tensor)
+        and values.ndim in (3, 4)
+        and values.requires_grad
+        and not torch.is_autocast_enabled(values.device.type)
+    )
 
 
-def _before(model: nn.Module, layer: str) -> Iterator[nn.Module]:
-    """The outermost modules that do not hold the layer; those that run after it are never asked for."""
-    parts = layer.split(".")
-    path = [".".join(parts[:depth]) for depth in range(len(parts))]
-    holders = {id(model.get_submodule(name)) for name in path} | {id(model.get_submodule(layer))}
-    for name in path:
-        for child in model.get_submodule(name).children():
-            yield from _called(child, holders)
+@dataclass(frozen=True)
+class _Linear:
+    """A linear layer, whose derivative needs no values."""
+
+    weight: Tensor
+    bias: Tensor | None = None
+
+    def __call__(self, values: Tensor) -> Tensor:
+        return linear(values, self.weight, self.bias)
 
 
-def _called(module: nn.Module, holders: set[int]) -> Iterator[nn.Module]:
-    if id(module) in holders:
-        return
-    if isinstance(module, nn.ModuleList | nn.ModuleDict):
-        for child in module.children():
-            yield from _called(child, holders)
-    else:
-        yield module
+class Tokens(torch.autograd.Function):
+    """A function of tokens whose derivative passes over tokens without gradient, and can itself be differentiated.
+
+    Output token i must depend on the first argument's token i only; the other arguments may matter to all.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, function: Callable[..., Tensor], values: Tensor, *others: Tensor) -> Tensor:
+        """(..., token, in) and others to (..., token, out)."""
+        ctx.given = tuple(each.detach().requires_grad_() for each in (values, *others))
+        with torch.enable_grad():
+            ctx.made = function(*ctx.given)
+        ctx.function = function
+        ctx.save_for_backward(values, *others)
+        made: Tensor = ctx.made.detach()
+        return made
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """(..., token, out) to gradients of all arguments."""
+        told = (gradient.detach().amax(-1) != 0) | (gradient.detach().amin(-1) != 0)
+        some = told.flatten(0, -2).any(0).nonzero()[:, 0]
+        values, *others = ctx.saved_tensors
+        if 2 * len(some) > told.shape[-1]:
+            if not torch.is_grad_enabled():
+                return None, *torch.autograd.grad(ctx.made, ctx.given, gradient, retain_graph=True)
+            return None, *_derivative(ctx.function, (values, *others), gradient)
+        few = values.index_select(-2, some), *others
+        back, *rest = _derivative(ctx.function, few, gradient.index_select(-2, some))
+        return None, torch.zeros_like(values).index_copy_(-2, some, back), *rest
+
+
+def _derivative(function: Callable[..., Tensor], given: Sequence[Tensor], gradient: Tensor) -> tuple[Tensor, ...]:
+    """Gradients of all arguments, part of a graph where that is asked for; fused attention could not be."""
+    again = torch.is_grad_enabled()
+    if isinstance(function, _Linear):
+        return (gradient @ function.weight,)
+    with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
+        inputs = given if again else [each.detach().requires_grad_() for each in given]
+        return torch.autograd.grad(function(*inputs), inputs, gradient, create_graph=again)

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from xfer.datasets.samples import Dropped
-from xfer.errors import unknown
-from xfer.explainers import EXPLAINERS, LAYER, SilentLayerError, choose, trace
+from xfer.errors import InputError, unknown
+from xfer.explainers import EXPLAINERS, LAYER, SilentLayerError, choose, misfits, trace
 from xfer.explainers.state import still
 from xfer.geometry import CanonicalFrame
 from xfer.models.layers import Layer
@@ -50,12 +50,14 @@ class FaceMaps:
         Positions in the data set, in the order they were given in.
     targets : int array (face,)
         The class explained.
+    explainers : tuple of str
     maps : float32 array (face, explainer, gy, gx)
         Raw, on the layer's grid over the whole picture; where explainers differ in resolution on the finest of theirs.
     """
 
     index: NDArray[np.intp]
     targets: NDArray[np.int64]
+    explainers: tuple[str, ...]
     maps: NDArray[np.float32]
 
 
@@ -128,6 +130,7 @@ def explain_faces(
         Facts of the sums: model, guide, seed and fold as the key has them, and whatever else JSON holds; the layer
         and what is explained are added.
     explainers : str or iterable of str
+        Those that do not apply to the network are left out, and named among the facts as ``left_out``.
     landmarks : array (face of test, 68, 2), optional
         (x, y) in px of the small pictures, NaN where there are none; the published ones of `pixels` by default.
     support : bool array (y, x), optional
@@ -155,6 +158,9 @@ def explain_faces(
         raise unknown("selection", selection, SELECTIONS)
     faces = _Faces.of(pixels, test, landmarks, blocks)
     chosen = [explainer.name for explainer in choose(explainers)]
+    if faces.index.size and any(EXPLAINERS[name].misfit for name in chosen):
+        chosen, gone = _applying(model, inputs(pixels, faces.index[:1], settings), chosen, layer)
+        facts = {**facts, **gone}
     layerless = [name for name in chosen if EXPLAINERS[name].family != LAYER]
     whole = {**facts, "layer": layer.name, "grid": list(layer.grid), "layerless": layerless}
     whole |= {"selection": selection, "per_class": per_class}
@@ -254,7 +260,7 @@ class _Unit:
             classes = logits.argmax(1).numpy()
         if not single:
             single = [np.zeros((0, len(self.explainers), *self.layer.grid), np.float32)]
-        return logits, _single(faces, order, classes, np.concatenate(single)) if per_face else None
+        return logits, _single(faces, order, classes, self.explainers, np.concatenate(single)) if per_face else None
 
     def _batches(self, order: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
         return (order[start : start + self.batch] for start in range(0, len(order), self.batch))
@@ -320,6 +326,17 @@ class _Unit:
         return torch.cat([each.values for each in made], 1)[:, order], made[0]
 
 
+def _applying(
+    model: nn.Module, images: Tensor, chosen: Sequence[str], layer: Layer
+) -> tuple[list[str], dict[str, dict[str, str]]]:
+    """Those of the explainers that apply to the network, and the fact why others do not."""
+    gone = misfits(model, images, chosen, layer=layer)
+    applying = [name for name in chosen if name not in gone]
+    if not applying:
+        raise InputError("; ".join(gone.values()))
+    return applying, {"left_out": gone} if gone else {}
+
+
 def _stacked(maps: Sequence[Tensor]) -> NDArray[np.float32]:
     """One array (face, explainer, gy, gx), at the finest resolution where they differ."""
     finest = max((each.shape[-2:] for each in maps), key=prod)
@@ -337,11 +354,17 @@ def _stacked(maps: Sequence[Tensor]) -> NDArray[np.float32]:
     return stacked
 
 
-def _single(faces: _Faces, order: NDArray[np.intp], classes: NDArray[np.int64], maps: NDArray[np.float32]) -> FaceMaps:
+def _single(
+    faces: _Faces,
+    order: NDArray[np.intp],
+    classes: NDArray[np.int64],
+    explainers: Sequence[str],
+    maps: NDArray[np.float32],
+) -> FaceMaps:
     """The maps of the faces in `order` that were not left out since, in the order that the faces were given in."""
     back = np.argsort(order)
     back = back[faces.reason[order[back]] == ""]
-    return FaceMaps(faces.index[order[back]], classes[order[back]], maps[back])
+    return FaceMaps(faces.index[order[back]], classes[order[back]], tuple(explainers), maps[back])
 
 
 @contextmanager

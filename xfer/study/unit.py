@@ -178,7 +178,7 @@ def _keep(unit: Unit, explained: Explained) -> None:
         targets = np.array(unit.pixels.classes)[maps.targets]
         stored = {"format": np.array(1), "face": ids, "target": targets, "maps": maps.maps}
         stored |= {name: np.array(explained.sums.facts[name]) for name in ("model", "fold", "layer")}
-        stored["explainer"] = np.array(unit.explainers)
+        stored["explainer"] = np.array(maps.explainers)
         folder.write_whole(unit.home / MAPS / name, lambda aside: _save(aside, stored))
     left_out = pd.DataFrame(explained.left_out, columns=["face", "reason"])
     tables = {"predictions": explained.predictions.drop(columns="subject"), "left_out": left_out}

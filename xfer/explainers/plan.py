@@ -1,0 +1,99 @@
+"""Which explainers are run on a network, family by family, and which do not apply to it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from xfer.errors import InputError, unknown
+from xfer.explainers.catalogue import Explainer, by_name, choose
+from xfer.explainers.families import FAMILIES, LAYER
+from xfer.explainers.tap import Tap
+
+__all__ = ["Plan"]
+
+
+@dataclass
+class Plan:
+    """The explainers asked for.
+
+    Attributes
+    ----------
+    tapped : tuple of Explainer
+        Those that read layers.
+    others : dict
+        Per family the others.
+    settings : mapping
+        Per family its own.
+    demanded : frozenset of str
+        Those that must apply.
+    left_out : dict
+        Those that do not apply, and why.
+    """
+
+    tapped: tuple[Explainer, ...]
+    others: dict[str, tuple[Explainer, ...]]
+    settings: Mapping[str, Mapping[str, Any]]
+    demanded: frozenset[str]
+    left_out: dict[str, str] = field(default_factory=dict)
+    _fitting: dict[str, tuple[Explainer, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        model: nn.Module,
+        explainers: str | Iterable[str],
+        settings: Mapping[str, Mapping[str, Any]],
+        faces: int,
+        lenient: bool,
+    ) -> "Plan":
+        """Sort what was asked for, and refuse what can be refused before any work.
+
+        Raises
+        ------
+        InputError
+            If an explainer or a family of `settings` is not there, settings do not fit, or no explainer applies.
+        """
+        names = explainers if isinstance(explainers, str) else list(explainers)
+        chosen = choose(names)
+        for name in settings:
+            if name not in FAMILIES:
+                raise unknown("settings", name, FAMILIES)
+        plan = cls((), {}, settings, frozenset() if lenient else by_name(names))
+        plan.tapped = tuple(explainer for explainer in chosen if explainer.family == LAYER)
+        for explainer in chosen:
+            if explainer.family != LAYER and plan._applies(explainer, model, type(model).__name__):
+                plan.others[explainer.family] = (*plan.others.get(explainer.family, ()), explainer)
+        for family in plan.others:
+            if check := FAMILIES[family].check:
+                check(settings.get(family, {}), faces)
+        if not plan.tapped and not plan.others and not lenient:
+            raise InputError(f"no explainer asked for applies: {'; '.join(plan.left_out.values())}")
+        return plan
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What the methods that read layers need of the pass."""
+        return frozenset(need for explainer in self.tapped for need in explainer.needs)
+
+    def at(self, layer: str, tap: Tap) -> Sequence[Explainer]:
+        """Those that read layers and apply at this one; found at its first tap.
+
+        Raises
+        ------
+        InputError
+            If one does not apply that must.
+        """
+        if layer not in self._fitting:
+            where = f"layer {layer!r}"
+            self._fitting[layer] = tuple(each for each in self.tapped if self._applies(each, tap, where))
+        return self._fitting[layer]
+
+    def _applies(self, explainer: Explainer, what: Any, where: str) -> bool:
+        reason = explainer.misfit(what) if explainer.misfit else ""
+        if reason:
+            self.left_out[explainer.name] = f"{explainer.name} does not apply to {where}: {reason}"
+            if explainer.name in self.demanded:
+                raise InputError(self.left_out[explainer.name])
+        return not reason
