@@ -1,7 +1,7 @@
 """What the contract suite explains: for each family of explainers, or single explainer, a network with its faces."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -100,10 +100,16 @@ def of_a_transformer() -> Subject:
     return Subject(model, noise(12, 10), layer, "blocks.0.norm1", "fc_norm", dropout, layer, (6, 5))
 
 
+def of_masked_forwards() -> Subject:
+    settings = {"samples": 24, "segments": "grid", "pieces": 6, "cells": 3}
+    return replace(of_a_cnn(), grid=None, settings={"perturbation": settings})
+
+
 SUBJECTS: dict[str, Callable[[], Subject]] = {
     LAYER: of_a_cnn,
     "cam": of_a_linear_head,
     "attention": of_a_transformer,
+    "perturbation": of_masked_forwards,
 }
 
 

@@ -50,8 +50,7 @@ def network(kind: type[nn.Module] = Residual) -> nn.Module:
 
 
 def cam(model: nn.Module, images: Tensor, name: str, layer: str, **options: Any) -> Tensor:
-    settings = {"perturbation": {"layer": layer}}
-    return attribute(model, images, name, settings=settings, **options)[name]
+    return attribute(model, images, name, layer=layer, **options)[name]
 
 
 @pytest.mark.parametrize("name", NAMES)

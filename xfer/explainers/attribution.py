@@ -150,7 +150,7 @@ def trace(
     where = addresses(model, layers, (images.shape[-2], images.shape[-1])) if plan.tapped else []
     check_finite(model)
     device, dtype = place(model)
-    work = _Work(model, plan, wanted, where, batch_size, smooth)
+    work = _Work(model, plan, wanted, where, batch_size, smooth, next(iter(layers), "auto"))
     with torch.inference_mode(False), still(model):
         batches = [
             work.batch(images[start : start + step].to(device, dtype), start) for start in range(0, len(images), step)
@@ -191,6 +191,7 @@ class _Work:
     where: Sequence[Address]
     batch_size: int
     smoothing: frozenset[str]
+    layer: str | Described = "auto"
     alive: dict[str, Tensor] = field(default_factory=dict)
 
     def batch(self, images: Tensor, start: int) -> Attribution:
@@ -207,7 +208,7 @@ class _Work:
             maps = {layer: {name: averaged(each) for name, each in by.items()} for layer, by in maps.items()}
         for name, explainers in self.plan.others.items():
             settings = self.plan.settings.get(name, {})
-            look = Look(self.model, images, logits, classes, start, self.batch_size, settings)
+            look = Look(self.model, images, logits, classes, start, self.batch_size, settings, self.layer)
             maps.setdefault(IMAGE, {}).update(FAMILIES[name].function(look, explainers))
         return Attribution(logits, classes, maps)
 

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from xfer.explainers.catalogue import Explainer
+from xfer.explainers.layers import Described
 from xfer.registry import Registry
 
 __all__ = ["FAMILIES", "LAYER", "Family", "Look"]
@@ -34,6 +35,8 @@ class Look:
         The most images in one forward.
     settings : mapping
         Of the family's own, checked by the family.
+    layer : str or object
+        The first layer that was asked for, as for `xfer.explainers.attribute`.
     """
 
     model: nn.Module
@@ -43,6 +46,7 @@ class Look:
     start: int
     batch_size: int
     settings: Mapping[str, Any] = field(default_factory=dict)
+    layer: str | Described = "auto"
 
 
 @dataclass(frozen=True)

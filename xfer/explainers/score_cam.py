@@ -14,7 +14,7 @@ __all__: list[str] = []
 
 def _layer(scene: Scene) -> Address:
     images = scene.look.images
-    return addresses(scene.look.model, (scene.settings.layer,), (images.shape[-2], images.shape[-1]))[0]
+    return addresses(scene.look.model, (scene.look.layer,), (images.shape[-2], images.shape[-1]))[0]
 
 
 @EXPLAINERS.register(
