@@ -31,14 +31,16 @@ def peak(method: str, batch: int, samples: int, faces: int, device: str) -> None
     torch.manual_seed(0)
     model = network("resnet50", device)
     images = torch.rand(faces, 3, SIZE, SIZE, device=device)
-    settings = {"samples": samples, "segments": "grid", "pieces": 30, "layer": "layer4"}
+    settings = {"samples": samples, "segments": "grid", "pieces": 30}
     with torch.no_grad():
         model(images[:1])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
-    took, _ = seconds(lambda: attribute(model, images, method, batch_size=batch, settings={"perturbation": settings}))
+    took, _ = seconds(
+        lambda: attribute(model, images, method, batch_size=batch, layer="layer4", settings={"perturbation": settings})
+    )
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(json.dumps([(torch.cuda.max_memory_allocated() if device == "cuda" else after) - before, *took]))
 

@@ -1,7 +1,7 @@
 """What the contract suite explains: for each family of explainers, or single explainer, a network with its faces."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -131,7 +131,12 @@ def ruled() -> nn.Module:
 
 def of_rules() -> Subject:
     settings = {"gradient": {"steps": 3, "samples": 3}}
-    return Subject(ruled(), noise(12, 10), "pool", "first", "head", "drop", (12, 10), settings)
+    return Subject(ruled(), noise(12, 10), "pool", "first", "head", "drop", grid=(12, 10), settings=settings)
+
+
+def of_masked_forwards() -> Subject:
+    settings = {"samples": 24, "segments": "grid", "pieces": 6, "cells": 3}
+    return replace(of_a_cnn(), grid=None, settings={"perturbation": settings})
 
 
 SUBJECTS: dict[str, Callable[[], Subject]] = {
@@ -139,6 +144,7 @@ SUBJECTS: dict[str, Callable[[], Subject]] = {
     "cam": of_a_linear_head,
     "attention": of_a_transformer,
     "gradient": of_rules,
+    "perturbation": of_masked_forwards,
 }
 
 

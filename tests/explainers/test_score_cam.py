@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from xfer.errors import InputError
 from xfer.explainers import attribute
 from xfer.explainers.layers import addresses
-from xfer.explainers.tail import Tail
+from xfer.explainers.remainder import Remainder
 
 NAMES = {"score_cam": "ScoreCAM", "ablation_cam": "AblationCAM"}
 
@@ -50,8 +50,7 @@ def network(kind: type[nn.Module] = Residual) -> nn.Module:
 
 
 def cam(model: nn.Module, images: Tensor, name: str, layer: str, **options: Any) -> Tensor:
-    settings = {"perturbation": {"layer": layer}}
-    return attribute(model, images, name, settings=settings, **options)[name]
+    return attribute(model, images, name, layer=layer, **options)[name]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -97,7 +96,7 @@ def test_ablation_is_that_of_whole_forwards(layer: str, images: Tensor) -> None:
 @pytest.mark.parametrize(("kind", "layer", "short"), [(Residual, "blocks.1", True), (InPlace, "blocks.1", False)])
 def test_only_the_tail_is_run(kind: type[nn.Module], layer: str, short: bool, images: Tensor) -> None:
     model, ran = network(kind), []
-    tail = Tail(model, images[:1], addresses(model, [layer], (12, 10))[0])
+    tail = Remainder(model, images[:1], addresses(model, [layer], (12, 10))[0])
     assert tail.short == short
     model.stem.weight.register_hook(lambda _: None)
     model.stem.weight.data.fill_(torch.nan)
@@ -136,7 +135,7 @@ def test_layers_of_transformers(name: str) -> None:
     found = cam(model, images, name, "blocks.1")
     assert found.shape == (2, 3, 6, 6)
     assert (found.std((2, 3)) > 0).all()
-    tail = Tail(model.eval(), images[:1], addresses(model, ["blocks.1"], (12, 12))[0])
+    tail = Remainder(model.eval(), images[:1], addresses(model, ["blocks.1"], (12, 12))[0])
     assert tail.short
 
 

@@ -18,7 +18,6 @@ from xfer.explainers.baselines import baseline_images, check_baseline
 from xfer.explainers.catalogue import Explainer
 from xfer.explainers.designs import Bank
 from xfer.explainers.families import FAMILIES, Look
-from xfer.explainers.layers import Described
 from xfer.explainers.players import Players
 from xfer.explainers.segments import SEGMENTS, face_players
 from xfer.explainers.shared_pass import logits_of
@@ -66,8 +65,6 @@ class Perturbation:
         Occlusion's, px; by default a seventh of the shorter side, and half the window.
     cells, keep : int, float
         RISE's grid, and the chance of a cell to be seen.
-    layer : str or object
-        Whose channels Score-CAM and Ablation-CAM weigh, as `xfer.explainers.attribute` takes it.
     seed : int
     share : bool
         LIME and KernelSHAP use each other's rows, weighted by importance.
@@ -93,7 +90,6 @@ class Perturbation:
     stride: int | None = None
     cells: int = 8
     keep: float = 0.5
-    layer: str | Described = "auto"
     seed: int = 0
     share: bool = False
     autocast: bool = False

@@ -6,7 +6,7 @@ from torch import Tensor
 from xfer.explainers.catalogue import EXPLAINERS
 from xfer.explainers.layers import Address, addresses
 from xfer.explainers.perturbation import FAMILY, Scene
-from xfer.explainers.tail import Tail, activations
+from xfer.explainers.remainder import Remainder, activations
 from xfer.explainers.veils import Channels
 
 __all__: list[str] = []
@@ -14,7 +14,7 @@ __all__: list[str] = []
 
 def _layer(scene: Scene) -> Address:
     images = scene.look.images
-    return addresses(scene.look.model, (scene.settings.layer,), (images.shape[-2], images.shape[-1]))[0]
+    return addresses(scene.look.model, (scene.look.layer,), (images.shape[-2], images.shape[-1]))[0]
 
 
 @EXPLAINERS.register(
@@ -52,13 +52,13 @@ def _ablated(scene: Scene, where: Address, face: int) -> Tensor:
     look = scene.look
     classes = look.classes[face]
     with scene.precision():
-        tail = Tail(look.model, look.images[face : face + 1], where)
-        whole = tail.logits(tail.output.clone()).double()[0, classes]
-        channels = tail.layout.maps(tail.output)[0]
+        rest = Remainder(look.model, look.images[face : face + 1], where)
+        whole = rest.logits(rest.output.clone()).double()[0, classes]
+        channels = rest.layout.maps(rest.output)[0]
         total = torch.zeros(len(classes), *channels.shape[1:], dtype=torch.float64, device=channels.device)
         for some in torch.arange(len(channels), device=channels.device).split(look.batch_size):
-            without = tail.output.repeat_interleave(len(some), 0)
-            tail.layout.maps(without)[torch.arange(len(some), device=some.device), some] = 0
-            lost = whole - tail.logits(without).double()[:, classes]
+            without = rest.output.repeat_interleave(len(some), 0)
+            rest.layout.maps(without)[torch.arange(len(some), device=some.device), some] = 0
+            lost = whole - rest.logits(without).double()[:, classes]
             total += torch.einsum("kt,kyx->tyx", lost, channels[some].double())
     return total

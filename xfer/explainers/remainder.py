@@ -11,7 +11,7 @@ from xfer.explainers.layers import Address, Layout, layout
 from xfer.explainers.shared_pass import logits_of
 from xfer.explainers.state import hooked
 
-__all__ = ["Tail", "activations"]
+__all__ = ["Remainder", "activations"]
 
 CLOSE = 1e-3
 """How far, relative to the largest logit, the tail may be from the whole network before the whole is run instead."""
@@ -37,7 +37,7 @@ def activations(model: nn.Module, images: Tensor, where: Address) -> tuple[Tenso
     return output, layout(tuple(output.shape), where, (images.shape[-2], images.shape[-1])), logits
 
 
-class Tail:
+class Remainder:
     """The part of a network that follows a layer, for one face.
 
     Modules that are done before the layer hand back what they gave for the face; functions between them run again.
