@@ -90,8 +90,8 @@ def _panel(
     ax.set_title(title, pad=13)
     subjects = int(rows["subjects"].max())
     people = f"{subjects} {'person' if subjects == 1 else 'people'}"
-    ax.text(0, 1, people if rows["inside_codebook"].notna().any() else f"{people}; not in the codebook", transform=ax.transAxes, va="bottom",
-            size=_TYPE, color=INK)  # fmt: skip
+    told = people if rows["inside_codebook"].notna().any() else f"{people}; not in the codebook"
+    ax.text(0, 1, told, transform=ax.transAxes, va="bottom", size=_TYPE, color=INK)
     ax.set_xlabel(f"Shapley value,\n{output}", size=_TYPE)
     canvas.plain_text(ax)
     if causal:
