@@ -13,7 +13,8 @@ app = typer.Typer()
 @app.command()
 def export(
     model: Annotated[
-        str, typer.Argument(help="NAME=FILE.safetensors, timm:NAME=FILE.safetensors, or STUDY_DIR#NAME[/FOLD].")
+        str,
+        typer.Argument(help="NAME=FILE.safetensors, timm:NAME=FILE.safetensors, or STUDY_DIR#NAME (or #NAME/FOLD)."),
     ],
     onnx: Annotated[Path, typer.Option(help="The file to write.")],
     with_heatmap: Annotated[
