@@ -22,9 +22,7 @@ def explainers() -> None:
 def explainers_units(
     model: Annotated[
         str,
-        typer.Argument(
-            help="STUDY_DIR#NAME (or #NAME/FOLD), NAME=FILE.safetensors, timm:NAME=FILE.safetensors, onnx:PATH."
-        ),
+        typer.Argument(help="STUDY_DIR#NAME, STUDY_DIR#NAME/FOLD, NAME=FILE.safetensors or onnx:PATH."),
     ],
     out: Annotated[Path, typer.Option(help="The folder for units.csv, units_mean.csv and units.png.")],
     data: Annotated[str, typer.Option(help="synthetic, folder:DIR, csv:FILE or NAME:DIR.")] = "synthetic",

@@ -14,7 +14,7 @@ app = typer.Typer()
 def export(
     model: Annotated[
         str,
-        typer.Argument(help="NAME=FILE.safetensors, timm:NAME=FILE.safetensors, or STUDY_DIR#NAME (or #NAME/FOLD)."),
+        typer.Argument(help="NAME=FILE.safetensors, timm:NAME=FILE.safetensors, STUDY_DIR#NAME or #NAME/FOLD."),
     ],
     onnx: Annotated[Path, typer.Option(help="The file to write.")],
     with_heatmap: Annotated[
