@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from xfer.study import plan, results
+from xfer.study import action_unit_means, plan, results
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -19,6 +19,7 @@ def few_draws() -> Iterator[None]:
     """Studies of the suite draw little, unless a test asks for more."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(results, "DRAWS", 20)
+        patch.setattr(action_unit_means, "DRAWS", 20)
         for name, protocol in plan.PROTOCOLS.items():
             patch.setitem(plan.PROTOCOLS, name, replace(protocol, draws=20, randomised=0))
         yield

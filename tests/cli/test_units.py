@@ -53,3 +53,10 @@ def test_bad_input_gets_one_line(run: Run, refused: Check, song: str) -> None:
     refused(run(*words, "--output", "odds", "--faces", "6"), "'output' must be one of probability, logit; got 'odds'")
     refused(run(*words, "--data", "folder:nowhere"), "nowhere")
     refused(run("explainers", "units", "songnet", "--out", "units"), "model 'songnet' has no weights of its own")
+
+
+def test_help_is_printed(run: Run) -> None:
+    for words in (("explainers", "units"), ("export",)):
+        code, out, _ = run(*words, "--help")
+        assert code == 0
+        assert "STUDY_DIR#NAME" in out

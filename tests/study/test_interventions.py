@@ -106,16 +106,16 @@ def test_means_weigh_people_alike() -> None:
             rows.append((face, subject, "fear", "fear", player, 0.5, phi, abs(phi) / (4 * scale), inside, np.nan))
     columns = ["face", "subject", "expression", "class", "player", "area", "phi", "share", "inside_codebook", "causal"]
     table = pd.DataFrame(rows, columns=columns).astype({"inside_codebook": "boolean"})
-    means = mean_units(table, draws=50).set_index("player")
+    means = mean_units(table).set_index("player")
     assert means.loc["AU1", "phi"] == pytest.approx((2 + 5 + 6) / 3)
     assert means.loc["AU1", ["faces", "subjects", "sign"]].tolist() == [4, 3, 1.0]
     assert means.loc["AU2", "sign"] == -1
     assert means.loc["AU1", "phi_low"] < 13 / 3 < means.loc["AU1", "phi_high"]
     assert means["causal"].isna().all()
-    inside = shares_inside(table, draws=50).iloc[0]
+    inside = shares_inside(table).iloc[0]
     assert inside["inside"] == pytest.approx(0.25)
     assert inside["area_inside"] == inside["players_inside"] == pytest.approx(0.5)
-    nothing = shares_inside(table.assign(inside_codebook=pd.array([pd.NA] * 8, dtype="boolean")), draws=50).iloc[0]
+    nothing = shares_inside(table.assign(inside_codebook=pd.array([pd.NA] * 8, dtype="boolean"))).iloc[0]
     assert np.isnan(nothing["inside"])
     assert np.isnan(nothing["area_inside"])
     assert np.isnan(nothing["players_inside"])

@@ -39,7 +39,10 @@ def unit_bars(means: pd.DataFrame, output: str = "probability") -> Figure:
     """
     own = means[means["class"] == means["expression"]]
     shown = own if len(own) else means
-    groups = [(key, rows.set_index("player")) for key, rows in shown.groupby(["expression", "class"], sort=False)]
+    groups = [
+        (str(expression), str(label), rows.set_index("player"))
+        for (expression, label), rows in shown.groupby(["expression", "class"], sort=False)
+    ]
     if not groups:
         raise InputError("no Action Unit attribution to draw")
     players = _ordered(list(dict.fromkeys(shown["player"])))
@@ -50,7 +53,7 @@ def unit_bars(means: pd.DataFrame, output: str = "probability") -> Figure:
     width = (WIDTH - left - 0.08 - _GAP * (columns - 1)) / columns
     fig = canvas.figure(WIDTH, bands * (_HEAD + tall + _AXIS) + _FOOT)
     limit = _limit(shown, "phi"), _limit(shown, "causal")
-    for number, ((expression, label), rows) in enumerate(groups):
+    for number, (expression, label, rows) in enumerate(groups):
         band, column = divmod(number, _COLUMNS)
         box = left + column * (width + _GAP), band * (_HEAD + tall + _AXIS) + _HEAD, width, tall
         title = spoken(str(expression)) if expression == label else f"{spoken(str(label))} on {spoken(str(expression))}"
@@ -110,8 +113,7 @@ def _bars(ax: Axes, rows: pd.DataFrame, name: str, colours: list[str], limit: fl
     absent = ~np.isfinite(values)
     ax.plot(np.zeros(absent.sum()), at[absent], "x", color=GREY, markersize=2.6, markeredgewidth=0.6, gid="undefined")
     ax.axvline(0, color=INK, linewidth=0.6)
-    for edge in range(1, len(rows)):
-        ax.axhline(edge, color="#f0f0f0", linewidth=0.4, zorder=0)
+    ax.hlines(np.arange(1, len(rows)), -limit, limit, color="#f0f0f0", linewidth=0.4, zorder=0)
     ax.set(xlim=(-limit, limit), ylim=(len(rows), 0))
     end = float(f"{0.6 * limit:.1g}")
     ax.set_xticks([-end, 0, end], [f"{value:g}".replace("-", "−") for value in (-end, 0, end)])

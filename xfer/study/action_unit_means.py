@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 from xfer.labels import EXPRESSIONS
 from xfer.statistics.estimates import Estimate, mean_interval
 
+DRAWS = 2000
+"""Of the bootstrap over subjects."""
+
 
 def by_subject(values: pd.Series, subjects: pd.Series) -> NDArray[np.float64]:
     """Means over each subject's faces, so that people are what is drawn again; NaN are left out."""
@@ -20,14 +23,14 @@ def _in_order(table: pd.DataFrame) -> pd.DataFrame:
     return table.loc[keys.sort_values(["expression", "class"], kind="stable").index]
 
 
-def mean_units(table: pd.DataFrame, *, draws: int = 2000, seed: int = 0) -> pd.DataFrame:
+def mean_units(table: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
     """What each player adds on average over faces, with intervals over subjects.
 
     Parameters
     ----------
     table : DataFrame
         Of `xfer.study.action_units.Units`.
-    draws, seed
+    seed : int
         Of the bootstrap, see `xfer.statistics.estimates.mean_interval`.
 
     Returns
@@ -40,7 +43,7 @@ def mean_units(table: pd.DataFrame, *, draws: int = 2000, seed: int = 0) -> pd.D
     rows = []
     for key, own in _in_order(table).groupby(["expression", "class", "player"], sort=False):
         phi, share, causal = (
-            mean_interval(by_subject(own[name], own["subject"]), draws=draws, seed=seed)
+            mean_interval(by_subject(own[name], own["subject"]), draws=DRAWS, seed=seed)
             for name in ("phi", "share", "causal")
         )
         row = dict(zip(("expression", "class", "player"), key, strict=True))
@@ -55,7 +58,7 @@ def mean_units(table: pd.DataFrame, *, draws: int = 2000, seed: int = 0) -> pd.D
     return made
 
 
-def shares_inside(table: pd.DataFrame, *, draws: int = 2000, seed: int = 0) -> pd.DataFrame:
+def shares_inside(table: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
     """How much of a class's |phi| lies in players that the codebook gives it, beside how many these are.
 
     Attributions that were noise would lie inside by the share of players, whatever their area.
@@ -73,7 +76,7 @@ def shares_inside(table: pd.DataFrame, *, draws: int = 2000, seed: int = 0) -> p
         known = bool(own["inside_codebook"].notna().any())
         mine = own[own["inside_codebook"].fillna(False).astype(bool)]
         inside = mine.groupby("face", sort=False)["share"].sum(min_count=1).reindex(subjects.index)
-        found = mean_interval(by_subject(inside, subjects), draws=draws, seed=seed)
+        found = mean_interval(by_subject(inside, subjects), draws=DRAWS, seed=seed)
         at = {name: own[own["player"] == name]["share"].mean() for name in ("face", "background")}
         area = mine.groupby("face")["area"].sum().mean() if known else np.nan
         players = mine["phi"].count() / own["phi"].count() if known else np.nan
@@ -88,4 +91,4 @@ def shares_inside(table: pd.DataFrame, *, draws: int = 2000, seed: int = 0) -> p
 def correlation_interval(table: pd.DataFrame, correlations: pd.DataFrame, *, seed: int = 0) -> Estimate:
     """The mean over subjects of rank correlations by face (`interventions.rank_correlations`), with its interval."""
     subjects = table.drop_duplicates("face").set_index("face")["subject"]
-    return mean_interval(by_subject(correlations["rho"], correlations["face"].map(subjects)), seed=seed)
+    return mean_interval(by_subject(correlations["rho"], correlations["face"].map(subjects)), draws=DRAWS, seed=seed)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from xfer import landmarking
 from xfer.datasets import Dataset
 from xfer.datasets.synthetic import Face, face_of
+from xfer.datasets.synthetic.prototypes import default
 from xfer.errors import InputError, unknown
 from xfer.explainers.action_units import attribute_units, open_codebook, unfit_faces
 from xfer.explainers.segments import frame_regions
@@ -22,6 +23,7 @@ from xfer.progress import Stage, silent
 from xfer.statistics.estimates import Estimate
 from xfer.study import faces as study_faces
 from xfer.study.action_unit_means import correlation_interval, mean_units, shares_inside
+from xfer.study.faces import open_faces
 from xfer.study.interventions import beside, effects, rank_correlations
 from xfer.study.loading import load_model
 from xfer.training import pixels as pictures
@@ -30,6 +32,9 @@ TARGETS = ("true", "predicted", "all")
 """Which class of a face is explained, in words."""
 
 FACES = 40
+
+_SMALLEST = 16
+"""px: the smallest picture that is drawn."""
 
 
 @dataclass(frozen=True)
@@ -122,11 +127,7 @@ def network_units(
         raise InputError(f"{model}: nobody tells the names of its classes; give --labels in the order of its logits")
     if target not in (*TARGETS, *facts.classes):
         raise unknown("target", target, (*TARGETS, *facts.classes))
-    if data == study_faces.DRAWN:
-        drawn = faces * len(facts.classes)
-        dataset = study_faces.open_faces(data, faces=drawn, size=max(facts.size, 16), seed=seed)
-    else:
-        dataset = study_faces.open_faces(data, min_faces=1)
+    dataset = _drawn(model, facts, faces, seed) if data == study_faces.DRAWN else open_faces(data, min_faces=1)
     home.mkdir(parents=True, exist_ok=True)
     chosen, left_out = _choose(dataset, facts.classes, faces, seed)
     seen, lost = _prepared(chosen, data, home, facts, crop, landmarker, progress)
@@ -147,6 +148,16 @@ class _Seen:
     images: Tensor
     landmarks: Tensor
     boxes: NDArray[np.float64] | None
+
+
+def _drawn(model: str, facts: Facts, faces: int, seed: int) -> Dataset:
+    """Faces that show a network's classes, people enough to choose from."""
+    shown = [label for label in facts.classes if label in default()]
+    if len(shown) < 2:
+        raise InputError(f"{model}: drawn faces show fewer than two of its classes; give --data")
+    return open_faces(
+        study_faces.DRAWN, expressions=shown, faces=faces * len(shown), size=max(facts.size, _SMALLEST), seed=seed
+    )
 
 
 def _choose(dataset: Dataset, classes: Sequence[str], most: int, seed: int) -> tuple[Dataset, dict[str, str]]:
