@@ -18,13 +18,13 @@ def counted(model: nn.Module, name: str) -> list[int]:
 
 def test_all_methods_and_classes_come_from_one_forward(small: nn.Module, images: torch.Tensor) -> None:
     calls = counted(small, "first")
-    attribute(small, images, layer="second")
+    attribute(small, images, "layer", layer="second")
     assert calls == [4]
 
 
 def test_batches_are_bounded(small: nn.Module, images: torch.Tensor) -> None:
     calls = counted(small, "first")
-    attribute(small, images, layer="second", batch_size=3)
+    attribute(small, images, "layer", layer="second", batch_size=3)
     assert calls == [3, 1]
 
 
@@ -34,7 +34,7 @@ def test_nothing_before_the_layer_has_a_graph(small: nn.Module, images: torch.Te
         small.get_submodule(name).register_forward_hook(
             lambda module, inputs, output, name=name: graphs.__setitem__(name, output.requires_grad)
         )
-    attribute(small, images, layer="second")
+    attribute(small, images, "layer", layer="second")
     assert graphs == {"first": False, "norm": False, "third": True, "head": True}
 
 
@@ -91,9 +91,9 @@ def test_channels_last(small: nn.Module, images: torch.Tensor) -> None:
 
 def test_autocast_keeps_the_sums_in_float32(small: nn.Module, images: torch.Tensor) -> None:
     small.float()
-    expected = attribute(small, images.float(), layer="second")
+    expected = attribute(small, images.float(), "layer", layer="second")
     with torch.autocast("cpu", torch.bfloat16):
-        maps = attribute(small, images.float(), layer="second")
+        maps = attribute(small, images.float(), "layer", layer="second")
     for name in ("grad_cam", "hires_cam", "layer_cam", "element_wise_grad_cam"):
         assert maps[name].dtype == torch.float32
         scale = expected[name].abs().max()
@@ -109,11 +109,11 @@ def test_half_precision_weights(small: nn.Module, images: torch.Tensor) -> None:
 
 def test_several_layers_of_one_forward(small: nn.Module, images: torch.Tensor) -> None:
     calls = counted(small, "first")
-    seen = trace(small, images, layers=("third", "first", "second"))
+    seen = trace(small, images, "layer", layers=("third", "first", "second"))
     assert calls == [4]
     assert list(seen.maps) == ["third", "first", "second"]
     for layer, maps in seen.maps.items():
-        for name, expected in attribute(small, images, layer=layer).items():
+        for name, expected in attribute(small, images, "layer", layer=layer).items():
             torch.testing.assert_close(maps[name], expected, rtol=1e-10, atol=1e-14)
 
 
