@@ -1,7 +1,7 @@
 """What the contract suite explains: for each family of explainers, or single explainer, a network with its faces."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -134,11 +134,17 @@ def of_rules() -> Subject:
     return Subject(ruled(), noise(12, 10), "pool", "first", "head", "drop", "second", (12, 10), settings)
 
 
+def of_masked_forwards() -> Subject:
+    settings = {"samples": 24, "segments": "grid", "pieces": 6, "cells": 3}
+    return replace(of_a_cnn(), grid=None, settings={"perturbation": settings})
+
+
 SUBJECTS: dict[str, Callable[[], Subject]] = {
     LAYER: of_a_cnn,
     "cam": of_a_linear_head,
     "attention": of_a_transformer,
     "gradient": of_rules,
+    "perturbation": of_masked_forwards,
 }
 
 

@@ -157,7 +157,7 @@ def test_a_batch_size_of_zero(untouched: nn.Module, images: torch.Tensor) -> Non
         attribute(untouched, images, layer="second", batch_size=0)
     with refused("'layers' is empty: name a module, or give 'auto'"):
         trace(untouched, images, layers=())
-    with pytest.raises(InputError, match=r"^'explainers' is empty: give 'all' or some of attention_rollout, "):
+    with pytest.raises(InputError, match=r"^'explainers' is empty: give 'all' or some of ablation_cam, "):
         attribute(untouched, images, [], layer="second")
 
 

@@ -133,4 +133,4 @@ def test_photographs_are_scaled_and_normalised(small: nn.Module, rng: np.random.
 )
 def test_bad_input(images: object, options: dict, message: str, small: nn.Module) -> None:
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
-        xfer.explain(small, images, layer="second", **options)
+        xfer.explain(small, images, LAYER, layer="second", **options)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from xfer.explainers import attribute, trace
+from xfer.explainers import LAYER, attribute, trace
 
 
 def counted(model: nn.Module, name: str) -> list[int]:
@@ -18,13 +18,13 @@ def counted(model: nn.Module, name: str) -> list[int]:
 
 def test_all_methods_and_classes_come_from_one_forward(small: nn.Module, images: torch.Tensor) -> None:
     calls = counted(small, "first")
-    attribute(small, images, "layer", layer="second")
+    attribute(small, images, LAYER, layer="second")
     assert calls == [4]
 
 
 def test_batches_are_bounded(small: nn.Module, images: torch.Tensor) -> None:
     calls = counted(small, "first")
-    attribute(small, images, "layer", layer="second", batch_size=3)
+    attribute(small, images, LAYER, layer="second", batch_size=3)
     assert calls == [3, 1]
 
 
@@ -34,14 +34,14 @@ def test_nothing_before_the_layer_has_a_graph(small: nn.Module, images: torch.Te
         small.get_submodule(name).register_forward_hook(
             lambda module, inputs, output, name=name: graphs.__setitem__(name, output.requires_grad)
         )
-    attribute(small, images, "layer", layer="second")
+    attribute(small, images, LAYER, layer="second")
     assert graphs == {"first": False, "norm": False, "third": True, "head": True}
 
 
 def test_an_in_place_relu_after_the_layer_changes_nothing(small: nn.Module, images: torch.Tensor) -> None:
-    in_place = attribute(small, images, layer="second")
+    in_place = attribute(small, images, LAYER, layer="second")
     small.relu.inplace = False
-    for name, maps in attribute(small, images, layer="second").items():
+    for name, maps in attribute(small, images, LAYER, layer="second").items():
         assert torch.equal(maps, in_place[name])
 
 
@@ -56,44 +56,44 @@ def test_an_in_place_layer_itself() -> None:
     ]
     model = nn.Sequential(nn.Conv2d(3, 4, 3), *tail).double()
     images = torch.randn(2, 3, 8, 8, dtype=torch.float64)
-    maps = attribute(model, images, layer="1")
+    maps = attribute(model, images, LAYER, layer="1")
     for module in model:
         if isinstance(module, nn.ReLU):
             module.inplace = False
-    for name, expected in attribute(model, images, layer="1").items():
+    for name, expected in attribute(model, images, LAYER, layer="1").items():
         assert torch.equal(maps[name], expected)
 
 
 @pytest.mark.parametrize("wrap", [torch.no_grad, torch.inference_mode, torch.enable_grad])
 def test_the_callers_gradient_mode_does_not_matter(wrap: type, small: nn.Module, images: torch.Tensor) -> None:
-    expected = attribute(small, images, layer="second")
+    expected = attribute(small, images, LAYER, layer="second")
     with wrap():
-        maps = attribute(small, images.clone(), layer="second")
+        maps = attribute(small, images.clone(), LAYER, layer="second")
         assert torch.is_inference_mode_enabled() == (wrap is torch.inference_mode)
     for name in expected:
         assert torch.equal(maps[name], expected[name])
 
 
 def test_frozen_parameters(small: nn.Module, images: torch.Tensor) -> None:
-    expected = attribute(small, images, layer="second")
+    expected = attribute(small, images, LAYER, layer="second")
     small.requires_grad_(False)
-    for name, maps in attribute(small, images, layer="second").items():
+    for name, maps in attribute(small, images, LAYER, layer="second").items():
         assert torch.equal(maps, expected[name])
     assert not any(p.requires_grad for p in small.parameters())
 
 
 def test_channels_last(small: nn.Module, images: torch.Tensor) -> None:
-    expected = attribute(small, images, layer="second")
+    expected = attribute(small, images, LAYER, layer="second")
     small = small.to(memory_format=torch.channels_last)
-    for name, maps in attribute(small, images.to(memory_format=torch.channels_last), layer="second").items():
+    for name, maps in attribute(small, images.to(memory_format=torch.channels_last), LAYER, layer="second").items():
         torch.testing.assert_close(maps, expected[name], rtol=1e-10, atol=1e-14)
 
 
 def test_autocast_keeps_the_sums_in_float32(small: nn.Module, images: torch.Tensor) -> None:
     small.float()
-    expected = attribute(small, images.float(), "layer", layer="second")
+    expected = attribute(small, images.float(), LAYER, layer="second")
     with torch.autocast("cpu", torch.bfloat16):
-        maps = attribute(small, images.float(), "layer", layer="second")
+        maps = attribute(small, images.float(), LAYER, layer="second")
     for name in ("grad_cam", "hires_cam", "layer_cam", "element_wise_grad_cam"):
         assert maps[name].dtype == torch.float32
         scale = expected[name].abs().max()
@@ -109,11 +109,11 @@ def test_half_precision_weights(small: nn.Module, images: torch.Tensor) -> None:
 
 def test_several_layers_of_one_forward(small: nn.Module, images: torch.Tensor) -> None:
     calls = counted(small, "first")
-    seen = trace(small, images, "layer", layers=("third", "first", "second"))
+    seen = trace(small, images, LAYER, layers=("third", "first", "second"))
     assert calls == [4]
     assert list(seen.maps) == ["third", "first", "second"]
     for layer, maps in seen.maps.items():
-        for name, expected in attribute(small, images, "layer", layer=layer).items():
+        for name, expected in attribute(small, images, LAYER, layer=layer).items():
             torch.testing.assert_close(maps[name], expected, rtol=1e-10, atol=1e-14)
 
 
@@ -152,21 +152,21 @@ def test_a_layer_that_returns_a_tuple() -> None:
 def test_chunks_of_classes_change_nothing(
     small: nn.Module, images: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = attribute(small, images, layer="second")
+    expected = attribute(small, images, LAYER, layer="second")
     monkeypatch.setattr("xfer.explainers.shared_pass.CPU_CELLS", 4 * 5 * 30 * 2)
-    for name, maps in attribute(small, images, layer="second").items():
+    for name, maps in attribute(small, images, LAYER, layer="second").items():
         torch.testing.assert_close(maps, expected[name], rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_on_cuda_the_maps_stay_there_and_are_the_same(small: nn.Module, images: torch.Tensor) -> None:
-    expected = attribute(small, images, layer="second")
-    for name, maps in attribute(small.cuda(), images, layer="second").items():
+    expected = attribute(small, images, LAYER, layer="second")
+    for name, maps in attribute(small.cuda(), images, LAYER, layer="second").items():
         assert maps.is_cuda
         torch.testing.assert_close(maps.cpu(), expected[name], rtol=1e-8, atol=1e-10)
 
 
 def test_a_described_layer(small: nn.Module, images: torch.Tensor) -> None:
     described = SimpleNamespace(name="second", grid=(6, 5), prefix=0, kind="map")
-    for name, maps in attribute(small, images, layer=described).items():
-        assert torch.equal(maps, attribute(small, images, layer="second")[name])
+    for name, maps in attribute(small, images, LAYER, layer=described).items():
+        assert torch.equal(maps, attribute(small, images, LAYER, layer="second")[name])

@@ -4,6 +4,8 @@ from xfer.explainers.attribution import Attribution, SilentLayerError, attribute
 from xfer.explainers.catalogue import EXPLAINERS, NEEDS, Explainer, choose
 from xfer.explainers.families import FAMILIES, LAYER, Family, Look
 from xfer.explainers.labelled import explain
+from xfer.explainers.pooled_maps import Pooled
+from xfer.explainers.pooling import pooled
 from xfer.explainers.tap import Tap
 
 __all__ = [
@@ -15,11 +17,13 @@ __all__ = [
     "Explainer",
     "Family",
     "Look",
+    "Pooled",
     "SilentLayerError",
     "Tap",
     "attribute",
     "choose",
     "explain",
     "misfits",
+    "pooled",
     "trace",
 ]

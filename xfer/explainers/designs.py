@@ -135,7 +135,7 @@ class Bank:
 
     @staticmethod
     def draw(players: Sequence[int], designs: Sequence[str], samples: int, seed: int, start: int) -> Tensor:
-        """The rows (face, row, player) of some faces, those of face i drawn with the seed, ``start + i`` and the design.
+        """The rows (face, row, player) of some faces, face i drawn with the seed, ``start + i`` and the design.
 
         Raises
         ------

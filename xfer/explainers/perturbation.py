@@ -5,7 +5,7 @@ faces they come from, and hands back what the network said. Nothing of the size 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
@@ -242,6 +242,12 @@ class Scene:
         """Maps in the images' floating type, at least float32."""
         return maps.to(torch.promote_types(self.look.images.dtype, torch.float32))
 
+    def precision(self) -> AbstractContextManager[Any]:
+        """Autocast where it was asked for."""
+        if not self.settings.autocast:
+            return nullcontext()
+        return torch.autocast(self.look.images.device.type, torch.bfloat16)
+
     @property
     def _channels_last(self) -> bool:
         images = self.look.images
@@ -255,8 +261,7 @@ class Scene:
             torch.lerp(hidden, image, seen.to(image.dtype), out=out)
 
     def _said(self, images: Tensor, output: str) -> Tensor:
-        low = torch.autocast(images.device.type, torch.bfloat16) if self.settings.autocast else nullcontext()
-        with low:
+        with self.precision():
             logits = logits_of(self.look.model, images)
         wide = logits.double()
         return wide.softmax(1) if output == "probability" else wide

@@ -1,0 +1,92 @@
+"""Peak memory of the perturbation engine on ResNet-50; writes ``results/perturbation_memory.md``.
+
+Run: ``python tests/benchmarks/perturbation_memory.py memory score_cam [--device cuda] [sizes]``. Each case is a process
+of its own, whose peak beyond the loaded network is read from the system, or from CUDA.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from perturbation import SIZE, arguments, network, run, seconds
+
+CHILD = """
+import sys
+sys.path.insert(0, {folder!r})
+import perturbation_memory as benchmark
+benchmark.peak({method!r}, {batch}, {samples}, {faces}, {device!r})
+"""
+
+
+def peak(method: str, batch: int, samples: int, faces: int, device: str) -> None:
+    """Print how much memory one call takes beyond the network, bytes; run in a process of its own."""
+    import resource
+
+    from xfer.explainers import attribute
+
+    torch.manual_seed(0)
+    model = network("resnet50", device)
+    images = torch.rand(faces, 3, SIZE, SIZE, device=device)
+    settings = {"samples": samples, "segments": "grid", "pieces": 30}
+    with torch.no_grad():
+        model(images[:1])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+    took, _ = seconds(
+        lambda: attribute(model, images, method, batch_size=batch, layer="layer4", settings={"perturbation": settings})
+    )
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps([(torch.cuda.max_memory_allocated() if device == "cuda" else after) - before, *took]))
+
+
+def measured(method: str, batch: int, samples: int, asked: argparse.Namespace) -> dict[str, Any]:
+    """`peak` in a process of its own."""
+    where = {"folder": str(Path(__file__).parent), "device": asked.device, "faces": asked.faces}
+    code = CHILD.format(method=method, batch=batch, samples=samples, **where)
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    size, wall, processor = json.loads(told.stdout.splitlines()[-1])
+    return {"method": method, "batch": batch, "samples": samples, "peak": size, "wall": wall, "processor": processor}
+
+
+def memory(asked: argparse.Namespace) -> list[dict[str, Any]]:
+    """Peak memory beyond the network against the batch size and the number of samples."""
+    cases = [(batch, samples) for batch in asked.batches for samples in (64, 256)]
+    return [
+        measured(method, batch, samples, asked)
+        for method in asked.methods
+        for batch, samples in cases
+        if samples == 256 or method in ("lime", "kernel_shap", "rise")
+    ]
+
+
+def score_cam(asked: argparse.Namespace) -> list[dict[str, Any]]:
+    """Score-CAM and Ablation-CAM of the 2,048 channels of ResNet-50, two faces."""
+    return [measured(name, asked.batch, 2, asked) for name in ("score_cam", "ablation_cam")]
+
+
+PARTS = {"memory": memory, "score_cam": score_cam}
+ASKED = {
+    "memory": "Peak beyond the loaded network. Asked: bounded by the batch size.",
+    "score_cam": "All 2,048 channels of layer4, seven classes. Asked: bounded by the batch size.",
+}
+
+
+def main() -> None:
+    """Run some parts and write what is known."""
+    parser = arguments(PARTS)
+    parser.add_argument("--faces", type=int, default=1)
+    parser.add_argument(
+        "--methods", nargs="+", default=["lime", "kernel_shap", "rise", "occlusion", "feature_ablation"]
+    )
+    parser.add_argument("--batches", type=int, nargs="+", default=[4, 16])
+    run(PARTS, ASKED, parser.parse_args(), "perturbation_memory")
+
+
+if __name__ == "__main__":
+    main()
