@@ -131,7 +131,7 @@ def ruled() -> nn.Module:
 
 def of_rules() -> Subject:
     settings = {"gradient": {"steps": 3, "samples": 3}}
-    return Subject(ruled(), noise(12, 10), "pool", "first", "head", "drop", grid=(12, 10), settings=settings)
+    return Subject(ruled(), noise(12, 10), "pool", "first", "head", "drop", "second", (12, 10), settings)
 
 
 def of_masked_forwards() -> Subject:

@@ -74,3 +74,12 @@ def test_bad_settings(images: torch.Tensor) -> None:
         attribute(model, images, "fem", layer="0", settings={"grad_cam_library": {"seed": -1}})
     with pytest.raises(InputError, match="'layer' must be a module of Sequential; got 'x'"):
         attribute(model, images, "fem", layer="x")
+
+
+def test_bfloat16_is_refused_autocast_is_not() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    images = torch.rand(2, 3, 8, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert attribute(model, images, "full_grad")["full_grad"].dtype == torch.float32
+    with pytest.raises(InputError, match="fem does not apply to Sequential: grad-cam computes in numpy, which has no"):
+        attribute(model.bfloat16(), images, "fem", layer="0")

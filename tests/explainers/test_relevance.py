@@ -151,3 +151,13 @@ def test_steps_share_memory_and_are_the_network() -> None:
     assert double.first.weight.data_ptr() == model.first.weight.data_ptr()
     assert sum(isinstance(module, nn.ReLU) for module in double.modules()) == 3
     assert not any(isinstance(module, nn.Dropout) for module in double.modules())
+
+
+def test_hooks_of_others_see_the_network_only_when_it_runs() -> None:
+    model, images = subjects.ruled(), subjects.noise(12, 10)
+    seen = []
+    model.first.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    attribute(model, images, "deep_lift,lrp,guided_backpropagation")
+    assert len(seen) == 1
+    assert type(seen[0]) is torch.Tensor
+    assert len(seen[0]) == len(images)

@@ -206,10 +206,10 @@ class _Work:
         maps = self._tapped(shared, classes.repeat_interleave(copies, 0)) if shared else {}
         if copies > 1:
             maps = {layer: {name: averaged(each) for name, each in by.items()} for layer, by in maps.items()}
-        for name, explainers in self.plan.others.items():
+        for name in self.plan.others:
             settings = self.plan.settings.get(name, {})
             look = Look(self.model, images, logits, classes, start, self.batch_size, settings, self.layer)
-            maps.setdefault(IMAGE, {}).update(FAMILIES[name].function(look, explainers))
+            maps.setdefault(IMAGE, {}).update(FAMILIES[name].function(look, self.plan.of_family(name, look)))
         return Attribution(logits, classes, maps)
 
     def _tapped(self, shared: SharedPass, classes: Tensor) -> dict[str, dict[str, Tensor]]:

@@ -63,12 +63,16 @@ class Family:
         Whether the network must be differentiable.
     check : callable, optional
         ``(settings, faces) -> None`` refuses settings that do not fit, before any work.
+    misfits : callable, optional
+        ``(Look, explainers) -> {explainer's name: reason}``: those that do not apply, where that cannot be told without
+        images; asked once, with the first batch.
     """
 
     name: str
     function: Callable[[Look, Sequence[Explainer]], Mapping[str, Tensor]]
     gradients: bool
     check: Callable[[Mapping[str, Any], int], None] | None = None
+    misfits: Callable[[Look, Sequence[Explainer]], Mapping[str, str]] | None = None
 
 
 FAMILIES: Registry[Family] = Registry("family of explainers", "xfer.explainers", Family)

@@ -68,7 +68,7 @@ class Library:
         InputError
             If a layer does not run exactly once.
         """
-        with torch.enable_grad():
+        with torch.enable_grad(), torch.autocast(self.images.device.type, enabled=False):
             leaf = self.images.requires_grad_(True)
             logits = cam.activations_and_grads(leaf.clone())
             outputs = [each.numpy() for each in cam.activations_and_grads.activations]
@@ -111,7 +111,13 @@ def _check(settings: Mapping[str, Any], faces: int) -> None:
         raise InputError(f"setting 'seed' of {FAMILY!r} must be a whole number from 0; got {seed!r}")
 
 
-@FAMILIES.register(FAMILY, gradients=True, check=_check)
+def _misfits(look: Look, explainers: Sequence[Explainer]) -> dict[str, str]:
+    if look.images.dtype != torch.bfloat16:
+        return {}
+    return dict.fromkeys((each.name for each in explainers), "grad-cam computes in numpy, which has no bfloat16")
+
+
+@FAMILIES.register(FAMILY, gradients=True, check=_check, misfits=_misfits)
 def grad_cam_library(look: Look, explainers: Sequence[Explainer]) -> dict[str, Tensor]:
     """Raw maps (face, target, y, x), on the layer's grid where one is read."""
     library = Library(look)

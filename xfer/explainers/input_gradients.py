@@ -7,13 +7,13 @@ from math import isfinite
 from typing import Any
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 
 from xfer.errors import InputError, unknown
 from xfer.explainers.baselines import baseline_images, check_baseline
 from xfer.explainers.catalogue import EXPLAINERS, Explainer
 from xfer.explainers.families import FAMILIES, Look
-from xfer.explainers.steps import steps
+from xfer.explainers.steps import steps, unruled
 
 __all__ = ["GRADIENT", "InputPass", "Settings"]
 
@@ -167,11 +167,32 @@ class InputPass:
         return total
 
 
+RULES: dict[str, tuple[type[nn.Module], ...]] = {
+    "deep_lift": (nn.ReLU, nn.ELU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.MaxPool2d),
+    "guided_backpropagation": (nn.ReLU, nn.MaxPool2d),
+    "lrp": (nn.ReLU, nn.Tanh, nn.MaxPool2d),
+}
+"""The layers that are not linear for which captum, or `xfer.explainers.rescaled_pools`, has a rule, by method."""
+
+
+def _misfits(look: Look, explainers: Sequence[Explainer]) -> dict[str, str]:
+    """Why methods with a rule for every layer do not apply."""
+    ruled = [each.name for each in explainers if each.name in RULES]
+    if not ruled:
+        return {}
+    try:
+        double = InputPass(look).steps
+    except InputError as error:
+        return dict.fromkeys(ruled, str(error))
+    found = {name: unruled(double, RULES[name]) for name in ruled}
+    return {name: f"it has no rule for {step[1]!r} in {step[0]!r}" for name, step in found.items() if step}
+
+
 def _check(settings: Mapping[str, Any], faces: int) -> None:
     Settings.of(settings)
 
 
-@FAMILIES.register(GRADIENT, gradients=True, check=_check)
+@FAMILIES.register(GRADIENT, gradients=True, check=_check, misfits=_misfits)
 def gradient(look: Look, explainers: Sequence[Explainer]) -> dict[str, Tensor]:
     """Maps (face, target, y, x) over the image's pixels, from what the methods have in common."""
     shared = InputPass(look)

@@ -8,7 +8,7 @@ from torch import nn
 
 from xfer.errors import InputError, unknown
 from xfer.explainers.catalogue import Explainer, by_name, choose
-from xfer.explainers.families import FAMILIES, LAYER
+from xfer.explainers.families import FAMILIES, LAYER, Look
 from xfer.explainers.tap import Tap
 
 __all__ = ["Plan"]
@@ -38,6 +38,7 @@ class Plan:
     demanded: frozenset[str]
     left_out: dict[str, str] = field(default_factory=dict)
     _fitting: dict[str, tuple[Explainer, ...]] = field(default_factory=dict)
+    _seen: set[str] = field(default_factory=set)
 
     @classmethod
     def of(
@@ -63,7 +64,7 @@ class Plan:
         plan = cls((), {}, settings, frozenset() if lenient else by_name(names))
         name = type(model).__name__
         for explainer in chosen:
-            if plan._blocked(explainer, _no_gradients(explainer, model), name):
+            if not plan._kept(explainer, _no_gradients(explainer, model), name):
                 continue
             if explainer.family == LAYER:
                 plan.tapped = (*plan.tapped, explainer)
@@ -94,16 +95,30 @@ class Plan:
             self._fitting[layer] = tuple(each for each in self.tapped if self._applies(each, tap, where))
         return self._fitting[layer]
 
-    def _applies(self, explainer: Explainer, what: Any, where: str) -> bool:
-        return not self._blocked(explainer, explainer.misfit(what) if explainer.misfit else "", where)
+    def of_family(self, family: str, look: Look) -> Sequence[Explainer]:
+        """Those of a family that apply to the images; found at the first batch.
 
-    def _blocked(self, explainer: Explainer, reason: str, where: str) -> bool:
-        """Whether there is a reason against an explainer; it is kept."""
+        Raises
+        ------
+        InputError
+            If one does not apply that must.
+        """
+        if family not in self._seen and (misfits := FAMILIES[family].misfits):
+            reasons, where = misfits(look, self.others[family]), type(look.model).__name__
+            self.others[family] = tuple(e for e in self.others[family] if self._kept(e, reasons.get(e.name, ""), where))
+        self._seen.add(family)
+        return self.others[family]
+
+    def _applies(self, explainer: Explainer, what: Any, where: str) -> bool:
+        return self._kept(explainer, explainer.misfit(what) if explainer.misfit else "", where)
+
+    def _kept(self, explainer: Explainer, reason: str, where: str) -> bool:
+        """Whether there is no reason against an explainer; one that there is stays on record."""
         if reason:
             self.left_out[explainer.name] = f"{explainer.name} does not apply to {where}: {reason}"
             if explainer.name in self.demanded:
                 raise InputError(self.left_out[explainer.name])
-        return bool(reason)
+        return not reason
 
 
 def _no_gradients(explainer: Explainer, model: nn.Module) -> str:

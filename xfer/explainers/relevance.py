@@ -3,78 +3,32 @@
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import torch
 from captum.attr import LRP, DeepLift, GuidedBackprop
-from captum.attr._core.deep_lift import SUPPORTED_NON_LINEAR
 from captum.attr._core.lrp import SUPPORTED_NON_LINEAR_LAYERS
 from captum.attr._utils.lrp_rules import EpsilonRule
-from torch import Tensor, nn
+from torch import Tensor
 
-from xfer.errors import InputError
 from xfer.explainers.catalogue import EXPLAINERS
 from xfer.explainers.input_gradients import GRADIENT, InputPass
 from xfer.explainers.rescaled_pools import rescaled
-from xfer.explainers.state import place, still
-from xfer.explainers.steps import steps, unruled
 
 __all__: list[str] = []
 
-SIZES = (224, 96, 64, 48, 128, 160, 112, 192, 256, 299, 32)
-"""Sides in px at which a network is tried on an empty image, to see which rules it needs."""
 
-RULES: dict[str, tuple[type[nn.Module], ...]] = {
-    "deep_lift": tuple(set(SUPPORTED_NON_LINEAR) - {nn.MaxPool1d, nn.MaxPool3d, nn.Softmax}),
-    "guided_backpropagation": (nn.ReLU, nn.MaxPool2d),
-    "lrp": (*SUPPORTED_NON_LINEAR_LAYERS, nn.MaxPool2d),
-}
-"""The layers that are not linear for which there is a rule, per method."""
-
-
-def _unfit(name: str, model: nn.Module) -> str:
-    """Why a method does not apply to a network, "" if it does or cannot be told without images."""
-    device, dtype = place(model)
-    with torch.inference_mode(False), torch.no_grad(), still(model):
-        for side in _sides(model):
-            image = torch.zeros(1, 3, side, side, device=device, dtype=dtype)
-            try:
-                logits = model(image)
-            except (RuntimeError, AssertionError, ValueError):
-                continue
-            try:
-                return _told(unruled(steps(model, image, logits), RULES[name]))
-            except InputError as error:
-                return str(error)
-    return ""
-
-
-def _sides(model: nn.Module) -> tuple[int, ...]:
-    known = getattr(model, "pretrained_cfg", None)
-    size = known.get("input_size") if isinstance(known, dict) else None
-    return (*(size[-1:] if size else ()), *SIZES)
-
-
-def _told(found: tuple[str, str] | None) -> str:
-    return f"it has no rule for {found[1]!r} in {found[0]!r}" if found else ""
-
-
-def _maps(name: str, shared: InputPass, attribute: Callable[..., Tensor], copies: int) -> Tensor:
+def _maps(shared: InputPass, attribute: Callable[..., Tensor], copies: int) -> Tensor:
     """What captum attributes to pixels, one row a face and class (face, target, y, x), summed over colours.
 
     Parameters
     ----------
-    name : str
-        The explainer's.
     shared : InputPass
     attribute : callable
         ``(images, target=.., rows=..) -> (row, channel, y, x)``.
     copies : int
         Images that captum passes through the network for one.
     """
-    if reason := _told(unruled(shared.steps, RULES[name])):
-        raise InputError(f"{name} does not apply to {type(shared.look.model).__name__}: {reason}")
     classes = shared.look.classes
     faces = torch.arange(len(classes), device=classes.device).repeat_interleave(classes.shape[1])
     at_once = max(1, shared.look.batch_size // copies)
@@ -99,7 +53,6 @@ def _quiet() -> Iterator[None]:
     formula="sum_c (x_c - b_c) m_c, m the multipliers of the rescale rule",
     signed=True,
     reference="Shrikumar et al. 2017, doi:10.48550/arXiv.1704.02685",
-    misfit=partial(_unfit, "deep_lift"),
 )
 def deep_lift(shared: InputPass) -> Tensor:
     """Contributions of the difference to the baseline by the rescale rule (face, target, y, x).
@@ -113,7 +66,7 @@ def deep_lift(shared: InputPass) -> Tensor:
         return method.attribute(images, shared.baseline[rows], target=target)
 
     with _quiet():
-        return _maps("deep_lift", shared, attribute, copies=2)
+        return _maps(shared, attribute, copies=2)
 
 
 @EXPLAINERS.register(
@@ -122,13 +75,12 @@ def deep_lift(shared: InputPass) -> Tensor:
     formula="sum_c dy/dx_c, negative gradients cut at every ReLU",
     signed=True,
     reference="Springenberg et al. 2014, doi:10.48550/arXiv.1412.6806",
-    misfit=partial(_unfit, "guided_backpropagation"),
 )
 def guided_backpropagation(shared: InputPass) -> Tensor:
     """The gradient, of which every ReLU lets the positive part through, summed over colours (face, target, y, x)."""
     method = GuidedBackprop(shared.steps)
     with _quiet():
-        return _maps("guided_backpropagation", shared, lambda images, target, rows: method.attribute(images, target), 1)
+        return _maps(shared, lambda images, target, rows: method.attribute(images, target), 1)
 
 
 @EXPLAINERS.register(
@@ -137,7 +89,6 @@ def guided_backpropagation(shared: InputPass) -> Tensor:
     formula="sum_c R_c, R_i = sum_j z_ij R_j / (z_j + epsilon sign(z_j))",
     signed=True,
     reference="Bach et al. 2015, doi:10.1371/journal.pone.0130140",
-    misfit=partial(_unfit, "lrp"),
 )
 def lrp(shared: InputPass) -> Tensor:
     """Relevance by the epsilon rule, summed over colours (face, target, y, x).
@@ -153,4 +104,4 @@ def lrp(shared: InputPass) -> Tensor:
         return LRP(shared.steps).attribute(images, target)
 
     with _quiet():
-        return _maps("lrp", shared, attribute, copies=1)
+        return _maps(shared, attribute, copies=1)

@@ -63,6 +63,8 @@ SCALINGS = frozenset(("mul", "div", "truediv"))
 TRANSPARENT = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
 """Modules that hand on their input in evaluation mode."""
 
+HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+
 TOLERANCE = 1e-3
 """How far, relative to the largest, the logits of a network taken apart may be from its own."""
 
@@ -154,19 +156,16 @@ def steps(model: nn.Module, images: Tensor, logits: Tensor) -> fx.GraphModule:
     ['0', '1', '2']
     """
     kind = type(model).__name__
+    copy = _copied(model)
     with torch.no_grad():
         try:
-            copy = deepcopy(model, _shared(model))
             tracer = _Tracer(images[:1])
             graph = tracer.trace(copy, _other_arguments(copy))
             double = fx.GraphModule(copy, _rewritten(copy, graph, tracer.values))
             found = double(images)
-        except InputError:
-            raise
         except Exception as error:
-            said = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise InputError(f"{kind} cannot be taken apart into steps: {said}") from error
-        if not torch.allclose(found, logits, rtol=0, atol=TOLERANCE * float(logits.abs().max())):
+            raise InputError(f"{kind} cannot be taken apart into steps: {_said(error)}") from error
+        if not torch.allclose(found, logits, rtol=0, atol=TOLERANCE * float(logits.abs().max()), equal_nan=True):
             raise InputError(f"{kind} cannot be taken apart into steps: the steps give other logits")
     return double
 
@@ -184,6 +183,28 @@ def unruled(double: fx.GraphModule, rules: Sequence[type[nn.Module]]) -> tuple[s
         elif type(module) not in (*LINEAR, *rules):
             return str(node.target), type(module).__name__
     return None
+
+
+def _copied(model: nn.Module) -> nn.Module:
+    """A copy of a network, over the same memory, without anybody's hooks.
+
+    Raises
+    ------
+    InputError
+        If it cannot be copied.
+    """
+    try:
+        copy = deepcopy(model, _shared(model))
+    except Exception as error:
+        raise InputError(f"{type(model).__name__} cannot be copied: {_said(error)}") from error
+    for module in copy.modules():
+        for name in HOOKS:
+            getattr(module, name).clear()
+    return copy
+
+
+def _said(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def _owner(node: fx.Node) -> str:
