@@ -288,3 +288,13 @@ def test_the_model_is_the_same_after_an_exception(small: nn.Module, images: Tens
     with pytest.raises(Interruption):
         explained(small, images, "lime")
     assert snapshot(small) == before
+
+
+def test_a_processor_gets_few_large_images_at_once(small: nn.Module, images: Tensor, monkeypatch: Any) -> None:
+    stage = scene(small, images, batch_size=9)
+    assert stage.at_once == 9
+    monkeypatch.setattr("xfer.explainers.perturbation.CPU_PIXELS", 6 * 120)
+    assert stage.at_once == 6
+    monkeypatch.setattr("xfer.explainers.perturbation.CPU_PIXELS", 120)
+    assert stage.at_once == 4
+    assert scene(small, images, batch_size=2).at_once == 2

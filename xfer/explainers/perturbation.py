@@ -30,6 +30,9 @@ FAMILY = "perturbation"
 OUTPUTS = ("probability", "logit")
 """What of the network is explained."""
 
+CPU_PIXELS, CPU_IMAGES = 1 << 17, 4
+"""Pixels of one forward on a processor, whose caches larger batches leave; but so many images at least."""
+
 METHODS = {"lime": "coin", "kernel_shap": "kernel"}
 """The design of each method that shares a bank."""
 
@@ -214,8 +217,9 @@ class Scene:
         look, output = self.look, output or self.settings.output
         found = look.logits.new_zeros(len(look.images), max(veils.counts), look.classes.shape[1], dtype=torch.float64)
         layout = torch.channels_last if self._channels_last else torch.contiguous_format
-        space = torch.empty_like(look.images[:1].expand(look.batch_size, -1, -1, -1), memory_format=layout)
-        for batch in _batches(veils.counts, look.batch_size):
+        size = self.at_once
+        space = torch.empty_like(look.images[:1].expand(size, -1, -1, -1), memory_format=layout)
+        for batch in _batches(veils.counts, size):
             filled = 0
             for face, rows in batch:
                 part = space[filled : filled + rows.stop - rows.start]
@@ -241,6 +245,14 @@ class Scene:
     def finished(self, maps: Tensor) -> Tensor:
         """Maps in the images' floating type, at least float32."""
         return maps.to(torch.promote_types(self.look.images.dtype, torch.float32))
+
+    @property
+    def at_once(self) -> int:
+        """Images in one forward: the batch size, on a processor fewer of large ones."""
+        images = self.look.images
+        if images.device.type != "cpu":
+            return self.look.batch_size
+        return min(self.look.batch_size, max(CPU_IMAGES, CPU_PIXELS // images[0, 0].numel()))
 
     def precision(self) -> AbstractContextManager[Any]:
         """Autocast where it was asked for."""
