@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 
 from xfer.datasets.samples import Dropped
 from xfer.errors import InputError, unknown
@@ -21,6 +19,8 @@ from xfer.explainers.state import still
 from xfer.geometry import CanonicalFrame
 from xfer.models.layers import Layer
 from xfer.study.accumulation import Accumulator
+from xfer.study.face_maps import FaceMaps, single_maps, stacked
+from xfer.study.selecting import SelectedFaces
 from xfer.study.sums import Sums
 from xfer.training import Pixels, Settings, inputs
 from xfer.training.evaluation import table
@@ -30,35 +30,12 @@ SELECTIONS = ("true", "shown", "predicted")
 """Whose map a face's is: of the expression it shows, correct faces apart or not, or of the one the network sees."""
 
 UNLABELLED = "shows none of the expressions"
-NO_LANDMARKS = "no landmarks"
-NOT_DRAWN = "not among those drawn of its expression"
 TURNED = f"turned-over triangles take more than {FLIPPED_TOLERANCE:.0%} of the face"
 NO_EYES = "the outer eye corners coincide"
 NOT_FINITE = "a heatmap that is not finite"
 
 _WARPED = 8
 """Faces brought to the frame at once: memory does not grow with the batch."""
-
-
-@dataclass(frozen=True)
-class FaceMaps:
-    """The maps of single faces, those behind the sums.
-
-    Attributes
-    ----------
-    index : int array (face,)
-        Positions in the data set, in the order they were given in.
-    targets : int array (face,)
-        The class explained.
-    explainers : tuple of str
-    maps : float32 array (face, explainer, gy, gx)
-        Raw, on the layer's grid over the whole picture; where explainers differ in resolution on the finest of theirs.
-    """
-
-    index: NDArray[np.intp]
-    targets: NDArray[np.int64]
-    explainers: tuple[str, ...]
-    maps: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -156,7 +133,7 @@ def explain_faces(
     """
     if selection not in SELECTIONS:
         raise unknown("selection", selection, SELECTIONS)
-    faces = _Faces.of(pixels, test, landmarks, blocks)
+    faces = SelectedFaces.of(pixels, test, landmarks, blocks)
     chosen = [explainer.name for explainer in choose(explainers)]
     if faces.index.size and any(EXPLAINERS[name].misfit for name in chosen):
         chosen, gone = _applying(model, inputs(pixels, faces.index[:1], settings), chosen, layer)
@@ -176,41 +153,6 @@ def explain_faces(
     return Explained(total.finish(whole), predictions, left_out, kept)
 
 
-@dataclass(frozen=True)
-class _Faces:
-    """The faces of a unit that were decoded; `reason` is filled in as they are left out."""
-
-    index: NDArray[np.intp]
-    row: NDArray[np.intp]
-    label: NDArray[np.int64]
-    points: NDArray[np.float64]
-    block: NDArray[np.int64]
-    reason: NDArray[np.object_]
-
-    @classmethod
-    def of(cls, pixels: Pixels, test: ArrayLike, landmarks: ArrayLike | None, blocks: ArrayLike) -> "_Faces":
-        positions = np.asarray(test, np.intp).reshape(-1)
-        there = pixels.row[positions] >= 0
-        rows = pixels.rows(positions[there])
-        points = pixels.landmarks[rows] if landmarks is None else np.asarray(landmarks)[there]
-        reason = np.full(len(rows), "", object)
-        reason[~np.isfinite(points).all(axis=(1, 2))] = NO_LANDMARKS
-        block = np.asarray(blocks, np.int64)[there]
-        return cls(positions[there], rows, pixels.labels[rows], points.astype(np.float64), block, reason)
-
-    def draw(self, classes: NDArray[np.int64], per_class: int, seed: int) -> None:
-        """Leave out what is beyond `per_class` faces of a class, at random but for the seed."""
-        for number in np.unique(classes[self.reason == ""]):
-            pool = np.flatnonzero((self.reason == "") & (classes == number))
-            order = np.random.default_rng([seed, int(number)]).permutation(len(pool))
-            self.reason[pool[order[per_class:]]] = NOT_DRAWN
-
-    def in_blocks(self) -> NDArray[np.intp]:
-        """Those that are still in, block by block."""
-        within = np.flatnonzero(self.reason == "")
-        return within[np.argsort(self.block[within], kind="stable")]
-
-
 @dataclass
 class _Unit:
     """The pass over the faces."""
@@ -228,7 +170,9 @@ class _Unit:
     silent: SilentLayerError | None = None
     heard: bool = False
 
-    def run(self, faces: _Faces, selection: str, per_class: int, per_face: bool) -> tuple[Tensor, FaceMaps | None]:
+    def run(
+        self, faces: SelectedFaces, selection: str, per_class: int, per_face: bool
+    ) -> tuple[Tensor, FaceMaps | None]:
         """The logits (face, class) on the CPU, and single maps where asked for; the sums go to `total`."""
         logits = torch.zeros((len(faces.row), len(self.pixels.classes)))
         known = np.zeros(len(faces.row), bool)
@@ -252,7 +196,7 @@ class _Unit:
             targets = found.argmax(1).numpy() if classes is None else classes[batch]
             correct = logits[batch].argmax(1).numpy() == faces.label[batch]
             self._add(faces, batch, maps, targets, correct if selection == "true" else None)
-            single += [_stacked(maps)] if per_face else []
+            single += [stacked(maps)] if per_face else []
             self._tick(batch)
         if self.silent and not self.heard:
             raise self.silent
@@ -260,7 +204,7 @@ class _Unit:
             classes = logits.argmax(1).numpy()
         if not single:
             single = [np.zeros((0, len(self.explainers), *self.layer.grid), np.float32)]
-        return logits, _single(faces, order, classes, self.explainers, np.concatenate(single)) if per_face else None
+        return logits, single_maps(faces, order, classes, self.explainers, np.concatenate(single)) if per_face else None
 
     def _batches(self, order: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
         return (order[start : start + self.batch] for start in range(0, len(order), self.batch))
@@ -269,7 +213,7 @@ class _Unit:
         for _ in faces:
             self.tick()
 
-    def _predict(self, faces: _Faces, some: NDArray[np.intp], logits: Tensor) -> None:
+    def _predict(self, faces: SelectedFaces, some: NDArray[np.intp], logits: Tensor) -> None:
         for batch in self._batches(some):
             logits[batch] = self._forward(faces.index[batch])
 
@@ -302,7 +246,7 @@ class _Unit:
 
     def _add(
         self,
-        faces: _Faces,
+        faces: SelectedFaces,
         batch: NDArray[np.intp],
         maps: Sequence[Tensor],
         targets: NDArray[np.int64],
@@ -343,36 +287,6 @@ def _applying(
     if not applying:
         raise InputError("; ".join(gone.values()))
     return applying, {"left_out": gone} if gone else {}
-
-
-def _stacked(maps: Sequence[Tensor]) -> NDArray[np.float32]:
-    """One array (face, explainer, gy, gx), at the finest resolution where they differ."""
-    finest = max((each.shape[-2:] for each in maps), key=prod)
-    stacked: NDArray[np.float32] = (
-        torch.stack(
-            [
-                each if each.shape[-2:] == finest else interpolate(each[:, None], finest, mode="bilinear")[:, 0]
-                for each in maps
-            ],
-            1,
-        )
-        .cpu()
-        .numpy()
-    )
-    return stacked
-
-
-def _single(
-    faces: _Faces,
-    order: NDArray[np.intp],
-    classes: NDArray[np.int64],
-    explainers: Sequence[str],
-    maps: NDArray[np.float32],
-) -> FaceMaps:
-    """The maps of the faces in `order` that were not left out since, in the order that the faces were given in."""
-    back = np.argsort(order)
-    back = back[faces.reason[order[back]] == ""]
-    return FaceMaps(faces.index[order[back]], classes[order[back]], tuple(explainers), maps[back])
 
 
 @contextmanager

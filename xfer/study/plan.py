@@ -27,8 +27,8 @@ TRAINING = (
 )  # fmt: skip
 """The rooms and files that weights come from."""
 EXPLAINING = (
-    "warping", "heatmaps", "explainers", "study/unit", "study/explaining", "study/accumulation", "study/sums",
-    "study/shards",
+    "warping", "heatmaps", "explainers", "study/unit", "study/explaining", "study/selecting", "study/face_maps",
+    "study/accumulation", "study/sums", "study/shards",
 )  # fmt: skip
 """Those that heatmaps come from besides."""
 RANDOMISING = ("study/randomised",)
