@@ -34,7 +34,7 @@ def trained(asked: argparse.Namespace) -> tuple[nn.Module, Tensor, np.ndarray, A
         sees = model.eval()(images).argmax(1).numpy()
     chosen = np.flatnonzero(sees == list(pixels.classes).index("happiness"))[: asked.pool]
     points = pixels.landmarks[pixels.rows(unseen[chosen])]
-    options = {"mean": 0.5, "std": 0.25, "channels_last": True}
+    options = {"mean": 0.5, "std": 0.25}
     return model.to(asked.device), images[chosen].to(asked.device), points, options
 
 

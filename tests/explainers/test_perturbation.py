@@ -90,7 +90,11 @@ def test_channels_last_is_kept(small: nn.Module, images: Tensor) -> None:
         lambda module, inputs: seen.append(inputs[0].is_contiguous(memory_format=torch.channels_last))
     )
     last = images.to(memory_format=torch.channels_last)
-    for given, options, expected in ((images, {}, False), (last, {}, True), (images, {"channels_last": True}, True)):
+    for given, options, expected in (
+        (images, {"channels_last": False}, False),
+        (last, {"channels_last": False}, True),
+        (images, {}, True),
+    ):
         stage = scene(small, given, **options)
         seen.clear()
         maps = stage.finished(lime_coefficients(stage))
@@ -298,3 +302,23 @@ def test_a_processor_gets_few_large_images_at_once(small: nn.Module, images: Ten
     monkeypatch.setattr("xfer.explainers.perturbation.CPU_PIXELS", 120)
     assert stage.at_once == 4
     assert scene(small, images, batch_size=2).at_once == 2
+
+
+def test_a_network_that_views_is_given_the_other_layout(images: Tensor) -> None:
+    class View(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.head = nn.Conv2d(3, 2, 3), nn.Linear(160, 3)
+
+        def forward(self, given: Tensor) -> Tensor:
+            seen.append(given.is_contiguous())
+            features = self.layer(given)
+            return self.head(features.view(len(features), -1))
+
+    seen: list[bool] = []
+    torch.manual_seed(1)
+    model = View().double()
+    stage = scene(model, images, batch_size=4)
+    found = lime_coefficients(stage)
+    assert seen == [True, False, *[True] * 40]
+    torch.testing.assert_close(found, lime_coefficients(scene(model, images, channels_last=False)))

@@ -6,7 +6,7 @@ faces they come from, and hands back what the network said. Nothing of the size 
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -32,6 +32,9 @@ OUTPUTS = ("probability", "logit")
 
 CPU_PIXELS, CPU_IMAGES = 1 << 17, 4
 """Pixels of one forward on a processor, whose caches larger batches leave; but so many images at least."""
+
+VIEW = "view size is not compatible"
+"""What torch says of a network that flattens features by ``view``, which the channels-last layout does not allow."""
 
 METHODS = {"lime": "coin", "kernel_shap": "kernel"}
 """The design of each method that shares a bank."""
@@ -74,7 +77,8 @@ class Perturbation:
     autocast : bool
         Forwards in bfloat16.
     channels_last : bool
-        Bring masked images to that layout, which some networks are faster in. One that the images already have is kept.
+        Bring masked images to that layout, in which most networks are faster, unless the network flattens them by
+        ``view``; otherwise their layout is the images'.
     """
 
     samples: int = 1000
@@ -96,7 +100,7 @@ class Perturbation:
     seed: int = 0
     share: bool = False
     autocast: bool = False
-    channels_last: bool = False
+    channels_last: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
@@ -155,9 +159,8 @@ class Scene:
     """
 
     def __init__(self, look: Look, settings: Perturbation, methods: Sequence[str] = ()) -> None:
-        images = look.images.contiguous(memory_format=torch.channels_last) if settings.channels_last else look.images
-        self.look = replace(look, images=images)
-        self.settings = settings
+        self.look, self.settings = look, settings
+        self._last = settings.channels_last or _last(look.images)
         self._methods = tuple(methods)
 
     @cached_property
@@ -216,7 +219,7 @@ class Scene:
         """
         look, output = self.look, output or self.settings.output
         found = look.logits.new_zeros(len(look.images), max(veils.counts), look.classes.shape[1], dtype=torch.float64)
-        layout = torch.channels_last if self._channels_last else torch.contiguous_format
+        layout = torch.channels_last if self._last else torch.contiguous_format
         size = self.at_once
         space = torch.empty_like(look.images[:1].expand(size, -1, -1, -1), memory_format=layout)
         for batch in _batches(veils.counts, size):
@@ -260,11 +263,6 @@ class Scene:
             return nullcontext()
         return torch.autocast(self.look.images.device.type, torch.bfloat16)
 
-    @property
-    def _channels_last(self) -> bool:
-        images = self.look.images
-        return images.is_contiguous(memory_format=torch.channels_last) and not images.is_contiguous()
-
     def _mask(self, face: int, seen: Tensor, out: Tensor) -> None:
         image, hidden, seen = self.look.images[face, None], self.baseline[face, None], seen[:, None]
         if seen.dtype == torch.bool:
@@ -273,10 +271,22 @@ class Scene:
             torch.lerp(hidden, image, seen.to(image.dtype), out=out)
 
     def _said(self, images: Tensor, output: str) -> Tensor:
-        with self.precision():
-            logits = logits_of(self.look.model, images)
-        wide = logits.double()
+        wide = self._logits(images if self._last else images.contiguous()).double()
         return wide.softmax(1) if output == "probability" else wide
+
+    def _logits(self, images: Tensor) -> Tensor:
+        try:
+            with self.precision():
+                return logits_of(self.look.model, images)
+        except RuntimeError as refusal:
+            if VIEW not in str(refusal) or not _last(images):
+                raise
+            self._last = False
+            return self._logits(images.contiguous())
+
+
+def _last(images: Tensor) -> bool:
+    return images.is_contiguous(memory_format=torch.channels_last) and not images.is_contiguous()
 
 
 def _batches(counts: Sequence[int], size: int) -> Iterator[list[tuple[int, slice]]]:
