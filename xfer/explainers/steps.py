@@ -17,23 +17,10 @@ from xfer.errors import InputError
 __all__ = ["LINEAR", "Step", "steps", "unruled"]
 
 LINEAR = (
-    Addition_Module,
-    nn.AdaptiveAvgPool2d,
-    nn.AvgPool2d,
-    nn.BatchNorm1d,
-    nn.BatchNorm2d,
-    nn.ConstantPad2d,
-    nn.Conv2d,
-    nn.ConvTranspose2d,
-    nn.Flatten,
-    nn.Linear,
-    nn.PixelShuffle,
-    nn.Unflatten,
-    nn.Upsample,
-    nn.UpsamplingBilinear2d,
-    nn.UpsamplingNearest2d,
-    nn.ZeroPad2d,
-)
+    Addition_Module, nn.AdaptiveAvgPool2d, nn.AvgPool2d, nn.BatchNorm1d, nn.BatchNorm2d, nn.ConstantPad2d, nn.Conv2d,
+    nn.ConvTranspose2d, nn.Flatten, nn.Linear, nn.PixelShuffle, nn.Unflatten, nn.Upsample, nn.UpsamplingBilinear2d,
+    nn.UpsamplingNearest2d, nn.ZeroPad2d,
+)  # fmt: skip
 """Modules that are linear in their inputs in evaluation mode, up to an offset."""
 
 LINEAR_STEPS = frozenset(
