@@ -86,7 +86,7 @@ def test_both_derivatives_are_right(name: str, read: int) -> None:
 
 def test_what_is_not_replaced() -> None:
     values = torch.randn(2, 6, 4, requires_grad=True)
-    layer, norm = nn.Linear(4, 5).requires_grad_(False), nn.LayerNorm((6, 4))
+    layer, norm, mask = nn.Linear(4, 5).requires_grad_(False), nn.LayerNorm((6, 4)), torch.ones(6, 6).tril() == 1
     with Derivatives():
         with torch.no_grad():
             assert layer(values).grad_fn is None
@@ -94,5 +94,10 @@ def test_what_is_not_replaced() -> None:
         assert layer(values[:, 0]).grad_fn.name() == "AddmmBackward0"
         causal = nn.functional.scaled_dot_product_attention(values, values, values, is_causal=True)
         assert causal.grad_fn.name() != "TokensBackward"
+        for more, named in (((mask,), {}), ((), {"attn_mask": mask})):
+            masked = nn.functional.scaled_dot_product_attention(values, values, values, *more, **named)
+            assert masked.grad_fn.name() != "TokensBackward"
+        named = nn.functional.scaled_dot_product_attention(values, key=values, value=values)
+        assert named.grad_fn.name() != "TokensBackward"
         with torch.autocast("cpu", torch.bfloat16):
             assert layer(values).dtype == torch.bfloat16

@@ -76,3 +76,11 @@ def test_the_layer_is_found_and_its_maps_tell_places_apart(
         assert maps.isfinite().all()
         assert (maps.std((2, 3)) > 1e-3 * maps.abs().amax((2, 3))).all(), method
         assert torch.equal(by_name.maps[layer.name][method], maps)
+
+
+@pytest.mark.parametrize("name", ["coatnet_nano_rw_224", "maxvit_pico_rw_256"])
+def test_attention_with_a_bias_may_follow_the_layer(name: str) -> None:
+    """Blocks of the last stage add their positions' bias to attention as a mask."""
+    model = network(name, {**MAXXVIT, "img_size": 64}, 64)
+    maps = trace(model, torch.randn(1, 3, 64, 64), "grad_cam", layers=("stages.2",)).maps["stages.2"]["grad_cam"]
+    assert (maps.std((2, 3)) > 1e-3 * maps.abs().amax((2, 3))).all()

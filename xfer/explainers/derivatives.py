@@ -35,11 +35,8 @@ class Derivatives(TorchFunctionMode):
         if torch.is_grad_enabled() and args and _tokens(args[0]):
             if func in ROWWISE and (func is not layer_norm or len(args[1]) == 1):
                 return Tokens.apply(lambda values: func(values, *args[1:], **options), args[0])
-            if (
-                func is scaled_dot_product_attention
-                and not any(args[3:])
-                and not any(value for name, value in options.items() if name != "scale")
-            ):
+            more = (*args[3:], *(value for name, value in options.items() if name != "scale"))
+            if func is scaled_dot_product_attention and not any(isinstance(each, Tensor) or each for each in more):
                 return Tokens.apply(lambda *given: func(*given, **options), *args[:3])
         return func(*args, **options)
 
