@@ -189,3 +189,8 @@ def test_the_published_size_decides_the_published_layer() -> None:
     assert layer_at(build("mobilenetv3", 6, size=64), "blocks.6.0", 64).reason == (
         "layer 'blocks.6.0' has 2 x 2 cells, fewer than 4 x 4"
     )
+
+
+def test_a_network_without_weights() -> None:
+    model = nn.Sequential(nn.AvgPool2d(4), nn.Hardtanh(), nn.AvgPool2d(8), nn.Flatten())
+    assert heatmap_layer(model, 32).name == "1"

@@ -251,6 +251,18 @@ def test_methods_that_only_ask_for_logits_take_it(
         xfer.explain(network, faces, "flat,grad_cam")
 
 
+def test_all_and_families_leave_out_what_needs_layers_or_gradients(onnx_file: OnnxFile, faces: Tensor) -> None:
+    network = OnnxNetwork(onnx_file())
+    settings = {"perturbation": {"samples": 12, "segments": "grid", "pieces": 4, "cells": 2}}
+    hiding = {e.name for e in EXPLAINERS.values() if e.family == "perturbation"} - {"score_cam", "ablation_cam"}
+    for asked in ("all", "perturbation"):
+        maps = xfer.explain(network, faces, asked, settings=settings)
+        assert set(maps.explainer.values) == hiding
+        assert "score_cam does not apply to OnnxNetwork: it has no layers that can be read" in maps.left_out
+    with pytest.raises(InputError, match=r"^ablation_cam does not apply to OnnxNetwork: it has no layers that can be"):
+        xfer.explain(network, faces, "ablation_cam,lime")
+
+
 @pytest.mark.parametrize("ask", [spec, choose])
 def test_it_is_neither_built_nor_trained(ask: Callable[[str], object]) -> None:
     with pytest.raises(InputError) as caught:

@@ -1,7 +1,7 @@
 """CAMs without gradients: channels weighted by what the network says when it sees only them, or all but them."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from xfer.explainers.catalogue import EXPLAINERS
 from xfer.explainers.layers import Address, addresses
@@ -17,12 +17,17 @@ def _layer(scene: Scene) -> Address:
     return addresses(scene.look.model, (scene.look.layer,), (images.shape[-2], images.shape[-1]))[0]
 
 
+def _without_layers(model: nn.Module) -> str:
+    return "" if any(True for _ in model.children()) else "it has no layers that can be read"
+
+
 @EXPLAINERS.register(
     "score_cam",
     family=FAMILY,
     formula="sum_k w_k A_k, w = softmax over k of the logit of x veiled by A_k scaled to [0, 1]",
     signed=True,
     reference="Wang et al. 2020, doi:10.1109/CVPRW50498.2020.00020",
+    misfit=_without_layers,
 )
 def score_cam(scene: Scene) -> Tensor:
     """Channels of the layer, weighted by the logit that each leaves when it veils the image (face, target, y, x)."""
@@ -41,6 +46,7 @@ def score_cam(scene: Scene) -> Tensor:
     formula="sum_k (y - y without A_k) A_k; the source divides by y, which scales the map and turns it where y < 0",
     signed=True,
     reference="Desai and Ramaswamy 2020, doi:10.1109/WACV45572.2020.9093360",
+    misfit=_without_layers,
 )
 def ablation_cam(scene: Scene) -> Tensor:
     """Channels of the layer, weighted by the logit lost when each is put to zero (face, target, y, x)."""

@@ -174,7 +174,7 @@ def _note(visits: list[_Visit], name: str, module: nn.Module, inputs: Any, outpu
 
 def _forward(model: nn.Module, size: int) -> tuple[Tensor, Tensor]:
     """A grey face with noise that asks for its gradient, and its logits."""
-    like = next(model.parameters())
+    like = next(model.parameters(), torch.empty(0))
     face = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0))
     face = face.to(like.device, like.dtype).requires_grad_()
     return face, model(face)
