@@ -237,7 +237,7 @@ class _Run:
         centred = torch.zeros(rows.shape, dtype=torch.float64)
         for face, count in enumerate(players):
             chance = generator(made.seed, start + face, POOLED, self.samples)
-            rows[face, :, :count] = paired(draw(count, more, chance)[: more // 2])
+            rows[face, :, :count] = paired(draw(count, more, chance)[::2])  # a kernel's rows are pairs already
             centred[face, :, :count] = rows[face, :, :count].double() - self.estimate.centre(count, made)
         rows, centred = rows.to(device), centred.to(device)
         values = scene.coalitions(rows, [more if own else 0 for own in ours])
