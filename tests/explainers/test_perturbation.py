@@ -146,6 +146,21 @@ def test_few_players_get_exact_shapley_values(small: nn.Module, images: Tensor) 
     assert (both[0, 2:] == 0).all()
 
 
+@pytest.mark.parametrize("share", [True, False])
+def test_a_face_of_one_player_beside_others(small: nn.Module, images: Tensor, share: bool) -> None:
+    """As where a segmentation finds nothing: the one player has all, and the other faces' maps are their own."""
+    labels = scene(small, images).players.parts.clone()
+    labels[0] = 0
+    names = ["lime", "kernel_shap"]
+    maps = explained(small, images, names, segments=labels, samples=20, share=share)
+    others = explained(small, images, names, samples=20, share=share)
+    for name in names:
+        assert maps[name].isfinite().all()
+        torch.testing.assert_close(maps[name][1:], others[name][1:], rtol=1e-9, atol=1e-12)
+    whole = explained(small, images, "feature_ablation", segments=labels)["feature_ablation"]
+    torch.testing.assert_close(maps["kernel_shap"][0], whole[0], rtol=1e-10, atol=1e-12)
+
+
 def test_shared_rows_serve_both_methods(small: nn.Module, images: Tensor) -> None:
     """LIME gains by KernelSHAP's rows; KernelSHAP still comes to the Shapley values, though pairs count for less."""
     truth = {

@@ -164,16 +164,17 @@ class Bank:
 
         Rows drawn weigh the design's chance of them over the whole bank's (the balance heuristic of multiple importance
         sampling, Veach and Guibas 1995, doi:10.1145/218380.218498), scaled to add up to the design's own
-        number of rows; 1 where the bank has no other design. The design's fixed rows weigh 1, those of others 0.
+        number of rows; 1 where the bank has no other design. The design's fixed rows weigh 1, those of others 0, and so
+        do rows that it never draws.
         """
         sizes = self.rows.sum(2)
         chances = torch.stack([self._log_chance(name, sizes) for name in self.designs])
         wanted = self._log_chance(design, sizes)
         weights = (wanted - chances.logsumexp(0) + log(len(self.designs))).exp()
         fixed, own = self.fixed, self.designs.index(design)
-        weights = weights.masked_fill(fixed, 0.0)
-        drawn = self.samples - DESIGNS[design].fixed
-        weights = weights * (drawn / weights.sum(1, keepdim=True).clamp_min(torch.finfo(torch.float64).tiny))
+        weights = weights.masked_fill(fixed | wanted.isneginf(), 0.0)
+        drawn, total = self.samples - DESIGNS[design].fixed, weights.sum(1, keepdim=True)
+        weights = weights * (drawn / total.masked_fill(total == 0, 1.0))
         anchors = slice(own * self.samples, own * self.samples + DESIGNS[design].fixed)
         weights[:, anchors] = 1.0
         return weights
