@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import xfer
 from xfer.errors import InputError
@@ -134,3 +134,30 @@ def test_photographs_are_scaled_and_normalised(small: nn.Module, rng: np.random.
 def test_bad_input(images: object, options: dict, message: str, small: nn.Module) -> None:
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         xfer.explain(small, images, LAYER, layer="second", **options)
+
+
+class Writing(nn.Module):
+    """Scales its images in place, as preprocessing inside a network may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.head = nn.Linear(4, 3)
+        self.inplace = True
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(face, 3, y, x) to (face, 3)."""
+        scaled = images.sub_(0.5).mul_(4) if self.inplace else (images - 0.5) * 4
+        return self.head(self.conv(scaled).relu().mean((2, 3)))
+
+
+def test_images_stay_as_they_are_though_the_network_writes_into_them() -> None:
+    torch.manual_seed(0)
+    model, images = Writing().double(), torch.rand(3, 3, 12, 12, dtype=torch.float64)
+    before = images.clone()
+    names = "grad_cam,saliency,integrated_gradients,occlusion,score_cam,ablation_cam,fem"
+    found = attribute(model, images, names, layer="conv")
+    assert torch.equal(images, before)
+    model.inplace = False
+    for name, expected in attribute(model, images, names, layer="conv").items():
+        torch.testing.assert_close(found[name], expected, rtol=1e-9, atol=1e-12)

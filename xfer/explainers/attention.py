@@ -127,7 +127,7 @@ def _read(look: Look, network: Any) -> Attentions:
     kept: list[Tensor] = []
     hooks = [(block.attn.attn_drop, partial(_keep, kept)) for block in network.blocks]
     with torch.no_grad(), plain_attention(network), hooked(hooks):
-        logits = look.model(look.images)
+        logits = look.model(look.images.clone())
 
     def gradients(column: Tensor) -> Sequence[Tensor]:
         chosen = torch.zeros_like(logits).scatter_(1, column[:, None], 1.0)

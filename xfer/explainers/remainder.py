@@ -86,7 +86,8 @@ class Remainder:
     def logits(self, outputs: Tensor) -> Tensor:
         """What the network makes (n, class) of other outputs (n, ...) of the layer; it may overwrite them."""
         with self._replaced(outputs):
-            return logits_of(self._model, self._image.expand(len(outputs), -1, -1, -1))
+            images = self._image.expand(len(outputs), -1, -1, -1)
+            return logits_of(self._model, images if self._memory else images.contiguous())
 
     def _agrees(self, logits: Tensor) -> bool:
         try:

@@ -76,7 +76,7 @@ class SharedPass:
         self._layouts: dict[str, Layout] = {}
         cuts = [(each.module, self._cut(each)) for each in layers]
         with torch.no_grad(), hooked(cuts), refusals(self._size), Derivatives():
-            logits = model(images)
+            logits = model(images.clone())  # networks may write into their images
         for each in layers:
             if each.name not in self._outputs:
                 raise InputError(f"layer {each.name!r} does not run in evaluation mode: take another layer")
@@ -271,7 +271,7 @@ def refusals(size: tuple[int, int]) -> Iterator[None]:
 
 
 def logits_of(model: nn.Module, images: Tensor) -> Tensor:
-    """Logits (face, class) of a batch, without gradients.
+    """Logits (face, class) of a batch, without gradients; the images stay as they are, whatever the network does.
 
     Raises
     ------
@@ -279,7 +279,8 @@ def logits_of(model: nn.Module, images: Tensor) -> Tensor:
         If the network cannot take such images or does not return logits.
     """
     with torch.no_grad(), refusals((images.shape[-2], images.shape[-1])):
-        return _logits(model(images), len(images))
+        shared = 0 in images.stride()  # torch itself refuses to write into one image that stands for many
+        return _logits(model(images if shared else images.clone()), len(images))
 
 
 def _logits(output: Any, faces: int) -> Tensor:
