@@ -47,6 +47,11 @@ def test_ten_nearest_layers() -> None:
     assert len(near) == 10
 
 
+def test_a_layer_that_is_no_name(untouched: nn.Module, images: torch.Tensor) -> None:
+    with refused("'layer' must be a module's dotted name, 'auto' or a description; got Conv2d"):
+        attribute(untouched, images, layer=untouched.second)
+
+
 def test_an_explainer_with_a_typo(untouched: nn.Module, images: torch.Tensor) -> None:
     with pytest.raises(InputError, match=r"got 'grad_camm' \(did you mean 'grad_cam'\?\)$"):
         attribute(untouched, images, "grad_camm", layer="second")

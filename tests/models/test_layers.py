@@ -147,8 +147,7 @@ def test_a_stage_by_name_is_its_last_block() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("secnd", "layer 'secnd' is not in the network (did you mean 'second'?)"),
-        ("zzz", "layer 'zzz' is not in the network"),
+        ("secnd", "'layer' must be a module of Toy; got 'secnd' (the nearest: second, side, head, first, pool)"),
         ("head", "layer 'head' has no grid of cells: its output is 1 x 3"),
     ],
 )

@@ -185,7 +185,8 @@ def test_differences_are_in_units_of_the_largest(here: list, there: list, unit: 
         (
             lambda net: net,
             {"size": 16, "layer": "frist"},
-            "layer 'frist' is not in the network (did you mean 'first'?)",
+            "'layer' must be a module of Tail; got 'frist' (the nearest: first, drop, behind, behind.6, behind.5, "
+            "behind.4, behind.3, behind.2, behind.1, behind.0)",
         ),
         (
             lambda net: nn.init.constant_(net.head.bias, float("nan")),

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from math import isqrt
 from typing import Any, Protocol
 
@@ -110,13 +109,17 @@ def addresses(model: nn.Module, layers: Sequence["str | Described"], size: tuple
 
 def _address(model: nn.Module, layer: "str | Described", size: tuple[int, int]) -> Address:
     known: Any = _heatmap_layer(model, size) if layer == "auto" else layer
+    if not isinstance(known, str) and not hasattr(known, "grid"):
+        raise InputError(f"'layer' must be a module's dotted name, 'auto' or a description; got {type(known).__name__}")
     name = known if isinstance(known, str) else known.name
     try:
         module = model.get_submodule(name) if name else None
     except AttributeError:
         module = None
     if module is None:
-        raise _absent(model, name)
+        from xfer.models.layers import absent
+
+        raise absent(name, (each for each, _ in model.named_modules()), model)
     if isinstance(known, str):
         return Address(name, module, prefix=getattr(model, "num_prefix_tokens", None))
     return Address(name, module, known.grid, known.prefix, known.kind)
@@ -128,14 +131,6 @@ def _heatmap_layer(model: nn.Module, size: tuple[int, int]) -> Described:
     if size[0] != size[1]:
         raise InputError(f"'layer' is found for square images only; these are {size[0]} x {size[1]} px: name a module")
     return heatmap_layer(model, size[0])
-
-
-def _absent(model: nn.Module, name: str) -> InputError:
-    names = [each for each, _ in model.named_modules() if each]
-    near = get_close_matches(name, names, n=10, cutoff=0.0)
-    return InputError(
-        f"'layer' must be a module of {type(model).__name__}; got {name!r} (the nearest: {', '.join(near)})"
-    )
 
 
 def layout(shape: tuple[int, ...], where: Address, size: tuple[int, int]) -> Layout:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -125,8 +125,7 @@ def layer_at(model: nn.Module, name: str, size: int) -> Layer:
         _, logits = _forward(model, size)
         last = {v.name: v for v in visits}
         if name not in last:
-            near = get_close_matches(name, last, n=1)
-            raise InputError(f"layer {name!r} is not in the network{f' (did you mean {near[0]!r}?)' if near else ''}")
+            raise absent(name, last, model)
         if name not in {v.name for v in _once(visits)}:
             raise InputError(f"layer {name!r} is used twice in a pass or overwritten after it; name the block it is in")
         layer = _read(model, last[name])
@@ -135,6 +134,14 @@ def layer_at(model: nn.Module, name: str, size: int) -> Layer:
         if not _reached(last[name], layer, logits):
             raise InputError(f"layer {name!r} does not change the logits through its cells: the gradient there is 0")
     return layer
+
+
+def absent(name: str, there: Iterable[str], model: nn.Module) -> InputError:
+    """What to say of a layer that is not there: the ten that are most like it."""
+    near = get_close_matches(name, [each for each in there if each], n=10, cutoff=0.0)
+    return InputError(
+        f"'layer' must be a module of {type(model).__name__}; got {name!r} (the nearest: {', '.join(near)})"
+    )
 
 
 def published_layer(name: str, classes: int = 6) -> Layer:
