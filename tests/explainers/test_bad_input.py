@@ -52,6 +52,30 @@ def test_a_layer_that_is_no_name(untouched: nn.Module, images: torch.Tensor) -> 
         attribute(untouched, images, layer=untouched.second)
 
 
+def test_a_wrong_number_of_names_is_told_after_one_batch(small: nn.Module, images: torch.Tensor) -> None:
+    ran: list[int] = []
+    small.register_forward_pre_hook(lambda module, inputs: ran.append(len(inputs[0])))
+    with refused("'classes' has 2 names; the network has 3 classes"):
+        explain(small, images, "grad_cam,lime", classes=["anger", "fear"], layer="second", batch_size=1)
+    assert ran == [1]
+
+
+@pytest.mark.parametrize("size", [7, "large", (3,), (0, 4)])
+def test_a_size_that_is_none(size: Any, untouched: nn.Module, images: torch.Tensor) -> None:
+    with refused(f"'size' must be None, 'image' or a height and width; got {size!r}"):
+        explain(untouched, images, layer="second", size=size)
+
+
+def test_a_scale_that_is_none(untouched: nn.Module) -> None:
+    faces = [np.zeros((12, 10, 3), np.uint8)]
+    with refused("'mean' and 'std' must be finite and 'std' above 0; got 0.5 and 0.0"):
+        explain(untouched, faces, layer="second", mean=0.5, std=0.0)
+    with refused("'mean' and 'std' must be one number, or one a channel; got (1.0, 2.0)"):
+        explain(untouched, faces, layer="second", std=(1.0, 2.0))
+    with refused("'mean' and 'std' must be finite and 'std' above 0; got nan and 1.0"):
+        attribute(untouched, torch.rand(1, 3, 12, 10), "saliency", settings={"gradient": {"mean": float("nan")}})
+
+
 def test_an_explainer_with_a_typo(untouched: nn.Module, images: torch.Tensor) -> None:
     with pytest.raises(InputError, match=r"got 'grad_camm' \(did you mean 'grad_cam'\?\)$"):
         attribute(untouched, images, "grad_camm", layer="second")

@@ -128,19 +128,22 @@ def trace(
     batch_size: int = 32,
     smoothing: str | Iterable[str] = "",
     settings: Mapping[str, Mapping[str, Any]] | None = None,
+    classes: int | None = None,
     lenient: bool = False,
 ) -> Attribution:
     """`attribute` at several layers of one forward, with the logits, the classes explained and what was left out.
 
     Parameters
     ----------
+    classes : int, optional
+        How many the network must have.
     lenient : bool
         Leave explainers that do not apply out even where they are asked for by name.
 
     Raises
     ------
     InputError
-        As `attribute`.
+        As `attribute`; or if the network has another number of classes.
     """
     smooth = read_smoothing(smoothing)
     plan = Plan.of(model, explainers, settings or {}, len(images), lenient)
@@ -150,7 +153,7 @@ def trace(
     where = addresses(model, layers, (images.shape[-2], images.shape[-1])) if plan.tapped else []
     check_finite(model)
     device, dtype = place(model)
-    work = _Work(model, plan, wanted, where, batch_size, smooth, next(iter(layers), "auto"))
+    work = _Work(model, plan, wanted, where, batch_size, smooth, next(iter(layers), "auto"), classes)
     with torch.inference_mode(False), still(model):
         batches = [
             work.batch(images[start : start + step].to(device, dtype), start) for start in range(0, len(images), step)
@@ -192,6 +195,7 @@ class _Work:
     batch_size: int
     smoothing: frozenset[str]
     layer: str | Described = "auto"
+    names: int | None = None
     alive: dict[str, Tensor] = field(default_factory=dict)
 
     def batch(self, images: Tensor, start: int) -> Attribution:
@@ -202,6 +206,8 @@ class _Work:
             given = augmented(images) if copies > 1 else images
             shared = SharedPass(self.model, given, self.where, self.plan.needs)
         logits = shared.logits.detach()[::copies] if shared else logits_of(self.model, images)
+        if self.names not in (None, logits.shape[1]):
+            raise InputError(f"'classes' has {self.names} names; the network has {logits.shape[1]} classes")
         classes = columns(self.wanted, logits, start)
         maps = self._tapped(shared, classes.repeat_interleave(copies, 0)) if shared else {}
         if copies > 1:

@@ -11,7 +11,7 @@ from torchvision.transforms.v2.functional import gaussian_blur
 from xfer.errors import InputError, unknown
 from xfer.explainers.designs import generator
 
-__all__ = ["BASELINES", "baseline_images", "check_baseline"]
+__all__ = ["BASELINES", "baseline_images", "check_baseline", "check_scale"]
 
 BASELINES = ("black", "blur", "noise")
 """Baselines by name; a colour or an image may be given instead."""
@@ -40,6 +40,22 @@ def check_baseline(baseline: Any) -> None:
             f"'baseline' must be one of {', '.join(BASELINES)}, a colour (channel,) in [0, 1] or an image "
             f"(channel, y, x) as the network gets it; got an array of shape {shape}"
         )
+    if not torch.as_tensor(baseline).isfinite().all():
+        raise InputError("'baseline' has values that are not finite")
+
+
+def check_scale(mean: Any, std: Any, channels: int = 0) -> None:
+    """Refuse what no preprocessing subtracts and divides by; of so many channels, where that is known.
+
+    Raises
+    ------
+    InputError
+    """
+    for each in (mean, std):
+        if np.ndim(each) > 1 or np.size(each) not in (1, channels or np.size(each)):
+            raise InputError(f"'mean' and 'std' must be one number, or one a channel; got {each!r}")
+    if not (np.isfinite(mean).all() and np.isfinite(std).all() and np.min(std) > 0):
+        raise InputError(f"'mean' and 'std' must be finite and 'std' above 0; got {mean!r} and {std!r}")
 
 
 def baseline_images(

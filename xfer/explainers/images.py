@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from xfer.errors import InputError
+from xfer.explainers.baselines import check_scale
 
 __all__ = ["Photographs", "check_images"]
 
@@ -25,7 +26,7 @@ class Photographs:
     Raises
     ------
     InputError
-        If one is no RGB photograph, or of another size than the first.
+        If one is no RGB photograph, or of another size than the first; if `mean` or `std` cannot be.
 
     Examples
     --------
@@ -42,6 +43,7 @@ class Photographs:
     ) -> None:
         for position, array in enumerate(arrays):
             _check_photograph(position, np.asarray(array), np.asarray(arrays[0]).shape)
+        check_scale(mean, std, channels=3)
         self._arrays = arrays
         self._mean = torch.tensor(mean).expand(3)[:, None, None]
         self._std = torch.tensor(std).expand(3)[:, None, None]

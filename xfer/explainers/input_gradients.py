@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from xfer.errors import InputError, unknown
-from xfer.explainers.baselines import baseline_images, check_baseline
+from xfer.explainers.baselines import baseline_images, check_baseline, check_scale
 from xfer.explainers.catalogue import EXPLAINERS, Explainer
 from xfer.explainers.families import FAMILIES, Look
 from xfer.explainers.steps import steps, unruled
@@ -54,6 +54,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_baseline(self.baseline)
+        check_scale(self.mean, self.std)
         for name, least in (("steps", 1), ("samples", 1), ("seed", 0)):
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:

@@ -91,9 +91,8 @@ def explain(
     layers: Any = layer if several else (layer,)
     names = explainers if isinstance(explainers, str) else list(explainers)
     options: dict[str, Any] = {"batch_size": batch_size, "smoothing": smoothing, "settings": settings}
-    seen = trace(model, stack, names, wanted, layers=layers, **options)
-    if classes is not None and len(classes) != seen.logits.shape[1]:
-        raise InputError(f"'classes' has {len(classes)} names; the network has {seen.logits.shape[1]} classes")
+    count = None if classes is None else len(classes)
+    seen = trace(model, stack, names, wanted, layers=layers, classes=count, **options)
     order = [each.name for each in choose(names) if any(each.name in by for by in seen.maps.values())]
     maps = _labelled(seen, order, classes, out, (stack.shape[-2], stack.shape[-1]))
     if several:
@@ -105,7 +104,7 @@ def explain(
 def _size(size: Any, image: tuple[int, int]) -> tuple[int, int] | None:
     if size is None or size == "image":
         return image if size else None
-    if isinstance(size, str) or len(size) != 2 or min(size) < 1:
+    if not isinstance(size, tuple | list) or len(size) != 2 or min(size) < 1:
         raise InputError(f"'size' must be None, 'image' or a height and width; got {size!r}")
     return int(size[0]), int(size[1])
 

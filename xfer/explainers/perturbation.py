@@ -8,13 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 from functools import cached_property
+from math import inf
+from numbers import Integral
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from xfer.errors import InputError, unknown
-from xfer.explainers.baselines import baseline_images, check_baseline
+from xfer.explainers.baselines import baseline_images, check_baseline, check_scale
 from xfer.explainers.catalogue import Explainer
 from xfer.explainers.designs import Bank
 from xfer.explainers.families import FAMILIES, Look
@@ -108,19 +110,22 @@ class Perturbation:
             value = getattr(self, name)
             if isinstance(value, str) and value not in allowed:
                 raise unknown(name, value, allowed)
-        least = {"samples": 2, "pieces": 1, "cells": 1, "window": 1, "stride": 1}
+        least = {"samples": 2, "pieces": 1, "cells": 1, "window": 1, "stride": 1, "seed": 0}
         for name, smallest in least.items():
             value = getattr(self, name)
-            if value is not None and value < smallest:
-                raise InputError(f"{name!r} must be at least {smallest}; got {value}")
+            if value is None and name in ("window", "stride"):
+                continue
+            if not isinstance(value, Integral) or value < smallest:
+                raise InputError(f"{name!r} must be a whole number from {smallest}; got {value!r}")
         for name in ("compactness", "kernel_width", "alpha"):
-            if getattr(self, name) <= 0:
+            if not 0 < getattr(self, name) < inf:
                 raise InputError(f"{name!r} must be above 0; got {getattr(self, name)}")
         if not 0 < self.keep < 1:
             raise InputError(f"'keep' must lie between 0 and 1; got {self.keep}")
         if isinstance(self.segments, str) and self.segments == "regions" and self.landmarks is None:
             raise InputError("'segments' = 'regions' needs 'landmarks' (face, 68, 2), in px of the images")
         check_baseline(self.baseline)
+        check_scale(self.mean, self.std)
 
     @classmethod
     def read(cls, settings: Mapping[str, Any]) -> "Perturbation":

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from xfer.errors import InputError
-from xfer.explainers.baselines import baseline_images, check_baseline
+from xfer.explainers.baselines import baseline_images, check_baseline, check_scale
 from xfer.explainers.state import check_finite, place, still
 from xfer.explainers.trust.imputation import imputed
 from xfer.explainers.trust.maps import Maps, gathered
@@ -194,6 +194,7 @@ class _Drawn:
 
     def __init__(self, images: Tensor, baseline: Any, mean: Any, std: Any, seed: int, shares: Sequence[float]) -> None:
         check_baseline(baseline)
+        check_scale(mean, std)
         self._images = images.detach().cpu()
         self._other = baseline_images(baseline, self._images, mean=mean, std=std, seed=seed)
 
