@@ -98,6 +98,27 @@ def test_predictions_are_those_of_evaluation(unit: Callable[..., Explained], pix
     assert unit().left_out == ()
 
 
+def test_methods_of_every_family_know_how_pixels_were_scaled(unit: Callable[..., Explained], pixels: Pixels) -> None:
+    """Black is -2 to this network, whatever family hides parts or takes black for a baseline."""
+    names = ("occlusion", "score_cam", "integrated_gradients", "grad_cam")
+    found = unit([2, 5], explainers=names, per_face=True).maps
+    assert found is not None
+    black = {"baseline": torch.full((3, SIZE, SIZE), -2.0)}
+    images, settings = training.inputs(pixels, [2, 5], SETTINGS), {"perturbation": black, "gradient": black}
+    maps = explainers.attribute(build(), images, names, pixels.labels[[2, 5]], layer="2", settings=settings)
+    for place, name in enumerate(names):
+        expected = torch.nn.functional.interpolate(maps[name], (SIZE, SIZE), mode="bilinear")[:, 0]
+        np.testing.assert_allclose(found.maps[:, place], expected, rtol=1e-3, atol=1e-6)
+
+
+def test_methods_that_draw_and_families_that_only_partly_apply(unit: Callable[..., Explained]) -> None:
+    found = unit([1, 4, 6], explainers="gradient,lime")
+    assert set(found.sums.facts["left_out"]) == {"guided_backpropagation"}
+    assert "it has no rule for 'Tanh' in '2'" in found.sums.facts["left_out"]["guided_backpropagation"]
+    assert {"lime", "saliency", "lrp", "deep_lift"} < set(found.sums.cells["explainer"])
+    assert np.isfinite(found.sums.sums).all()
+
+
 @pytest.mark.parametrize("selection", explaining.SELECTIONS)
 def test_the_batch_size_does_not_matter(unit: Callable[..., Explained], selection: str) -> None:
     one, many = unit(selection=selection, batch_size=1), unit(selection=selection, batch_size=FACES)

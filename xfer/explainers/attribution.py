@@ -164,7 +164,9 @@ def trace(
 def misfits(
     model: nn.Module, images: Tensor, explainers: str | Iterable[str] = "all", *, layer: str | Described = "auto"
 ) -> dict[str, str]:
-    """Which explainers do not apply to a network, and why, from one forward of some images; arguments as `attribute`.
+    """Which explainers do not apply to a network, and why, from a forward or two of some images.
+
+    Arguments are as for `attribute`.
 
     Examples
     --------
@@ -173,14 +175,19 @@ def misfits(
     {'cam': "cam does not apply to layer '0': the linear layer behind the layer tells cells apart"}
     """
     plan = Plan.of(model, explainers, {}, len(images), lenient=True)
-    if any(explainer.misfit for explainer in plan.tapped):
-        device, dtype = place(model)
-        with torch.inference_mode(False), still(model):
+    asking = [name for name in plan.others if FAMILIES[name].misfits]
+    device, dtype = place(model)
+    seen, classes = images.to(device, dtype), torch.zeros((len(images), 1), dtype=torch.long, device=device)
+    with torch.inference_mode(False), still(model):
+        if any(explainer.misfit for explainer in plan.tapped):
             where = addresses(model, (layer,), (images.shape[-2], images.shape[-1]))
-            shared = SharedPass(model, images.to(device, dtype), where, plan.needs)
-            for taps in shared.taps(torch.zeros((len(images), 1), dtype=torch.long, device=device)):
+            for taps in SharedPass(model, seen, where, plan.needs).taps(classes):
                 for name, tap in taps.items():
                     plan.at(name, tap)
+        if asking:
+            look = Look(model, seen, logits_of(model, seen), classes, 0, len(images), layer=layer)
+            for name in asking:
+                plan.of_family(name, look)
     return plan.left_out
 
 

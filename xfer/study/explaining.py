@@ -88,7 +88,7 @@ def explain_faces(
 
     Logits and maps come from one forward, but for faces drawn by prediction, which are predicted first. The network
     is left as it was. On one machine the result follows from the arguments to the last bit; with another batch size
-    networks round otherwise.
+    networks round otherwise, and methods that draw at random draw otherwise.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def explain_faces(
         raise unknown("selection", selection, SELECTIONS)
     faces = SelectedFaces.of(pixels, test, landmarks, blocks)
     chosen = [explainer.name for explainer in choose(explainers)]
-    if faces.index.size and any(EXPLAINERS[name].misfit for name in chosen):
+    if faces.index.size:
         chosen, gone = _applying(model, inputs(pixels, faces.index[:1], settings), chosen, layer)
         facts = {**facts, **gone}
     layerless = [name for name in chosen if EXPLAINERS[name].family != LAYER]
@@ -238,11 +238,10 @@ class _Unit:
         return seen.logits.float().cpu(), [found[name][:, 0].float() for name in self.explainers]
 
     def _methods(self, index: NDArray[np.intp]) -> dict[str, dict[str, Any]]:
-        """What families of explainers are told of a batch: its scale of pixels, its landmarks, a seed of its own."""
+        """What families of explainers are told of a batch: its scale of pixels, and a seed of its own."""
         seed = int(np.random.SeedSequence([self.settings.seed, int(index[0])]).generate_state(1)[0])
         known: dict[str, Any] = {"mean": self.settings.mean, "std": self.settings.std, "seed": seed}
-        points = self.pixels.landmarks[self.pixels.rows(index)]
-        return {"gradient": known, "perturbation": {**known, "layer": self.layer, "landmarks": points}}
+        return {"gradient": known, "perturbation": known}
 
     def _add(
         self,
