@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from xfer.errors import InputError
-from xfer.explainers import attribute
+from xfer.explainers import attribute, explain, trace
 from xfer.explainers.designs import DESIGNS, generator
 from xfer.explainers.families import Look
 from xfer.explainers.kernel_shap import shapley_coefficients
@@ -178,6 +178,21 @@ def test_shared_rows_serve_both_methods(small: nn.Module, images: Tensor) -> Non
     stage = scene(small, images, methods=("lime", "kernel_shap"), share=True)
     assert stage.bank("coin") is stage.bank("kernel")
     assert stage.bank("coin").rows.shape[1] == 80
+
+
+def test_what_shared_rows_are_worth_is_told(small: nn.Module, images: Tensor) -> None:
+    """With 120 pixels for players the designs differ so much that the other's rows add little, but take none away."""
+    labels = torch.arange(120).view(1, 12, 10).expand(4, -1, -1)
+    options = {"perturbation": {"samples": 60, "segments": labels, "share": True}}
+    seen = trace(small, images, "lime,kernel_shap,rise", settings=options, batch_size=3)
+    assert {name: each.shape for name, each in seen.effective.items()} == {"lime": (4,), "kernel_shap": (4,)}
+    stage = scene(small, images, batch_size=3, methods=("lime", "kernel_shap"), segments=labels, samples=60, share=True)
+    for name, design in (("lime", "coin"), ("kernel_shap", "kernel")):
+        torch.testing.assert_close(seen.effective[name], stage.bank(design).effective(design))
+    told = explain(small, images, "lime,kernel_shap", settings=options).attrs["effective"]
+    low, high = (f"{number:.0f}" for number in (seen.effective["lime"].min(), seen.effective["lime"].max()))
+    assert told.startswith(f"lime {low} to {high} rows a face; kernel_shap ")
+    assert "effective" not in explain(small, images, "rise", settings=options).attrs
 
 
 def test_feature_ablation_is_captums(small: nn.Module, images: Tensor) -> None:

@@ -42,12 +42,15 @@ class Attribution:
         own.
     left_out : dict
         Explainers that do not apply, and why; such as apply at some layers only have maps at those.
+    effective : dict
+        Of explainers that shared rows of a bank, how many of their own design these are worth (face,).
     """
 
     logits: Tensor
     targets: Tensor
     maps: dict[str, dict[str, Tensor]]
     left_out: dict[str, str] = field(default_factory=dict)
+    effective: dict[str, Tensor] = field(default_factory=dict)
 
 
 def attribute(
@@ -219,11 +222,13 @@ class _Work:
         maps = self._tapped(shared, classes.repeat_interleave(copies, 0)) if shared else {}
         if copies > 1:
             maps = {layer: {name: averaged(each) for name, each in by.items()} for layer, by in maps.items()}
+        effective: dict[str, Tensor] = {}
         for name in self.plan.others:
             settings = self.plan.settings.get(name, {})
             look = Look(self.model, images, logits, classes, start, self.batch_size, settings, self.layer)
             maps.setdefault(IMAGE, {}).update(FAMILIES[name].function(look, self.plan.of_family(name, look)))
-        return Attribution(logits, classes, maps)
+            effective |= look.effective
+        return Attribution(logits, classes, maps, effective=effective)
 
     def _tapped(self, shared: SharedPass, classes: Tensor) -> dict[str, dict[str, Tensor]]:
         """Maps of the family that reads layers."""
@@ -258,6 +263,11 @@ class _Work:
                 for layer, by in batches[0].maps.items()
             },
             dict(self.plan.left_out),
+            {
+                name: torch.cat([batch.effective[name] for batch in batches])
+                for name in batches[0].effective
+                if all(name in batch.effective for batch in batches)
+            },
         )
 
 

@@ -37,6 +37,8 @@ class Look:
         Of the family's own, checked by the family.
     layer : str or object
         The first layer that was asked for, as for `xfer.explainers.attribute`.
+    effective : dict
+        Left here by a family: per explainer how many rows of its own design those that it used are worth (face,).
     """
 
     model: nn.Module
@@ -47,6 +49,7 @@ class Look:
     batch_size: int
     settings: Mapping[str, Any] = field(default_factory=dict)
     layer: str | Described = "auto"
+    effective: dict[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

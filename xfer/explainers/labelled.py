@@ -68,7 +68,8 @@ def explain(
         every face, else `target_class` (face, target). The attribute `layer` names the layer; "" where none was read.
         For a sequence of layers (explainer, layer, face, target, y, x): maps of no layer stand at each, and those of a
         method that does not apply at a layer are NaN there. The attribute `left_out` says which explainers of
-        ``"all"`` do not apply, and why.
+        ``"all"`` do not apply, and why; where LIME and KernelSHAP share rows, `effective` says how many of its own these
+        are worth to each.
 
     Raises
     ------
@@ -142,8 +143,14 @@ def _labelled(
         dims=("explainer", "layer", "face", "target", "y", "x"),
         coords=labels,
         name="raw",
-        attrs={"left_out": "; ".join(seen.left_out.values())},
+        attrs={"left_out": "; ".join(seen.left_out.values()), **_worth(seen)},
     )
+
+
+def _worth(seen: Attribution) -> dict[str, str]:
+    """In words how many rows those that methods shared are worth to each."""
+    told = [f"{name} {rows.min():.0f} to {rows.max():.0f} rows a face" for name, rows in seen.effective.items()]
+    return {"effective": "; ".join(told)} if told else {}
 
 
 def _resampled(maps: Tensor, size: tuple[int, int]) -> Tensor:

@@ -202,6 +202,13 @@ class Scene:
     def _shared(self) -> Bank:
         return self._bank(tuple(design for name, design in METHODS.items() if name in self._methods))
 
+    @property
+    def effective(self) -> dict[str, Tensor]:
+        """Of methods that share rows, how many of their own design these are worth (face,)."""
+        if "_shared" not in self.__dict__:
+            return {}
+        return {name: self._shared.effective(METHODS[name]) for name in METHODS if name in self._methods}
+
     def _bank(self, designs: tuple[str, ...]) -> Bank:
         counts, made = self.players.counts, self.settings
         rows = Bank.draw(counts, designs, made.samples, made.seed, self.look.start).to(self.look.images.device)
@@ -323,4 +330,6 @@ def perturbation(look: Look, explainers: Sequence[Explainer]) -> dict[str, Tenso
     """Maps (face, target, y, x) of methods that hide parts of the image, each a function of a `Scene`."""
     names = [explainer.name for explainer in explainers]
     scene = Scene(look, Perturbation.read(look.settings), names)
-    return {explainer.name: scene.finished(explainer(scene)) for explainer in explainers}
+    maps = {explainer.name: scene.finished(explainer(scene)) for explainer in explainers}
+    look.effective.update(scene.effective)
+    return maps
