@@ -70,6 +70,12 @@ def test_what_is_there_is_kept_and_what_is_damaged_is_made_again(weights: str, f
     assert not set(other["map"]) & set(first["map"])
 
 
+def test_methods_that_do_not_apply_are_named(weights: str, folder: Path, tmp_path: Path) -> None:
+    table = run(weights, folder, out=tmp_path / "out", explainers="attention,grad_cam")
+    assert "attention_rollout does not apply to " in table.attrs["methods_left_out"]
+    assert run(weights, folder, out=tmp_path / "out").attrs["methods_left_out"] == ""
+
+
 def test_a_damaged_picture_in_a_folder_is_left_out(weights: str, folder: Path, tmp_path: Path) -> None:
     (folder / "c.png").write_bytes((folder / "a.png").read_bytes()[:200])
     table = run(weights, folder, out=tmp_path / "out").set_index("file")

@@ -37,7 +37,7 @@ def explain(
     segments: Annotated[
         str | None, typer.Option(help="slic, grid or regions (of Action Units), for LIME and SHAP.")
     ] = None,
-    baseline: Annotated[str | None, typer.Option(help="What hidden parts become: black, blur, noise ...")] = None,
+    baseline: Annotated[str | None, typer.Option(help="What hidden parts become: black, blur or noise.")] = None,
     size: Annotated[
         int | None, typer.Option(min=1, help="Side of the faces, px, where the file does not tell.")
     ] = None,
@@ -63,6 +63,8 @@ def explain(
         drawn = _draw(out, table, stage)
     for file, _, predicted, probability, left_out in table.itertuples(index=False, name=None):
         print(f"{file}: {left_out or f'{predicted} {probability:.3f}'}", file=sys.stderr if left_out else None)
+    if told := table.attrs["methods_left_out"]:
+        print(f"left out: {told}", file=sys.stderr)
     for path in drawn:
         print(path)
     if (table["left_out"] != "").any():

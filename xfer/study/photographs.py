@@ -148,7 +148,8 @@ def explain_photographs(
     Returns
     -------
     DataFrame
-        `COLUMNS`: a row a photograph, `left_out` says why one has no map.
+        `COLUMNS`: a row a photograph, `left_out` says why one has no map. The attribute `methods_left_out` says which
+        explainers did not apply, and why, where anything was explained anew.
 
     Raises
     ------
@@ -177,18 +178,20 @@ def explain_photographs(
         for _ in range(min(AT_ONCE, len(dataset) - start) - len(new)):
             tick()
     table = _table(home, dataset, digests, found.reasons)
+    table.attrs["methods_left_out"] = found.methods
     write_whole(home / TABLE, lambda aside: write_csv(table, aside))
     return table
 
 
 @dataclass
 class _Cut:
-    """Where the face is in each photograph; `reasons` says why one takes no part."""
+    """Where the face is in each photograph; `reasons` says why one takes no part, `methods` which do not apply."""
 
     boxes: NDArray[np.float64] | None
     points: NDArray[np.float32] | None
     reasons: list[str]
     told: list[str]
+    methods: str = ""
 
     @classmethod
     def of(cls, dataset: Dataset, crop: str, regions: bool, landmarker: str, progress: Stage) -> "_Cut":
@@ -241,6 +244,7 @@ def _explained(
     options = {"layer": known.layer or "auto", "batch_size": asked["batch_size"], "classes": known.classes or None}
     settings = {"gradient": {"mean": known.mean, "std": known.std}, "perturbation": hiding}
     maps = explain(network, images, asked["explainers"], asked["targets"], settings=settings, **options)
+    found.methods = maps.attrs["left_out"]
     chances = _probabilities(network, images, asked["batch_size"])
     for i, at in enumerate(there):
         one = maps.isel(face=i)
