@@ -68,8 +68,8 @@ def explain(
         every face, else `target_class` (face, target). The attribute `layer` names the layer; "" where none was read.
         For a sequence of layers (explainer, layer, face, target, y, x): maps of no layer stand at each, and those of a
         method that does not apply at a layer are NaN there. The attribute `left_out` says which explainers of
-        ``"all"`` do not apply, and why; where LIME and KernelSHAP share rows, `effective` says how many of its own these
-        are worth to each.
+        ``"all"`` do not apply, and why; where LIME and KernelSHAP share rows, `effective` says how many of its own
+        these are worth to each.
 
     Raises
     ------
