@@ -1,7 +1,7 @@
 """CAMs without gradients: channels weighted by what the network says when it sees only them, or all but them."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from xfer.explainers.catalogue import EXPLAINERS
 from xfer.explainers.layers import Address, addresses
@@ -10,6 +10,10 @@ from xfer.explainers.remainder import Remainder, activations
 from xfer.explainers.veils import Channels
 
 __all__: list[str] = []
+
+
+def _no_layers(model: nn.Module) -> str:
+    return "" if getattr(model, "gradients", True) else "it gives logits but no layer's output"
 
 
 def _layer(scene: Scene) -> Address:
@@ -23,6 +27,7 @@ def _layer(scene: Scene) -> Address:
     formula="sum_k w_k A_k, w = softmax over k of the logit of x veiled by A_k scaled to [0, 1]",
     signed=True,
     reference="Wang et al. 2020, doi:10.1109/CVPRW50498.2020.00020",
+    misfit=_no_layers,
 )
 def score_cam(scene: Scene) -> Tensor:
     """Channels of the layer, weighted by the logit that each leaves when it veils the image (face, target, y, x)."""
@@ -41,6 +46,7 @@ def score_cam(scene: Scene) -> Tensor:
     formula="sum_k (y - y without A_k) A_k; the source divides by y, which scales the map and turns it where y < 0",
     signed=True,
     reference="Desai and Ramaswamy 2020, doi:10.1109/WACV45572.2020.9093360",
+    misfit=_no_layers,
 )
 def ablation_cam(scene: Scene) -> Tensor:
     """Channels of the layer, weighted by the logit lost when each is put to zero (face, target, y, x)."""

@@ -242,7 +242,7 @@ class _Unit:
         seed = int(np.random.SeedSequence([self.settings.seed, int(index[0])]).generate_state(1)[0])
         known: dict[str, Any] = {"mean": self.settings.mean, "std": self.settings.std, "seed": seed}
         points = self.pixels.landmarks[self.pixels.rows(index)]
-        return {"gradient": known, "perturbation": {**known, "layer": self.layer, "landmarks": points}}
+        return {"gradient": known, "perturbation": {**known, "landmarks": points}}
 
     def _add(
         self,
