@@ -29,7 +29,7 @@ Models = Annotated[
     str,
     typer.Option(
         help="'all', a tag, or names with commas ('xfer models list'); 'timm:NAME' for any of timm's, 'onnx:PATH' for "
-        "a trained network that is only evaluated and explained ('compare')."
+        "a trained network, which is evaluated and explained as it is."
     ),
 ]
 Data = Annotated[str, typer.Option(help="synthetic, folder:DIR, csv:FILE or NAME:DIR ('xfer data list').")]
@@ -47,9 +47,7 @@ Landmarker = Annotated[str, typer.Option(help="mediapipe, points:FILE or onnx:FI
 FacesShown = Annotated[str, typer.Option(help="Pictures in the report: mean, none, or all (mind the licence).")]
 
 Samples = Annotated[int | None, typer.Option(min=2, help="Of LIME, KernelSHAP and RISE, a face.")]
-Segments = Annotated[
-    str | None, typer.Option(help="slic, grid or regions (of Action Units), for LIME and SHAP.")
-]
+Segments = Annotated[str | None, typer.Option(help="slic, grid or regions (of Action Units), for LIME and SHAP.")]
 Baseline = Annotated[str | None, typer.Option(help="What hidden parts become: black, blur, noise ...")]
 
 _OF_ONNX = "a network in ONNX whose file does not tell; NAME=VALUE for one of several, as the tables name it."

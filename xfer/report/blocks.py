@@ -146,6 +146,17 @@ def interval(low: float, high: float, digits: int = 3, mark: str = "") -> Cell:
     return Cell(f"{decimal(low, digits)} to {decimal(high, digits)}", mark, "number")
 
 
+def with_interval(value: float, low: float, high: float, mark: str = "") -> Cell:
+    """A number with the two ends of its interval behind it, or alone where there are none.
+
+    >>> with_interval(0.2, -0.1234, 0.5).text, with_interval(0.2, float("nan"), 0.5).text
+    ('0.200 (−0.123 to 0.500)', '0.200 (none)')
+    """
+    if not np.isfinite(value):
+        return number(value, 3, mark)
+    return Cell(f"{number(value).text} ({interval(low, high).text})", mark, "number")
+
+
 def probability(value: float, mark: str = "") -> Cell:
     """A p- or q-value to three digits, or that it is smaller than they can say.
 

@@ -107,7 +107,8 @@ def write(home: Path, plan: Plan, gathered: Gathered, finished: Finished, progre
     folder.write_whole(home / MASKS, sources.save)
     rivals = write_randomised(home, drawn, sources)
     results.write_scores(home, with_absent(score(maps, counts, sources, plan.config, told, progress), told))
-    notes = [*plan.notes, *finished.notes, *_black_boxes(plan), *_without_relevance(counts), *([_unseen(plan, unseen)] if unseen else [])]
+    notes = [*plan.notes, *finished.notes, *_black_boxes(plan), *_without_relevance(counts)]
+    notes += [_unseen(plan, unseen)] if unseen else []
     dropped = [dropped_table(plan, gathered, tables, failed, notes), _table(dropped_rows(told))]
     _write_csv(home / DROPPED, pd.concat([each for each in dropped if len(each)], ignore_index=True))
     results.write_clusters(Study(home))

@@ -139,7 +139,7 @@ def paths(models: Iterable[str]) -> dict[str, Path]:
             continue
         path = Path(model.removeprefix(PREFIX))
         if name(model) in found:
-            raise InputError(f"--models: {found[name(model)]} and {path} are both {name(model)}; rename one of the files")
+            raise InputError(f"--models: {found[name(model)]} and {path} are both called {name(model)}; rename one")
         found[name(model)] = path
     return found
 
@@ -177,7 +177,7 @@ def _opened(called: str, path: Path, options: Mapping[str, Any], expressions: Se
     network = OnnxNetwork(path, **options)
     facts = network.facts
     if not facts.classes:
-        raise InputError(f"{called}: {path.name} does not tell what its classes are; name them in their order, --labels")
+        raise InputError(f"{called}: the file does not tell what its classes are; name them in their order, --labels")
     if len(shared := [each for each in expressions if each in facts.classes]) < 2:
         raise InputError(
             f"{called}: has classes for {', '.join(shared) or 'none'} of {', '.join(expressions)}; two are needed: "

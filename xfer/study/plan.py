@@ -37,7 +37,7 @@ RANDOMISING = ("study/randomised",)
 
 @dataclass(frozen=True)
 class Network:
-    """A network of the study: how it is trained and what it starts from; of a black box `settings` are how it is asked."""
+    """A network of the study: how it is trained, or a black box asked, and what it starts from."""
 
     name: str
     settings: Settings
