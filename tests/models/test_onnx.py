@@ -1,6 +1,7 @@
 """Networks in ONNX: their numbers by hand, their facts, and what is refused."""
 
 import csv
+import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -251,14 +252,30 @@ def test_methods_that_only_ask_for_logits_take_it(
         xfer.explain(network, faces, "flat,grad_cam")
 
 
-@pytest.mark.parametrize("ask", [spec, choose])
-def test_it_is_neither_built_nor_trained(ask: Callable[[str], object]) -> None:
+def test_it_is_neither_built_nor_trained() -> None:
     with pytest.raises(InputError) as caught:
-        ask("onnx:net.onnx")
+        spec("onnx:net.onnx")
     assert str(caught.value) == (
-        "model 'onnx:net.onnx': a network in ONNX is neither built nor trained, and 'xfer compare' takes none yet; "
-        "xfer.models.onnx.OnnxNetwork opens it"
+        "model 'onnx:net.onnx': a network in ONNX is neither built nor trained; 'xfer compare' evaluates and explains "
+        "it as it is, and xfer.models.onnx.OnnxNetwork opens it"
     )
+    assert choose("songnet,onnx:net.onnx") == ["songnet", "onnx:net.onnx"]
+
+
+def test_methods_that_read_a_layer_refuse_it(onnx_file: OnnxFile, faces: Tensor) -> None:
+    network = OnnxNetwork(onnx_file())
+    with pytest.raises(InputError, match=r"^score_cam does not apply to OnnxNetwork: it gives logits but no layer's"):
+        xfer.explain(network, faces, "score_cam,occlusion")
+    maps = xfer.explain(network, faces, "perturbation", settings={"perturbation": {"samples": 4, "segments": "grid"}})
+    hiding = {name for name, each in EXPLAINERS.items() if each.family == "perturbation"}
+    assert set(maps.explainer.values) == hiding - {"score_cam", "ablation_cam"}
+
+
+def test_its_digest_is_that_of_the_file_and_it_knows_how_many_numbers_it_holds(onnx_file: OnnxFile) -> None:
+    path = onnx_file(weights=np.ones((3, 5), np.float32))
+    network = OnnxNetwork(path)
+    assert network.digest == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert network.parameter_count == 15
 
 
 def test_a_third_party_s_network_recognises_expressions(shared: Path) -> None:

@@ -45,7 +45,8 @@ def _networks(study: Study) -> str:
     whole = [m for m in elsewhere(study) if m in made]
     count = len(made) - len(whole)
     told = ["One network was trained" if count == 1 else f"{count} networks were trained"] if count or not whole else []
-    return " and ".join([*told, *([words.say("account", "elsewhere", names=listed(whole))] if whole else [])])
+    entry = "elsewhere" if len(whole) == 1 else "several_elsewhere"
+    return " and ".join([*told, *([words.say("account", entry, names=listed(whole))] if whole else [])])
 
 
 def listed(names: list[str]) -> str:

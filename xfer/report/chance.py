@@ -11,7 +11,19 @@ import pandas as pd
 from xfer.nulls import primary
 from xfer.report import figures, standings, words
 from xfer.report.account import listed
-from xfer.report.blocks import Block, Cell, Picture, Section, Table, Text, number, probability, vector, with_interval
+from xfer.report.blocks import (
+    Block,
+    Cell,
+    Picture,
+    Section,
+    Table,
+    Text,
+    behind,
+    number,
+    probability,
+    vector,
+    with_interval,
+)
 from xfer.report.canvas import spoken
 from xfer.report.footnotes import Footnotes
 from xfer.report.reading import figure_names, is_human, title
@@ -125,8 +137,12 @@ def _network_table(study: Study, metric: str, found: pd.DataFrame, *, folded: bo
     if not folded:
         agreement = words.say("chance", "experts_human" if is_human(study) else "experts")
         caption += words.say("chance", "scale") * anchored + agreement * ceiling
-        caption += words.say("chance", "means", networks=_total(found["m"])) * tested
+        caption += words.say("chance", "means", networks=_plural(_total(found["m"]), "network")) * tested
     return Table(caption, head, _marked(rows, marks, 1), notes=notes.notes | mark_notes("".join(marks)), folded=folded)
+
+
+def _plural(count: int, word: str) -> str:
+    return f"{count} {word}{'s' * (count != 1)}"
 
 
 def _marked(rows: Sequence[Row], marks: Sequence[str], place: int) -> list[Row]:
@@ -143,7 +159,7 @@ def _network_row(name: str, line: pd.Series, notes: Footnotes, shown: tuple[bool
     anchored, ceiling, tested = shown
     count = int(line["tests"]) if np.isfinite(line["tests"]) else 0
     least = probability(line["smallest_q"]).text
-    passed = f"{int(line['passed'])} of {count} ({least})" if count else "no test"
+    passed = behind(f"{line['passed']:.0f} of {count}", least) if count else Cell("no test", "", "undefined")
     return [
         name,
         *([_scale(line, notes)] if anchored else []),
@@ -151,7 +167,7 @@ def _network_row(name: str, line: pd.Series, notes: Footnotes, shown: tuple[bool
         number(line["value"], 3, _note(notes, line["reason"] or words.say("chance", "unscored"), line["value"])),
         number(line["null_mean"]),
         *(_ceiling(line, notes) if ceiling else []),
-        Cell(passed, "", "number" if count else "undefined"),
+        passed,
         *([probability(line["p_holm"], _note(notes, line["p_reason"], line["p_holm"]))] if tested else []),
     ]
 

@@ -98,6 +98,8 @@ def _built(study: Study, matrix: NDArray[np.float64], names: list[str]) -> tuple
     """Without the networks in ONNX, of which no tag is known."""
     told = study.config.get("networks", {})
     kept = np.array([told.get(name, {}).get("start_kind") != "onnx" for name in names], bool)
+    if kept.all():
+        return matrix, names
     return matrix[np.ix_(kept, kept)], [name for name, keep in zip(names, kept, strict=True) if keep]
 
 

@@ -23,7 +23,7 @@ def shown(value, digits=3):
 
 
 def ends(low, high):
-    return f"{shown(low)} to {shown(high)}"
+    return f"{shown(low)}\xa0to\xa0{shown(high)}"
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_network_table_repeats_the_study(tested, page):
             shown(one.value), shown(one.null_mean), shown(one.ceiling),
         ]  # fmt: skip
         own = tested.inference.query("model == @name and threshold == 'otsu'")
-        assert cells[5:] == [f"{(own.q <= 0.05).sum()} of 3 ({shown(own.q.min())})", shown(one.p_holm)]
+        assert cells[5:] == [f"{(own.q <= 0.05).sum()}\xa0of\xa03 ({shown(own.q.min())})", shown(one.p_holm)]
         assert table.loc[name, "passed"] == (own.q <= 0.05).sum()
 
 
