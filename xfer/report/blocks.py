@@ -158,10 +158,10 @@ def with_interval(value: float, low: float, high: float, mark: str = "") -> Cell
 
 
 def behind(text: str, more: str, mark: str = "") -> Cell:
-    """A number with something in brackets behind it, below it where the table is narrow.
+    r"""A number with something in brackets behind it, below it where the table is narrow.
 
     >>> behind("2 of 3", "0.041").text
-    '2\\xa0of\\xa03 (0.041)'
+    '2\xa0of\xa03 (0.041)'
     """
     first, second = (part.replace(" ", "\N{NO-BREAK SPACE}") for part in (text, more))
     return Cell(f"{first} ({second})", mark, "stacked")

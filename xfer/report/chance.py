@@ -34,7 +34,7 @@ from xfer.study import Study
 Row = Sequence[str | Cell]
 
 _MARK = "*"
-_ANCHORED, _CORRECTED = (f"{score} (95% interval)" for score in ("anchored", "corrected"))
+_ANCHORED, _CORRECTED = (f"{score} (95%\N{NO-BREAK SPACE}interval)" for score in ("anchored", "corrected"))
 
 
 def headline(study: Study) -> Section | None:

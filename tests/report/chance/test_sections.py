@@ -23,7 +23,11 @@ def shown(value, digits=3):
 
 
 def ends(low, high):
-    return f"{shown(low)}\xa0to\xa0{shown(high)}"
+    return f"{shown(low)} to {shown(high)}"
+
+
+def behind(value, low, high):
+    return f"{shown(value)} ({ends(low, high)})".replace(" to ", "\xa0to\xa0")
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +90,8 @@ def test_no_hole_in_a_study_stops_a_section(make_tested, parts, level):
 def test_network_table_repeats_the_study(tested, page):
     rows, table = page.table("chance"), standings.networks(tested, "iou")
     assert rows[0] == [
-        "network", "anchored (95% interval)", "corrected (95% interval)", "raw", "chance", "ceiling", "q ≤ .05 (least)",
-        "p",
+        "network", "anchored (95%\xa0interval)", "corrected (95%\xa0interval)", "raw", "chance", "ceiling",
+        "q ≤ .05 (least)", "p",
     ]  # fmt: skip
     assert "adjusted for 3 networks (Holm)" in page.said("chance")
     told = tested.network_scores[tested.network_scores["threshold"] == "otsu"].set_index("model")
@@ -95,8 +99,8 @@ def test_network_table_repeats_the_study(tested, page):
     for name, *cells in rows[1:]:
         one = told.loc[name]
         assert cells[:5] == [
-            f"{shown(one.anchored)} ({ends(one.anchored_low, one.anchored_high)})",
-            f"{shown(one.corrected)} ({ends(one.ci_low, one.ci_high)})",
+            behind(one.anchored, one.anchored_low, one.anchored_high),
+            behind(one.corrected, one.ci_low, one.ci_high),
             shown(one.value), shown(one.null_mean), shown(one.ceiling),
         ]  # fmt: skip
         own = tested.inference.query("model == @name and threshold == 'otsu'")
@@ -112,8 +116,8 @@ def test_cell_table_repeats_the_study(tested, page):
     for row, one in zip(rows[1:], own.itertuples(), strict=True):
         q = "< 0.001" if one.q < 0.0005 else shown(one.q)
         assert row == [
-            one.model, one.expression, f"{shown(one.anchored)} ({ends(one.anchored_low, one.anchored_high)})",
-            f"{shown(one.corrected)} ({ends(one.ci_low, one.ci_high)})", shown(one.value), shown(one.half_value),
+            one.model, one.expression, behind(one.anchored, one.anchored_low, one.anchored_high),
+            behind(one.corrected, one.ci_low, one.ci_high), shown(one.value), shown(one.half_value),
             "0.150", "0.550", "< 0.001" if one.p < 0.0005 else shown(one.p), q, "0.90", "120",
         ]  # fmt: skip
 
@@ -184,7 +188,7 @@ def test_scores_that_are_not_anchored_say_why_and_give_the_place_to_corrected_on
     assert "No score is anchored between chance and ceiling here (no ceiling: the masks' frame is not known)" in (
         page.said("chance")
     )
-    assert page.table("chance")[0][:2] == ["network", "corrected (95% interval)"]
+    assert page.table("chance")[0][:2] == ["network", "corrected (95%\xa0interval)"]
     assert "ceiling" not in page.table("chance")[0]
     assert "Noise-corrected IoU of every network" in page.said("cells")
 
