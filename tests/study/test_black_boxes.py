@@ -16,6 +16,7 @@ from xfer.errors import InputError
 from xfer.models.onnx import OnnxNetwork
 from xfer.study import Study, black_boxes, networks, shards
 from xfer.study.black_boxes import LEAST, Answering
+from xfer.study.loading import load_model
 
 SIZE = 32
 CLASSES = ["happy", "contempt", "angry", "fear", "sad", "surprise"]
@@ -24,6 +25,7 @@ NAME = "onnx:theirs"
 OPTIONS: dict[str, Any] = {
     "drawn": 72, "pretrained": "no", "metrics": "iou,pearson", "workers": 1, "explainers": "grad_cam,occlusion",
     "training": {"epochs": 1, "size": 64, "precision": "32"}, "randomised": 1,
+    "perturbation": {"window": 16, "stride": 16},
     "onnx": {NAME: {"classes": CLASSES, "mean": 0.5, "std": 0.25}},
 }  # fmt: skip
 
@@ -191,6 +193,13 @@ def test_a_file_that_changes_under_way_ends_its_unit(tmp_path: Path) -> None:
     write(path, seed=1)
     with pytest.raises(InputError, match="has changed since the study began"):
         box.open(["anger", "fear"])
+
+
+def test_a_study_keeps_no_copy_of_it(place: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"#onnx:theirs: is a network in ONNX, of which the study keeps no copy; write"
+    ):
+        load_model(f"{place / 'study'}#{NAME}")
 
 
 def test_it_is_not_trained(tmp_path: Path) -> None:
