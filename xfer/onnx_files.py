@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import chain
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,11 +35,17 @@ class Opened:
     makers : dict of str to str
         For the name of every value the operator that makes it, and the name of its first input:
         ``{"p": ("Softmax", "logits")}``.
+    digest : str
+        The sha256 (hex) of the file, with its external data behind it where it has any.
+    parameters : int
+        How many floating numbers it holds.
     """
 
     session: Any
     metadata: dict[str, str]
     makers: dict[str, tuple[str, str]]
+    digest: str
+    parameters: int
 
 
 def open_network(path: Path, *, threads: int = 1) -> Opened:
@@ -70,7 +78,8 @@ def open_network(path: Path, *, threads: int = 1) -> Opened:
         why = first_line(error, f"Load model from {path} failed:")
         raise InputError(f"{path}: onnxruntime {onnxruntime.__version__} cannot run it ({why})") from error
     makers = {name: (node.op_type, next(iter(node.input), "")) for node in model.graph.node for name in node.output}
-    return Opened(session, {entry.key: entry.value for entry in model.metadata_props}, makers)
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    return Opened(session, metadata, makers, _digest(path, model), _parameters(model))
 
 
 def first_line(error: BaseException, known: str = "") -> str:
@@ -97,6 +106,28 @@ def _read(path: Path) -> "onnx.ModelProto":
     if not model.graph.node:
         raise InputError(f"{path}: cannot be read as ONNX (there is no graph in it)")
     return model
+
+
+def _digest(path: Path, model: "onnx.ModelProto") -> str:
+    from onnx import TensorProto
+
+    outside = {_external(path, each) for each in _tensors(model) if each.data_location == TensorProto.EXTERNAL}
+    found = sha256()
+    for file in (path, *sorted(outside)):
+        with file.open("rb") as stream:
+            for part in iter(lambda: stream.read(1 << 20), b""):
+                found.update(part)
+    return found.hexdigest()
+
+
+def _parameters(model: "onnx.ModelProto") -> int:
+    return sum(prod(each.dims) for each in model.graph.initializer if each.data_type in _floats())
+
+
+def _floats() -> tuple[int, ...]:
+    from onnx import TensorProto
+
+    return TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16
 
 
 def _check_size(path: Path, size: int) -> None:
@@ -136,7 +167,6 @@ def _check_weights(path: Path, model: "onnx.ModelProto") -> None:
     """
     from onnx import TensorProto, checker, numpy_helper
 
-    floats = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
     size, seen = path.stat().st_size, set()
     for tensor in _tensors(model):
         if tensor.data_location == TensorProto.EXTERNAL:
@@ -144,7 +174,7 @@ def _check_weights(path: Path, model: "onnx.ModelProto") -> None:
             size += 0 if file in seen else file.stat().st_size
             seen.add(file)
             _check_size(path, size)
-        if tensor.data_type not in floats:
+        if tensor.data_type not in _floats():
             continue
         try:
             values = np.asarray(numpy_helper.to_array(tensor, str(path.parent)))

@@ -304,6 +304,30 @@ def test_wrong_options(run: Run, maps: Path, words: tuple[str, ...], parts: tupl
         assert not Path("s").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (
+            ("compare", "--models", "songnet", "--size", "64"),
+            ("--size, --mean, --std, --labels and --any-labels are for",),
+        ),
+        (("compare", "--models", "onnx:no.onnx", "--mean", "onnx:no=x"), ("--mean must be one number", "got 'x'")),
+        (("compare", "--models", "onnx:no.onnx", "--size", "big"), ("--size must be a number of px; got 'big'",)),
+        (("compare", "--models", "onnx:no.onnx", "--explainers", "saliency"), ("onnx:no gives no gradients",)),
+        (
+            ("compare", "--heatmaps", "maps", "--labels", "happy,sad"),
+            ("--labels are for networks, not for --heatmaps",),
+        ),
+        (("train", "onnx:no.onnx"), ("no.onnx: no such file",)),
+    ],
+)
+def test_networks_in_onnx_that_cannot_be(
+    run: Run, words: tuple[str, ...], parts: tuple[str, ...], refused: Check
+) -> None:
+    refused(run(*words, "--out", "s"), *parts)
+    assert not Path("s").exists()
+
+
 def test_output_folder_of_another_study(run: Run, maps: Path, refused: Check) -> None:
     line = ("compare", "--heatmaps", maps, "--masks", "gt", "--metrics", "iou", "--out", "s")
     assert run(*line)[0] == 0

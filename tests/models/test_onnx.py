@@ -1,6 +1,7 @@
 """Networks in ONNX: their numbers by hand, their facts, and what is refused."""
 
 import csv
+import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -263,14 +264,21 @@ def test_all_and_families_leave_out_what_needs_layers_or_gradients(onnx_file: On
         xfer.explain(network, faces, "ablation_cam,lime")
 
 
-@pytest.mark.parametrize("ask", [spec, choose])
-def test_it_is_neither_built_nor_trained(ask: Callable[[str], object]) -> None:
+def test_it_is_neither_built_nor_trained() -> None:
     with pytest.raises(InputError) as caught:
-        ask("onnx:net.onnx")
+        spec("onnx:net.onnx")
     assert str(caught.value) == (
-        "model 'onnx:net.onnx': a network in ONNX is neither built nor trained, and 'xfer compare' takes none yet; "
-        "xfer.models.onnx.OnnxNetwork opens it"
+        "model 'onnx:net.onnx': a network in ONNX is neither built nor trained; 'xfer compare' evaluates and explains "
+        "it as it is, and xfer.models.onnx.OnnxNetwork opens it"
     )
+    assert choose("songnet,onnx:net.onnx") == ["songnet", "onnx:net.onnx"]
+
+
+def test_its_digest_is_that_of_the_file_and_it_knows_how_many_numbers_it_holds(onnx_file: OnnxFile) -> None:
+    path = onnx_file(weights=np.ones((3, 5), np.float32))
+    network = OnnxNetwork(path)
+    assert network.digest == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert network.parameter_count == 15
 
 
 def test_a_third_party_s_network_recognises_expressions(shared: Path) -> None:

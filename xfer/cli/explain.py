@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from xfer.cli.options import Device, Landmarker, numbers
+from xfer.cli.options import AnyLabels, Baseline, Device, Landmarker, Samples, Segments, numbers
 from xfer.cli.printing import progress
 
 app = typer.Typer()
@@ -33,18 +33,16 @@ def explain(
     layer: Annotated[str | None, typer.Option(help="Where CAMs are read; found by default.")] = None,
     crop: Annotated[str, typer.Option(help="face (a square around it) or whole.")] = "face",
     landmarker: Landmarker = "mediapipe",
-    samples: Annotated[int | None, typer.Option(min=2, help="Of LIME, KernelSHAP and RISE, a face.")] = None,
-    segments: Annotated[
-        str | None, typer.Option(help="slic, grid or regions (of Action Units), for LIME and SHAP.")
-    ] = None,
-    baseline: Annotated[str | None, typer.Option(help="What hidden parts become: black, blur or noise.")] = None,
+    samples: Samples = None,
+    segments: Segments = None,
+    baseline: Baseline = None,
     size: Annotated[
         int | None, typer.Option(min=1, help="Side of the faces, px, where the file does not tell.")
     ] = None,
     mean: Annotated[str | None, typer.Option(help="What (face / 255) loses: one number, or three with commas.")] = None,
     std: Annotated[str | None, typer.Option(help="What it is divided by then.")] = None,
     labels: Annotated[str | None, typer.Option(help="The expressions in the order of the logits, with commas.")] = None,
-    any_labels: Annotated[bool, typer.Option("--any-labels", help="Take labels that are no expressions too.")] = False,
+    any_labels: AnyLabels = False,
     batch_size: Annotated[int, typer.Option(min=1, help="The most images in one forward.")] = 32,
     device: Device = "auto",
 ) -> None:

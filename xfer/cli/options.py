@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
 
@@ -25,7 +26,11 @@ Threshold = Annotated[str, typer.Option(help="otsu, area, upper_bound, or a shar
 Support = Annotated[str | None, typer.Option(help="'frame' (pixels a face can cover) or 'canvas'.")]
 AllowMissing = Annotated[bool, typer.Option("--allow-missing", help="Score what is there.")]
 Models = Annotated[
-    str, typer.Option(help="'all', a tag, or names with commas ('xfer models list'); 'timm:NAME' for any of timm's.")
+    str,
+    typer.Option(
+        help="'all', a tag, or names with commas ('xfer models list'); 'timm:NAME' for any of timm's, 'onnx:PATH' for "
+        "a trained network, which is evaluated and explained as it is."
+    ),
 ]
 Data = Annotated[str, typer.Option(help="synthetic, folder:DIR, csv:FILE or NAME:DIR ('xfer data list').")]
 Expressions = Annotated[str | None, typer.Option(help="Those to tell apart, with commas; all by default.")]
@@ -40,6 +45,21 @@ Seed = Annotated[int, typer.Option(min=0, help="Everything drawn at random follo
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")]
 Landmarker = Annotated[str, typer.Option(help="mediapipe, points:FILE or onnx:FILE, for faces without landmarks.")]
 FacesShown = Annotated[str, typer.Option(help="Pictures in the report: mean, none, or all (mind the licence).")]
+
+Samples = Annotated[int | None, typer.Option(min=2, help="Of LIME, KernelSHAP and RISE, a face.")]
+Segments = Annotated[str | None, typer.Option(help="slic, grid or regions (of Action Units), for LIME and SHAP.")]
+Baseline = Annotated[str | None, typer.Option(help="What hidden parts become: black, blur, noise ...")]
+
+_OF_ONNX = "a network in ONNX whose file does not tell; NAME=VALUE for one of several, as the tables name it."
+OnnxSize = Annotated[list[str] | None, typer.Option(help=f"Side of the faces, px, of {_OF_ONNX}")]
+OnnxMean = Annotated[
+    list[str] | None, typer.Option(help=f"What (face / 255) loses, one number or three with commas, of {_OF_ONNX}")
+]
+OnnxStd = Annotated[list[str] | None, typer.Option(help=f"What it is divided by then, of {_OF_ONNX}")]
+OnnxLabels = Annotated[
+    list[str] | None, typer.Option(help=f"Expressions in the order of the logits, with commas, of {_OF_ONNX}")
+]
+AnyLabels = Annotated[bool, typer.Option("--any-labels", help="Take labels that are no expressions too.")]
 
 MAPS_PATTERN = "{model}_{expression}_heatmap.png"
 MASKS_PATTERN = "{expression}_gt.png"
@@ -57,3 +77,40 @@ def numbers(flag: str, text: str | None) -> list[float] | None:
         return None if text is None else [float(number) for number in text.split(",")]
     except ValueError:
         raise InputError(f"{flag} must be one number, or three with commas; got {text!r}") from None
+
+
+def of_onnx(
+    size: Sequence[str] | None,
+    mean: Sequence[str] | None,
+    std: Sequence[str] | None,
+    labels: Sequence[str] | None,
+    any_labels: bool,
+) -> dict[str, dict[str, Any]]:
+    """What is told of networks in ONNX by the network's name, or under "" of all of them.
+
+    >>> of_onnx(["112"], None, ["onnx:a=0.5"], ["happy,sad"], False)
+    {'': {'size': 112, 'classes': ['happy', 'sad']}, 'onnx:a': {'std': [0.5]}}
+
+    Raises
+    ------
+    InputError
+        If a number is none.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for name, texts in {"size": size, "mean": mean, "std": std, "classes": labels}.items():
+        for text in texts or ():
+            network, _, value = text.rpartition("=")
+            found.setdefault(network, {})[name] = _read(name, value)
+    if any_labels:
+        found.setdefault("", {})["any_labels"] = True
+    return found
+
+
+def _read(name: str, value: str) -> Any:
+    if name == "classes":
+        return [label.strip() for label in value.split(",")]
+    if name != "size":
+        return numbers(f"--{name}", value)
+    if not value.isdigit() or not int(value):
+        raise InputError(f"--size must be a number of px; got {value!r}")
+    return int(value)

@@ -106,7 +106,7 @@ def _share(value: float) -> str:
 
 
 def _told(row: Any) -> str:
-    return f"FAILED: {row.failed}" if row.failed else f"{row.layer}, {row.grid}, {row.start}"
+    return f"FAILED: {row.failed}" if row.failed else ", ".join(filter(None, (row.layer, row.grid, row.start)))
 
 
 @contextlib.contextmanager

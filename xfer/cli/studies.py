@@ -11,6 +11,8 @@ from xfer.cli.options import (
     MAPS_PATTERN,
     MASKS_PATTERN,
     AllowMissing,
+    AnyLabels,
+    Baseline,
     Data,
     Device,
     Expressions,
@@ -23,13 +25,20 @@ from xfer.cli.options import (
     Metrics,
     MinFaces,
     Models,
+    OnnxLabels,
+    OnnxMean,
+    OnnxSize,
+    OnnxStd,
     Pattern,
     Preset,
     Pretrained,
+    Samples,
     Seed,
+    Segments,
     Support,
     Threshold,
     Weights,
+    of_onnx,
 )
 from xfer.cli.printing import measures, print_inference, print_left_out, print_networks, print_table, progress
 from xfer.errors import InputError
@@ -40,7 +49,8 @@ app = typer.Typer()
 _FILES_ONLY = {"pattern": "--pattern", "pooled": "--pooled", "mask_pattern": "--mask-pattern", "frame": "--frame"}
 _NETWORKS_ONLY = (
     "models", "data", "expressions", "min_faces", "explainers", "preset", "pretrained", "weights", "folds", "seed",
-    "device", "landmarker", "per_face", "faces", "randomised",
+    "device", "landmarker", "per_face", "faces", "randomised", "samples", "segments", "baseline", "size", "mean", "std",
+    "labels", "any_labels",
 )  # fmt: skip
 
 
@@ -50,6 +60,7 @@ _LEFT_OUT = {
     "expression": "expression left out:",
     "face": "faces left out:",
     "mask": "not scored:",
+    "explainer": "explainer left out:",
 }
 
 
@@ -61,12 +72,24 @@ def compare(
     expressions: Expressions = None,
     min_faces: MinFaces = None,
     explainers: Annotated[
-        str, typer.Option(help="'all', or names with commas; the first leads the report.")
-    ] = "grad_cam",
+        str | None,
+        typer.Option(
+            help="'all', or names with commas; the first leads the report. grad_cam by default, with networks in ONNX "
+            "occlusion, which asks for no gradients."
+        ),
+    ] = None,
+    samples: Samples = None,
+    segments: Segments = None,
+    baseline: Baseline = None,
     masks: Masks = "ekman",
     preset: Preset = "quick",
     pretrained: Pretrained = "auto",
     weights: Weights = None,
+    size: OnnxSize = None,
+    mean: OnnxMean = None,
+    std: OnnxStd = None,
+    labels: OnnxLabels = None,
+    any_labels: AnyLabels = False,
     folds: Folds = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -98,7 +121,10 @@ def compare(
     out: Annotated[Path | None, typer.Option(help="The study folder; reports/... by default.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set a study that is there aside.")] = False,
 ) -> None:
-    """Train networks on faces, explain them, score their heatmaps against masks: one folder with a report."""
+    """Train networks on faces, explain them, score their heatmaps against masks: one folder with a report.
+
+    Networks in ONNX are trained already: they are evaluated on the same test faces, explained and scored.
+    """
     given = {
         name for name in context.params if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
     }
@@ -125,12 +151,15 @@ def compare(
         }
     else:
         _refuse(given & {*_FILES_ONLY, "pooled_pattern", "allow_missing"}, "need --heatmaps")
+        hiding = {"samples": samples, "segments": segments, "baseline": baseline}
         options = {
             "models": models,
             "data": data,
             "expressions": _names(expressions),
             "min_faces": min_faces,
             "explainers": explainers,
+            "perturbation": {name: value for name, value in hiding.items() if value is not None},
+            "onnx": of_onnx(size, mean, std, labels, any_labels),
             "preset": preset,
             "pretrained": pretrained,
             "weights": weights or [],

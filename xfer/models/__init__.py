@@ -78,12 +78,12 @@ def spec(name: str) -> ModelSpec:
     Raises
     ------
     InputError
-        If there is no such network, or it is ``onnx:PATH``, which is whole and never built.
+        If there is no such network, or it is ``onnx:PATH``, which comes whole and is never built.
     """
     if name.startswith("onnx:"):
         raise InputError(
-            f"model {name!r}: a network in ONNX is neither built nor trained, and 'xfer compare' takes none yet; "
-            "xfer.models.onnx.OnnxNetwork opens it"
+            f"model {name!r}: a network in ONNX is neither built nor trained; 'xfer compare' evaluates and explains it "
+            "as it is, and xfer.models.onnx.OnnxNetwork opens it"
         )
     if name.startswith("timm:"):
         from xfer.models.timm import resolve
@@ -192,8 +192,8 @@ def choose(models: str) -> list[str]:
     Parameters
     ----------
     models : str
-        Names, tags and ``timm:NAME`` with commas between them; ``all`` is every network that is not a variant
-        (tag ``bn``).
+        Names, tags, ``timm:NAME`` and ``onnx:PATH`` with commas between them; ``all`` is every network that is not a
+        variant (tag ``bn``).
 
     Raises
     ------
@@ -214,12 +214,14 @@ def choose(models: str) -> list[str]:
 def _members(name: str) -> Iterator[str]:
     if name == "all":
         yield from (n for n, entry in MODELS.items() if "bn" not in entry.tags)
-    elif name in MODELS or name.startswith(("timm:", "onnx:")):
+    elif name.startswith("onnx:"):
+        yield name
+    elif name in MODELS or name.startswith("timm:"):
         yield spec(name).name
     elif name in tags():
         yield from (n for n, entry in MODELS.items() if name in entry.tags)
     else:
-        raise unknown("model", name, [*MODELS, "all", *tags(), "timm:NAME"])
+        raise unknown("model", name, [*MODELS, "all", *tags(), "timm:NAME", "onnx:PATH"])
 
 
 def parameter_count(model: nn.Module) -> int:

@@ -52,6 +52,8 @@ class OnnxNetwork(nn.Module):
         What the network takes: RGB by default, "grey" for one channel.
     outputs : {"logits", "probabilities"}, optional
         Told by the end of the graph.
+    threads : int, optional
+        Of the CPU; as many as torch has by default.
 
     What is not given is read from the metadata that `xfer.export` writes. Where there are none: mean 0 and std 1, so
     faces in [0, 1], and classes without names.
@@ -61,6 +63,9 @@ class OnnxNetwork(nn.Module):
     facts : Facts
     gradients : bool
         False: methods that ask for gradients refuse it.
+    digest : str
+    parameter_count : int
+        As in `xfer.onnx_files.Opened`.
 
     Raises
     ------
@@ -83,11 +88,13 @@ class OnnxNetwork(nn.Module):
         layout: str | None = None,
         colour: str | None = None,
         outputs: str | None = None,
+        threads: int | None = None,
     ) -> None:
         super().__init__()
         _check_words(layout=(layout, LAYOUTS), colour=(colour, COLOURS), outputs=(outputs, OUTPUTS))
         self.path = Path(path)
-        opened = open_network(self.path, threads=torch.get_num_threads())
+        opened = open_network(self.path, threads=threads or torch.get_num_threads())
+        self.digest, self.parameter_count = opened.digest, opened.parameters
         self._session = opened.session
         self._source, shape = _input(self.path, opened)
         self._output = _output(self.path, opened)

@@ -34,7 +34,8 @@ class Start:
 
     Attributes
     ----------
-    kind : {"scratch", "imagenet", "file"}
+    kind : {"scratch", "imagenet", "file", "onnx"}
+        "onnx" is a network that was trained elsewhere and is not trained here.
     source : str
         The name of the ImageNet weights, or the file as it was given; "" from scratch.
     reason : str
@@ -48,6 +49,8 @@ class Start:
     def __str__(self) -> str:
         if self.kind == "scratch":
             return f"from scratch ({self.reason})" if self.reason else "from scratch"
+        if self.kind == "onnx":
+            return f"trained elsewhere: {self.source}"
         return f"from {'ImageNet weights ' if self.kind == 'imagenet' else ''}{self.source}"
 
 

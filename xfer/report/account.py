@@ -10,7 +10,7 @@ from xfer.report import words
 from xfer.report.blocks import Block, number
 from xfer.report.canvas import finite_mean, spoken
 from xfer.report.reading import is_human
-from xfer.report.trained import Doubts, is_trained, results
+from xfer.report.trained import Doubts, elsewhere, is_trained, results
 from xfer.study import Study
 
 
@@ -22,10 +22,9 @@ def account(study: Study) -> list[Block]:
     data: dict[str, Any] = dict(config.get("data", {}))
     folds, per_class = int(config.get("folds", 0) or 0), int(config.get("per_class", 0) or 0)
     testing = words.say("account", "folds", folds=folds) if folds > 1 else words.say("account", "split")
-    made = len(results(study.networks))
     text = words.text(
         "account",
-        networks=f"{made} networks were trained" if made != 1 else "One network was trained",
+        networks=_networks(study),
         preset=config.get("preset", "unknown"),
         seed=config.get("seed", "unknown"),
         data=data.get("name", "unknown"),
@@ -38,6 +37,16 @@ def account(study: Study) -> list[Block]:
         target=words.say("account", "predicted" if config.get("selection") == "predicted" else "true"),
     )
     return [text, *_cautions(study, str(data.get("name", "")))]
+
+
+def _networks(study: Study) -> str:
+    """How many networks were trained, and which were not."""
+    made = [str(m) for m in results(study.networks).index]
+    whole = [m for m in elsewhere(study) if m in made]
+    count = len(made) - len(whole)
+    told = ["One network was trained" if count == 1 else f"{count} networks were trained"] if count or not whole else []
+    entry = "elsewhere" if len(whole) == 1 else "several_elsewhere"
+    return " and ".join([*told, *([words.say("account", entry, names=listed(whole))] if whole else [])])
 
 
 def listed(names: list[str]) -> str:
@@ -99,5 +108,7 @@ def _span(values: pd.Series) -> str:
 
 def disjoint(study: Study) -> str:
     """The sentence on whether a tested person took part in training."""
-    notes = study.dropped.loc[study.dropped["kind"] == "note", "reason"].astype(str)
-    return words.say("account", "perhaps_shared" if notes.str.startswith("no subjects are told").any() else "disjoint")
+    notes, whole = study.dropped.loc[study.dropped["kind"] == "note", "reason"].astype(str), elsewhere(study)
+    told = "perhaps_shared" if notes.str.startswith("no subjects are told").any() else "disjoint"
+    said = [] if whole and set(whole) == set(study.networks["model"]) else [words.say("account", told)]
+    return " ".join([*said, *([words.say("account", "learnt", names=listed(whole))] if whole else [])])

@@ -107,9 +107,9 @@ class Table:
     number: int = 0
 
     def column_style(self, column: int) -> str:
-        """The class of a column's head: that of its numbers, or none."""
-        cells = [row[column] for row in self.rows]
-        return "number" if any(isinstance(c, Cell) and c.style == "number" for c in cells) else ""
+        """The class of a column's head: that of numbers where it has some, or none."""
+        styles = {cell.style for row in self.rows if isinstance(cell := row[column], Cell)}
+        return "number" if styles & {"number", "stacked", "undefined"} else ""
 
 
 Block = Text | Items | KeyFigures | Plot | Table
@@ -144,6 +144,27 @@ def interval(low: float, high: float, digits: int = 3, mark: str = "") -> Cell:
     if not (np.isfinite(low) and np.isfinite(high)):
         return Cell("none", mark, "undefined")
     return Cell(f"{decimal(low, digits)} to {decimal(high, digits)}", mark, "number")
+
+
+def with_interval(value: float, low: float, high: float, mark: str = "") -> Cell:
+    """A number with the two ends of its interval behind it, or alone where there are none.
+
+    >>> with_interval(0.2, -0.1234, 0.5).text.split(), with_interval(0.2, float("nan"), 0.5).text
+    (['0.200', '(−0.123', 'to', '0.500)'], '0.200 (none)')
+    """
+    if not np.isfinite(value):
+        return number(value, 3, mark)
+    return behind(number(value).text, interval(low, high).text, mark)
+
+
+def behind(text: str, more: str, mark: str = "") -> Cell:
+    r"""A number with something in brackets behind it, below it where the table is narrow.
+
+    >>> behind("2 of 3", "0.041").text
+    '2\xa0of\xa03 (0.041)'
+    """
+    first, second = (part.replace(" ", "\N{NO-BREAK SPACE}") for part in (text, more))
+    return Cell(f"{first} ({second})", mark, "stacked")
 
 
 def probability(value: float, mark: str = "") -> Cell:

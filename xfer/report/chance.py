@@ -11,7 +11,19 @@ import pandas as pd
 from xfer.nulls import primary
 from xfer.report import figures, standings, words
 from xfer.report.account import listed
-from xfer.report.blocks import Block, Cell, Picture, Section, Table, Text, interval, number, probability, vector
+from xfer.report.blocks import (
+    Block,
+    Cell,
+    Picture,
+    Section,
+    Table,
+    Text,
+    behind,
+    number,
+    probability,
+    vector,
+    with_interval,
+)
 from xfer.report.canvas import spoken
 from xfer.report.footnotes import Footnotes
 from xfer.report.reading import figure_names, is_human, title
@@ -22,6 +34,7 @@ from xfer.study import Study
 Row = Sequence[str | Cell]
 
 _MARK = "*"
+_ANCHORED, _CORRECTED = (f"{score} (95%\N{NO-BREAK SPACE}interval)" for score in ("anchored", "corrected"))
 
 
 def headline(study: Study) -> Section | None:
@@ -111,23 +124,25 @@ def _network_table(study: Study, metric: str, found: pd.DataFrame, *, folded: bo
     rows = [_network_row(str(name), line, notes, (anchored, ceiling, tested)) for name, line in found.iterrows()]
     head = [
         "network",
-        *(["anchored", "95% interval"] if anchored else []),
-        "corrected",
-        "95% interval",
+        *([_ANCHORED] if anchored else []),
+        _CORRECTED,
         "raw",
         "chance",
         *(["ceiling"] if ceiling else []),
-        "q ≤ .05",
-        "smallest q",
-        *([f"p, mean ({_total(found['m'])} tests)"] if tested else []),
+        "q ≤ .05 (least)",
+        *(["p"] if tested else []),
     ]
     values = {"metric": standings.named(metric, cells), "null": _null_name(cells), "m": _total(cells["m"])}
     caption = words.say("chance", "further" if folded else "table", **values)
     if not folded:
         agreement = words.say("chance", "experts_human" if is_human(study) else "experts")
         caption += words.say("chance", "scale") * anchored + agreement * ceiling
-        caption += words.say("chance", "means") * tested
+        caption += words.say("chance", "means", networks=_plural(_total(found["m"]), "network")) * tested
     return Table(caption, head, _marked(rows, marks, 1), notes=notes.notes | mark_notes("".join(marks)), folded=folded)
+
+
+def _plural(count: int, word: str) -> str:
+    return f"{count} {word}{'s' * (count != 1)}"
 
 
 def _marked(rows: Sequence[Row], marks: Sequence[str], place: int) -> list[Row]:
@@ -143,37 +158,30 @@ def _marked(rows: Sequence[Row], marks: Sequence[str], place: int) -> list[Row]:
 def _network_row(name: str, line: pd.Series, notes: Footnotes, shown: tuple[bool, bool, bool]) -> Row:
     anchored, ceiling, tested = shown
     count = int(line["tests"]) if np.isfinite(line["tests"]) else 0
-    passed = Cell(f"{int(line['passed'])} of {count}", "", "number") if count else Cell("no test", "", "undefined")
+    least = probability(line["smallest_q"]).text
+    passed = behind(f"{line['passed']:.0f} of {count}", least) if count else Cell("no test", "", "undefined")
     return [
         name,
-        *(_scale(line, notes) if anchored else []),
-        *_corrected(line, notes),
+        *([_scale(line, notes)] if anchored else []),
+        _corrected(line, notes),
         number(line["value"], 3, _note(notes, line["reason"] or words.say("chance", "unscored"), line["value"])),
         number(line["null_mean"]),
         *(_ceiling(line, notes) if ceiling else []),
         passed,
-        probability(line["smallest_q"]),
         *([probability(line["p_holm"], _note(notes, line["p_reason"], line["p_holm"]))] if tested else []),
     ]
 
 
-def _scale(line: pd.Series, notes: Footnotes) -> list[Cell]:
+def _scale(line: pd.Series, notes: Footnotes) -> Cell:
     """The anchored score and its interval."""
-    reason = line["anchored_reason"] or line["reason"]
-    low, high = line["anchored_low"], line["anchored_high"]
-    return [
-        number(line["anchored"], 3, _note(notes, reason, line["anchored"])),
-        interval(low, high, 3, _note(notes, reason, low)),
-    ]
+    low, high, reason = line["anchored_low"], line["anchored_high"], line["anchored_reason"] or line["reason"]
+    return with_interval(line["anchored"], low, high, _note(notes, reason, low))
 
 
-def _corrected(line: pd.Series, notes: Footnotes) -> list[Cell]:
+def _corrected(line: pd.Series, notes: Footnotes) -> Cell:
     """The noise-corrected score and its interval."""
     low, high = line["ci_low"], line["ci_high"]
-    return [
-        number(line["corrected"], 3, _note(notes, line["reason"], line["corrected"])),
-        interval(low, high, 3, _note(notes, line["reason"], low)),
-    ]
+    return with_interval(line["corrected"], low, high, _note(notes, line["reason"], low))
 
 
 def _ceiling(line: pd.Series, notes: Footnotes) -> list[Cell]:
@@ -238,9 +246,8 @@ def _cell_table(rows: pd.DataFrame, metric: str, found: Doubts) -> Table:
     head = [
         "network",
         "expression",
-        *(["anchored", "95% interval"] if anchored else []),
-        "noise-corrected",
-        "95% interval",
+        *([_ANCHORED] if anchored else []),
+        _CORRECTED,
         "raw",
         "raw, half resolution",
         "chance",
@@ -258,8 +265,8 @@ def _cell_row(line: pd.Series, notes: Footnotes, anchored: bool, ceiling: bool, 
     return [
         line["model"],
         spoken(line["expression"]),
-        *(_scale(line, notes) if anchored else []),
-        *_corrected(line, notes),
+        *([_scale(line, notes)] if anchored else []),
+        _corrected(line, notes),
         number(line["value"], 3, _note(notes, line["reason"] or words.say("chance", "unscored"), line["value"])),
         number(line["half_value"]),
         number(line["null_mean"]),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from xfer import heatmaps as stacks
 from xfer.report import figures, words
 from xfer.report.blocks import Block, Cell, Picture, Section, Table, number, raster
 from xfer.report.canvas import finite_mean, spoken
+from xfer.report.footnotes import Footnotes
 from xfer.report.people import beneath
 from xfer.report.reading import figure_names, headline_metric, parts, ranked, title, values_of
 from xfer.report.recognition import mark_notes
@@ -228,10 +230,24 @@ def _explainer_table(study: Study, kinds: Sequence[str]) -> Table:
     table = scores.pivot_table("value", "model", "explainer", dropna=False).reindex(columns=list(kinds))
     table = table.reindex([m for m in ranked(study, headline_metric(study)).index if m in table.index])
     rows: list[Row] = []
+    notes, reasons = Footnotes(), _reasons(scores)
     for model, line in table.iterrows():
-        rows.append([str(model), *(number(float(v), 4, found.mark(str(model))) for v in line)])
+        mark = found.mark(str(model))
+        rows.append(
+            [str(model), *(number(float(v), 4, mark + _why(notes, reasons, model, k)) for k, v in line.items())]
+        )
     foot: list[Row] = [["mean", *(number(finite_mean(table[k]), 4) for k in table.columns)]]
     marks = "".join(found.mark(str(m)) for m in table.index)
     head = ["network", *map(spoken, kinds)]
     caption = words.say("explainers", "table", metric=title(headline_metric(study)))
-    return Table(caption, head, rows, foot, mark_notes(marks))
+    return Table(caption, head, rows, foot, notes.notes | mark_notes(marks))
+
+
+def _reasons(scores: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """Why a network has no score by an explainer."""
+    gone = scores.groupby(["model", "explainer"]).filter(lambda rows: bool(rows["value"].isna().all()))
+    return {(str(m), str(k)): str(why) for m, k, why in gone[["model", "explainer", "reason"]].itertuples(index=False)}
+
+
+def _why(notes: Footnotes, reasons: dict[tuple[str, str], str], *cell: Any) -> str:
+    return notes(reasons[cell]) if cell in reasons else ""

@@ -19,6 +19,7 @@ from xfer.report.trained import (
     commonest,
     confusions,
     doubts,
+    elsewhere,
     is_trained,
     recalls,
     results,
@@ -77,7 +78,8 @@ def recognition(study: Study) -> Section | None:
             "recognition", _HEADING, [words.text("recognition", "absent", tone="note"), *_made(study, table)]
         )
     blocks: list[Block] = [words.text("recognition", disjoint=disjoint(study))]
-    blocks += [_accuracy_plot(study, table, found), _accuracy_table(table, found), *_made(study, table)]
+    blocks += [_accuracy_plot(study, table, found), _accuracy_table(table, found, elsewhere(study))]
+    blocks += _made(study, table)
     if len(study.predictions):
         blocks += [_confusion_plot(study, table), _recall_table(study, table, found)]
     return Section("recognition", _HEADING, blocks)
@@ -104,7 +106,7 @@ def _accuracy_plot(study: Study, table: pd.DataFrame, found: Doubts) -> Block:
     )
 
 
-def _accuracy_table(table: pd.DataFrame, found: Doubts) -> Table:
+def _accuracy_table(table: pd.DataFrame, found: Doubts, whole: Sequence[str]) -> Table:
     folds = int(table["folds"].max())
     head = ["network", "accuracy", *(["lowest fold", "highest fold"] if folds > 1 else []), "macro-F1"]
     head += ["linear classifier", "chance", "validation accuracy", "test faces"]
@@ -112,7 +114,8 @@ def _accuracy_table(table: pd.DataFrame, found: Doubts) -> Table:
     rows: list[Row] = []
     for model, line in table.iterrows():
         cells = [number(float(line[c]), 3, found.mark(str(model)) if c == "accuracy" else "") for c in columns]
-        rows.append([str(model), *cells, number(float(line["validation_accuracy"])), number(float(line["n_test"]), 0)])
+        chosen = number(float(line["validation_accuracy"])) if model not in whole else Cell("none", "", "undefined")
+        rows.append([str(model), *cells, chosen, number(float(line["n_test"]), 0)])
     means = [number(finite_mean(table[c])) for c in [*columns, "validation_accuracy"]]
     over = words.say("recognition", "table_folds", folds=folds) if folds > 1 else ""
     title = words.say("recognition", "table", folds=over)
@@ -124,19 +127,35 @@ def _made(study: Study, table: pd.DataFrame) -> list[Block]:
     names = [*map(str, table.index), *(m for m in sorted(set(study.networks["model"])) if m not in table.index)]
     kinds: list[Row] = []
     training: list[Row] = []
+    whole: list[Row] = []
     for name in names:
         own = study.networks[study.networks["model"] == name]
         start, layer = Cell(_each(own["start"]), "", "words"), Cell(_each(own["layer"]), "", "code")
-        kinds.append([name, start, _number(own["size"]), layer, _each(own["grid"]), _number(own["parameters"])])
+        kinds.append(
+            [name, start, _number(own["size"]), layer, _each(own["grid"]) or "none", _number(own["parameters"])]
+        )
+        if name in elsewhere(study):
+            whole.append(_told_elsewhere(study, name, own))
+            continue
         numbers = [_number(own[c]) for c in ("epochs", "epoch", "batch", "n_train")]
         told: Row = [_each(own["precision"]), _time(own["train_seconds"]), Cell(_remarks(own), "", "words")]
         training.append([name, *numbers, *told])
     head = ["network", "start", "size (px)", "heatmap layer", "grid", "parameters"]
     then = ["network", "epochs", "kept epoch", "batch", "training faces", "precision", "training time", "remarks"]
-    return [
-        Table(words.say("recognition", "made"), head, kinds),
-        Table(words.say("recognition", "trained"), then, training),
-    ]
+    made = [Table(words.say("recognition", "made"), head, kinds)]
+    if training:
+        made.append(Table(words.say("recognition", "trained"), then, training))
+    if whole:
+        head = ["network", "classes, in the order of its logits", "mean", "std", "remarks"]
+        made.append(Table(words.say("recognition", "elsewhere"), head, whole))
+    return [*made]
+
+
+def _told_elsewhere(study: Study, name: str, own: pd.DataFrame) -> Row:
+    """What the study was told of a network that it did not train."""
+    told = study.config["networks"][name]
+    scale = [", ".join(dict.fromkeys(f"{v:.3g}" for v in told[key])) for key in ("mean", "std")]
+    return [name, ", ".join(map(spoken, told["classes"])), *scale, Cell(_remarks(own), "", "words")]
 
 
 def _each(values: pd.Series) -> str:
@@ -198,11 +217,14 @@ def curves(study: Study) -> Section | None:
     """Loss and validation accuracy over epochs, with the epoch that was kept."""
     if not is_trained(study):
         return None
-    heading = "How training went"
+    whole, heading = elsewhere(study), "How training went"
+    if set(study.networks["model"]) == set(whole):
+        return None
     if study.curves.empty:
         return Section("curves", heading, [words.text("curves", "none", tone="note")])
     table, names = results(study.networks), figure_names(study)
-    order = [*map(str, table.index), *(m for m in sorted(set(study.curves["model"])) if m not in table.index)]
+    order = [m for m in map(str, table.index) if m not in whole]
+    order += [m for m in sorted(set(study.curves["model"])) if m not in table.index]
     drawn = study.curves.assign(model=study.curves["model"].map(names))
     kept = study.networks.assign(model=study.networks["model"].map(names))
     figure = figures.training_curves(drawn, [names[m] for m in order], kept, finite_mean(table["chance"]))

@@ -15,7 +15,7 @@ from xfer.study import Study
 _MOST = 60
 """Rows of a table, or entries of a line, that could grow without end; the rest is counted."""
 
-_KINDS = ("network", "variant", "expression", "face", "mask", "note")
+_KINDS = ("network", "variant", "explainer", "expression", "face", "mask", "note")
 
 
 def left_out(study: Study) -> Section:

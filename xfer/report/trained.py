@@ -26,6 +26,12 @@ def is_trained(study: Study) -> bool:
     return study.config.get("kind") == "models"
 
 
+def elsewhere(study: Study) -> list[str]:
+    """The networks in ONNX, which the study did not train."""
+    told = dict(study.config.get("networks", {}))
+    return [str(name) for name, own in told.items() if own.get("start_kind") == "onnx"]
+
+
 def results(networks: pd.DataFrame) -> pd.DataFrame:
     """One row per network, the most accurate first: means over its folds.
 

@@ -18,6 +18,7 @@ from xfer.mask_sources import MaskSources
 from xfer.nulls.canvas import fill
 from xfer.progress import Stage
 from xfer.study import folder, provenance, results, shards, sums
+from xfer.study.absent import dropped_rows, with_absent
 from xfer.study.gathering import Gathered, linear_accuracies
 from xfer.study.plan import Plan
 from xfer.study.recognition import (
@@ -105,9 +106,11 @@ def write(home: Path, plan: Plan, gathered: Gathered, finished: Finished, progre
     sources, unseen = seen_everywhere(plan.sources, maps)
     folder.write_whole(home / MASKS, sources.save)
     rivals = write_randomised(home, drawn, sources)
-    results.write_scores(home, score(maps, counts, sources, plan.config, told, progress))
-    notes = [*finished.notes, *_without_relevance(counts), *([_unseen(plan, unseen)] if unseen else [])]
-    _write_csv(home / DROPPED, dropped_table(plan, gathered, tables, failed, notes))
+    results.write_scores(home, with_absent(score(maps, counts, sources, plan.config, told, progress), told))
+    notes = [*plan.notes, *finished.notes, *_black_boxes(plan), *_without_relevance(counts)]
+    notes += [_unseen(plan, unseen)] if unseen else []
+    dropped = [dropped_table(plan, gathered, tables, failed, notes), _table(dropped_rows(told))]
+    _write_csv(home / DROPPED, pd.concat([each for each in dropped if len(each)], ignore_index=True))
     results.write_clusters(Study(home))
     units = from_shards(Study(home), (shards.read(path) for path in paths))
     told_of_chance = results.write_inference(home, units, plan.config, progress)
@@ -296,7 +299,18 @@ def dropped_table(
         for expression in plan.dataset.expressions
         if expression not in masked
     ]
+    return _table(rows)
+
+
+def _table(rows: Sequence[tuple[str, str, str, int]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(DROPPED_COLUMNS))
+
+
+def _black_boxes(plan: Plan) -> list[str]:
+    """What cannot be had of networks in ONNX."""
+    boxed = ", ".join(network.name for network in plan.networks if network.black_box)
+    asked = plan.config["draws"] and plan.config["randomised"]
+    return [f"{boxed}: taken as it is, so not explained with randomised weights"] if boxed and asked else []
 
 
 def _unseen(plan: Plan, pixels: int) -> str:

@@ -15,8 +15,10 @@ from torch import Tensor, nn
 from xfer.datasets.samples import Dropped
 from xfer.errors import InputError, unknown
 from xfer.explainers import EXPLAINERS, LAYER, SilentLayerError, choose, misfits, trace
-from xfer.explainers.state import still
+from xfer.explainers.perturbation import Perturbation
+from xfer.explainers.state import place, still
 from xfer.geometry import CanonicalFrame
+from xfer.labels import IMAGE
 from xfer.models.layers import Layer
 from xfer.study.accumulation import Accumulator
 from xfer.study.face_maps import FaceMaps, single_maps, stacked
@@ -33,6 +35,10 @@ UNLABELLED = "shows none of the expressions"
 TURNED = f"turned-over triangles take more than {FLIPPED_TOLERANCE:.0%} of the face"
 NO_EYES = "the outer eye corners coincide"
 NOT_FINITE = "a heatmap that is not finite"
+NO_CLASS = "has no class of its expression"
+
+_OWN = ("landmarks", "mean", "std", "seed")
+"""What a study says of every batch of faces."""
 
 _WARPED = 8
 """Faces brought to the frame at once: memory does not grow with the batch."""
@@ -70,11 +76,13 @@ def explain_faces(
     test: ArrayLike,
     settings: Settings,
     *,
-    layer: Layer,
+    layer: Layer | None,
     blocks: ArrayLike,
     frame: CanonicalFrame,
     facts: Mapping[str, Any],
     explainers: str | Iterable[str] = "all",
+    perturbation: Mapping[str, Any] | None = None,
+    lacking: Iterable[str] = (),
     landmarks: ArrayLike | None = None,
     support: NDArray[np.bool_] | None = None,
     selection: str = "true",
@@ -98,8 +106,8 @@ def explain_faces(
         Positions in the data set; those that could not be decoded are passed over (`Pixels.dropped`).
     settings : Settings
         Those it was trained with; `seed` draws faces, `threads` are used.
-    layer : Layer
-        Where the maps are read.
+    layer : Layer or None
+        Where the maps are read; None for a network that gives logits only.
     blocks : sequence of int (face of test,)
         The block of its subject; there are as many as the highest number says, at most 200.
     frame : CanonicalFrame
@@ -108,6 +116,11 @@ def explain_faces(
         and what is explained are added.
     explainers : str or iterable of str
         Those that do not apply to the network are left out, and named among the facts as ``left_out``.
+    perturbation : mapping, optional
+        Settings of the methods that hide parts of a face, see `hiding`.
+    lacking : iterable of str
+        Expressions that the network has no class for: unless a face counts for what the network sees, faces that show
+        them are only predicted.
     landmarks : array (face of test, 68, 2), optional
         (x, y) in px of the small pictures, NaN where there are none; the published ones of `pixels` by default.
     support : bool array (y, x), optional
@@ -134,16 +147,22 @@ def explain_faces(
     if selection not in SELECTIONS:
         raise unknown("selection", selection, SELECTIONS)
     faces = SelectedFaces.of(pixels, test, landmarks, blocks)
+    if selection != "predicted":
+        faces.reason[np.isin(faces.label, [pixels.classes.index(each) for each in lacking])] = NO_CLASS
     chosen = [explainer.name for explainer in choose(explainers)]
     if faces.index.size:
         chosen, gone = _applying(model, inputs(pixels, faces.index[:1], settings), chosen, layer)
         facts = {**facts, **gone}
     layerless = [name for name in chosen if EXPLAINERS[name].family != LAYER]
-    whole = {**facts, "layer": layer.name, "grid": list(layer.grid), "layerless": layerless}
+    where, grid = (layer.name, list(layer.grid)) if layer else (IMAGE, [])
+    whole = {**facts, "layer": where, "grid": grid, "layerless": layerless}
     whole |= {"selection": selection, "per_class": per_class}
     count = int(np.max(np.asarray(blocks), initial=0)) + 1
     total = Accumulator(chosen, frame.support if support is None else support, count, device)
-    unit = _Unit(model, pixels, settings, layer, chosen, frame, device, batch_size, total, tick or (lambda: None))
+    unit = _Unit(
+        model, pixels, settings, layer, chosen, frame, device, batch_size, total, tick or (lambda: None),
+        perturbation or {},
+    )  # fmt: skip
     with _at_work(model, settings.threads, device):
         logits, kept = unit.run(faces, selection, per_class, per_face)
     predictions = table(pixels, faces.row, logits.softmax(1).numpy())
@@ -160,13 +179,14 @@ class _Unit:
     model: nn.Module
     pixels: Pixels
     settings: Settings
-    layer: Layer
+    layer: Layer | None
     explainers: list[str]
     frame: CanonicalFrame
     device: str
     batch: int
     total: Accumulator
     tick: Callable[[], None]
+    perturbation: Mapping[str, Any]
     silent: SilentLayerError | None = None
     heard: bool = False
 
@@ -203,7 +223,7 @@ class _Unit:
         if classes is None:
             classes = logits.argmax(1).numpy()
         if not single:
-            single = [np.zeros((0, len(self.explainers), *self.layer.grid), np.float32)]
+            single = [np.zeros((0, len(self.explainers), *(self.layer.grid if self.layer else (1, 1))), np.float32)]
         return logits, single_maps(faces, order, classes, self.explainers, np.concatenate(single)) if per_face else None
 
     def _batches(self, order: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
@@ -226,10 +246,11 @@ class _Unit:
     def _trace(self, index: NDArray[np.intp], targets: NDArray[np.int64] | None) -> tuple[Tensor, list[Tensor]]:
         """Logits (face, class) on the CPU, and of each explainer the raw maps (face, gy, gx); of silent faces zeros."""
         images, wanted = inputs(self.pixels, index, self.settings), "predicted" if targets is None else targets
-        options: dict[str, Any] = {"layers": (self.layer,), "batch_size": len(index)}
+        options: dict[str, Any] = {"layers": (self.layer,) if self.layer else (), "batch_size": len(index)}
         try:
             seen = trace(self.model, images, self.explainers, wanted, settings=self._methods(index), **options)
         except SilentLayerError as silent:
+            assert self.layer is not None
             self.silent = silent
             nothing = torch.zeros((len(index), *self.layer.grid), device=self.device)
             return self._forward(index), [nothing] * len(self.explainers)
@@ -238,10 +259,11 @@ class _Unit:
         return seen.logits.float().cpu(), [found[name][:, 0].float() for name in self.explainers]
 
     def _methods(self, index: NDArray[np.intp]) -> dict[str, dict[str, Any]]:
-        """What families of explainers are told of a batch: its scale of pixels, and a seed of its own."""
+        """What families of explainers are told of a batch: its scale of pixels, its landmarks, a seed of its own."""
         seed = int(np.random.SeedSequence([self.settings.seed, int(index[0])]).generate_state(1)[0])
         known: dict[str, Any] = {"mean": self.settings.mean, "std": self.settings.std, "seed": seed}
-        return {"gradient": known, "perturbation": known}
+        points = self.pixels.landmarks[self.pixels.rows(index)]
+        return {"gradient": known, "perturbation": {**known, **self.perturbation, "landmarks": points}}
 
     def _add(
         self,
@@ -278,21 +300,39 @@ class _Unit:
 
 
 def _applying(
-    model: nn.Module, images: Tensor, chosen: Sequence[str], layer: Layer
+    model: nn.Module, images: Tensor, chosen: Sequence[str], layer: Layer | None
 ) -> tuple[list[str], dict[str, dict[str, str]]]:
     """Those of the explainers that apply to the network, and the fact why others do not."""
-    gone = misfits(model, images, chosen, layer=layer)
+    gone = misfits(model, images, chosen, layer=layer or "auto")
     applying = [name for name in chosen if name not in gone]
     if not applying:
         raise InputError("; ".join(gone.values()))
     return applying, {"left_out": gone} if gone else {}
 
 
+def hiding(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of the methods that hide parts of a face, as they were given; pixels, landmarks and seed are a study's.
+
+    Raises
+    ------
+    InputError
+        If there is no such setting, or a value cannot be.
+
+    >>> hiding({"samples": 50})
+    {'samples': 50}
+    """
+    for name in settings:
+        if name in _OWN:
+            raise InputError(f"setting {name!r} of the methods that hide parts of a face is the study's own")
+    Perturbation.read({**settings, "landmarks": np.zeros((1, 68, 2))})
+    return dict(settings)
+
+
 @contextmanager
 def _at_work(model: nn.Module, threads: int, device: str) -> Iterator[None]:
     """The network on its device and still, so many threads (0: as they are); everything as it was afterwards."""
     before = torch.get_num_threads()
-    home = next(model.parameters()).device
+    home, _ = place(model)
     try:
         torch.set_num_threads(threads or before)
         model.to(device)

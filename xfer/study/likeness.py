@@ -71,7 +71,7 @@ def tag_tests(study: Study) -> pd.DataFrame:
         test), m, smallest (the least p that so few networks can give), permutations, reason. Empty where no tag divides
         the networks.
     """
-    matrix, names = _mean_distances(study)
+    matrix, names = _built(study, *_mean_distances(study))
     rows: list[tuple[Any, ...]] = []
     for tag, members in _tags(study, names).items():
         groups = [name in members for name in names]
@@ -92,6 +92,15 @@ def _mean_distances(study: Study) -> tuple[NDArray[np.float64], list[str]]:
     whole = [(matrix, names) for matrix, names in found if len(names) == most]
     shared = [matrix for matrix, names in whole if names == whole[0][1]]
     return np.mean(shared, axis=0), whole[0][1] if whole else []
+
+
+def _built(study: Study, matrix: NDArray[np.float64], names: list[str]) -> tuple[NDArray[np.float64], list[str]]:
+    """Without the networks in ONNX, of which no tag is known."""
+    told = study.config.get("networks", {})
+    kept = np.array([told.get(name, {}).get("start_kind") != "onnx" for name in names], bool)
+    if kept.all():
+        return matrix, names
+    return matrix[np.ix_(kept, kept)], [name for name, keep in zip(names, kept, strict=True) if keep]
 
 
 def _tags(study: Study, names: list[str]) -> dict[str, set[str]]:

@@ -140,6 +140,8 @@ def _of_study(folder: str, network: str) -> tuple[nn.Module, Facts]:
     if name not in trained:
         known = ", ".join(trained) or "none: its heatmaps came from files"
         raise InputError(f"{folder}#{network}: the study's networks are {known}; got {name!r}")
+    if trained[name].get("start_kind") == "onnx":
+        raise InputError(f"{folder}#{network}: is a network in ONNX, of which the study keeps no copy; write onnx:PATH")
     path = _checkpoint(home, name, fold)
     settings = Settings.from_config({k: v for k, v in trained[name].items() if k in {f.name for f in fields(Settings)}})
     classes = tuple(config["data"]["expressions"])

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from math import inf, nan
 from os import SEEK_END
 from pathlib import Path
@@ -41,7 +42,7 @@ def compare_networks(
     Parameters
     ----------
     models : str
-        ``all``, a tag, or names with commas between them; ``timm:NAME`` too.
+        ``all``, a tag, or names with commas between them; ``timm:NAME`` too, and ``onnx:PATH``, which is not trained.
     out : path, optional
         The study folder; ``reports/<data>-<preset>-<digest>`` by default.
     fresh : bool
@@ -131,6 +132,8 @@ def train(
     Parameters and errors are those of `compare_networks`.
     """
     chosen = plan.settle(models, out=out, fresh=fresh, **options)
+    if whole := [network.name for network in chosen.networks if network.black_box]:
+        raise InputError(f"{', '.join(whole)}: a network in ONNX is not trained; 'xfer compare' takes it as it is")
     home = chosen.home
     with folder.claim(home, chosen.config, fresh=fresh):
         gathered = gathering.gather(home, chosen, progress)
@@ -215,7 +218,7 @@ def _described(
     explaining: Mapping[str, str],
 ) -> dict[str, Any]:
     """One unit; its digests cover everything the numbers follow from."""
-    config = chosen.config
+    config, box = chosen.config, network.black_box
     settings = network.settings.change(threads=network.settings.threads or torch.get_num_threads())
     precision, _ = usable_precision(settings.precision, torch.device(chosen.device))
     trained = config_digest(
@@ -227,11 +230,13 @@ def _described(
             "faces": gathered.digest,
             "fold": gathered.fold_digest(fold),
             "classes": gathered.dataset.expressions,
+            **({"black_box": box.config(), "onnxruntime": version("onnxruntime")} if box else {}),
             **training,
         }
     )
     selection = {name: config[name] for name in ("selection", "per_class", "per_face")}
-    explained = {"explainers": config["explainers"], "blocks": config["blocks"]}
+    hiding = config.get("perturbation", {})
+    explained = {"explainers": config["explainers"], "blocks": config["blocks"], "perturbation": hiding}
     return {
         "network": network.name,
         "fold": fold.name,
@@ -241,12 +246,14 @@ def _described(
         ),
         "settings": settings,
         "start": network.start,
-        "device": chosen.device,
+        "device": "cpu" if box else chosen.device,
         "train": fold.train,
         "validation": fold.validation,
         "test": fold.test,
         "blocks": gathered.blocks(fold, config["blocks"]),
         "explainers": tuple(config["explainers"]),
+        "perturbation": hiding,
+        "black_box": box,
         "frame": chosen.frame.name,
         **selection,
     }
@@ -266,7 +273,7 @@ def _rivals(chosen: Plan, gathered: Gathered, units: Sequence[dict[str, Any]]) -
     found = []
     for draw in range(1, config["randomised"] + 1):
         seed = randomised.seed_of(config["seed"], draw)
-        for unit in units:
+        for unit in (each for each in units if each["black_box"] is None):
             few = some[unit["fold"]]
             changes = {
                 "digest": config_digest({"explained": unit["digest"], "randomised": seed, **source}),

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 
 from xfer import clustering, geometry, mask_sources, scoring
-from xfer import explainers as explaining
 from xfer import models as registered
 from xfer.datasets import Dataset
 from xfer.errors import InputError, unknown
@@ -17,7 +16,8 @@ from xfer.mask_sources import MaskSources
 from xfer.metrics.thresholds import rule
 from xfer.models import starting
 from xfer.models.starting import Start
-from xfer.study import faces, folder, provenance, results
+from xfer.study import black_boxes, explaining, faces, folder, provenance, results
+from xfer.study.black_boxes import BlackBox
 from xfer.study.protocols import PROTOCOLS
 from xfer.training import Settings, presets
 
@@ -27,32 +27,30 @@ TRAINING = (
 )  # fmt: skip
 """The rooms and files that weights come from."""
 EXPLAINING = (
-    "warping", "heatmaps", "explainers", "study/unit", "study/explaining", "study/selecting", "study/face_maps",
-    "study/accumulation", "study/sums", "study/shards",
+    "warping", "heatmaps", "explainers", "onnx_files", "study/unit", "study/black_boxes", "study/explaining",
+    "study/selecting", "study/face_maps", "study/accumulation", "study/sums", "study/shards",
 )  # fmt: skip
 """Those that heatmaps come from besides."""
 RANDOMISING = ("study/randomised",)
 """And those of networks with randomised weights."""
 
 
-LEAD = "grad_cam"
-"""The explainer that leads the report where all are asked for."""
-
-
 @dataclass(frozen=True)
 class Network:
-    """A network of the study: how it is trained and what it starts from."""
+    """A network of the study: how it is trained, or a black box asked, and what it starts from."""
 
     name: str
     settings: Settings
     start: Start
     weights_digest: str
+    black_box: BlackBox | None = None
 
     def config(self) -> dict[str, Any]:
         """Its table in ``study.toml``; no path."""
         source = Path(self.start.source).name if self.start.kind == "file" else self.start.source
         told = {"start_kind": self.start.kind, "start_source": source}
-        return {**self.settings.config(), **told, "weights_digest": self.weights_digest}
+        own = self.black_box.config() if self.black_box else self.settings.config()
+        return {**own, **told, "weights_digest": self.weights_digest}
 
 
 @dataclass(frozen=True)
@@ -67,6 +65,7 @@ class Plan:
     sources: MaskSources
     frame: CanonicalFrame
     device: str
+    notes: tuple[str, ...] = ()
 
     def versions(self, rooms: tuple[str, ...]) -> dict[str, str]:
         """What touches a unit's numbers besides the configuration: the device's type, sources and libraries."""
@@ -80,7 +79,8 @@ def settle(
     data: str = "synthetic",
     expressions: Sequence[str] | None = None,
     min_faces: int | None = None,
-    explainers: str | Sequence[str] = "grad_cam",
+    explainers: str | Sequence[str] | None = None,
+    perturbation: Mapping[str, Any] | None = None,
     masks: str | Path | Sequence[str | Path] = "ekman",
     support: str | None = None,
     preset: str = "quick",
@@ -99,6 +99,7 @@ def settle(
     drawn: int | None = None,
     per_class: int | None = None,
     training: Mapping[str, Any] | None = None,
+    onnx: Mapping[str, Mapping[str, Any]] | None = None,
     out: str | Path | None = None,
     fresh: bool = False,
 ) -> Plan:
@@ -107,15 +108,19 @@ def settle(
     Parameters
     ----------
     models : str
-        ``all``, a tag, or names with commas between them; ``timm:NAME`` too.
+        ``all``, a tag, or names with commas between them; ``timm:NAME`` too, and ``onnx:PATH``, which is not trained.
     data : str
         As `xfer.datasets.open` takes.
     expressions : sequence of str, optional
         Those to tell apart; all that have enough faces by default.
     min_faces : int, optional
         Expressions with fewer faces are left out, and named; 30 by default, for drawn faces 1.
-    explainers : str or sequence of str
-        ``all`` or names of `xfer.explainers.EXPLAINERS`; the first leads the report.
+    explainers : str or sequence of str, optional
+        ``all`` or names of `xfer.explainers.EXPLAINERS`; the first that every network takes leads the report. GradCAM
+        by default, with networks in ONNX occlusion; see `black_boxes.methods`.
+    perturbation : mapping, optional
+        Settings of the methods that hide parts of a face, see `xfer.explainers.perturbation.Perturbation`: ``samples``,
+        ``segments``, ``baseline`` ...
     masks : name, folder or several
         Mask sources, ``human:DIR`` for a folder of people's maps; the first leads the report.
     support : {"frame", "canvas"}, optional
@@ -150,6 +155,9 @@ def settle(
         The most faces of a heatmap, 0 for all; the preset's by default.
     training : mapping, optional
         Settings of training in place of the preset's, see `xfer.training.Settings`.
+    onnx : mapping of str to mapping, optional
+        Per network in ONNX, by its name in the study (``onnx:`` and the file's name without its ending), or for all
+        under "": ``size``, ``mean``, ``std``, ``classes`` ... of `xfer.models.onnx.OnnxNetwork`.
     out : path, optional
         The study folder; ``reports/<data>-<preset>-<digest>`` by default, of what is asked for. What networks start
         from is settled once: where the folder has a study, as that one has it.
@@ -170,7 +178,10 @@ def settle(
     if linkage not in clustering.METHODS:
         raise unknown("linkage", linkage, clustering.METHODS)
     names, replaced = choose(models, preset)
-    methods = sorted((e.name for e in explaining.choose(explainers)), key=lambda n: explainers == "all" and n != LEAD)
+    paths = black_boxes.paths(names)
+    trained = [name for name in names if not name.startswith(black_boxes.PREFIX)]
+    methods, notes = black_boxes.methods(explainers, paths, trained)
+    hiding = explaining.hiding(perturbation or {})
     metric_names = scoring.metric_names(metrics)
     rule(scoring.read_threshold(threshold))
     sources = mask_sources.load(masks, frame="xfer", support=support)
@@ -179,12 +190,15 @@ def settle(
         raise InputError(f"--masks are {sources.support.shape}, the frame is {(frame.height, frame.width)}")
     protocol = PROTOCOLS[preset]
     where = device_name(device)
-    settings = {name: presets.preset(preset, name, seed=seed, **(training or {})) for name in names}
+    settings = {name: presets.preset(preset, name, seed=seed, **(training or {})) for name in trained}
     _require_sizes(settings)
     count = protocol.faces if drawn is None else drawn
     dataset = faces.open_faces(
         data, expressions=expressions, min_faces=min_faces, faces=count, size=protocol.pixels, seed=seed
     )
+    boxes = black_boxes.settle(paths, onnx or {}, dataset.expressions)
+    boxed = {name: _boxed(name, box, preset, seed) for name, box in boxes.items()}
+    names = [black_boxes.name(name) for name in names]
     files = weights if isinstance(weights, Mapping) else starting.pairs(weights)
     config = {
         "format": folder.FORMAT,
@@ -200,6 +214,7 @@ def settle(
         "models": names,
         "in_place_of": replaced,
         "explainers": methods,
+        **({"perturbation": hiding} if hiding else {}),
         "per_face": per_face,
         "data": {"landmarker": _named(landmarker), "crop": faces.default_crop(data), **faces.facts(dataset)},
         **results.described(sources),
@@ -210,14 +225,17 @@ def settle(
         "randomised": _times(protocol.randomised if randomised is None else randomised),
         "pretrained": pretrained,
         "weights": {name: _file_digest(name, path, settings) for name, path in files.items()},
-        "networks": {name: chosen.config() for name, chosen in settings.items()},
+        "networks": {name: (boxed.get(name) or settings[name]).config() for name in names},
     }
     home = Path(out) if out else _default_folder(config)
     known = {} if fresh else (folder.read_config(home) or {}).get("networks", {})
     starts = _starts(settings, len(dataset.expressions), pretrained, files, known)
-    settled = tuple(_network(name, settings[name], starts[name], len(dataset.expressions), preset) for name in settings)
+    settled = tuple(
+        boxed.get(name) or _network(name, settings[name], starts[name], len(dataset.expressions), preset)
+        for name in names
+    )
     config["networks"] = {network.name: network.config() for network in settled}
-    return Plan(home, config, landmarker, dataset, settled, sources, frame, where)
+    return Plan(home, config, landmarker, dataset, settled, sources, frame, where, notes)
 
 
 def _times(randomised: int) -> int:
@@ -302,6 +320,12 @@ def _starts(
     reason = "no ImageNet weights when the study began"
     old = {name: Start("scratch", "", reason if registered.spec(name).pretrained else "") for name in held}
     return {name: found.get(name) or old[name] for name in settings}
+
+
+def _boxed(name: str, box: BlackBox, preset: str, seed: int) -> Network:
+    """A black box; its settings say how faces go in, nothing of them is training's but the seed and the threads."""
+    asked = Settings(box.facts.size, mean=box.facts.mean, std=box.facts.std, seed=seed)
+    return Network(name, asked.change(threads=presets.preset(preset, name).threads), box.start, box.digest, box)
 
 
 def _network(name: str, settings: Settings, start: Start, classes: int, preset: str) -> Network:

@@ -16,6 +16,7 @@ from xfer.geometry import data_folder
 
 PACKAGES = (
     "numpy", "scipy", "pandas", "xarray", "zarr", "POT", "matplotlib", "torch", "torchvision", "timm",
+    "onnxruntime",
 )  # fmt: skip
 _SOURCE = Path(xfer.__file__).parent
 _MUTE = ("cli", "report")

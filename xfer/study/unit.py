@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from xfer.models import layers, starting
 from xfer.models.starting import Start
 from xfer.progress import Stage
 from xfer.study import folder, randomised, shards
+from xfer.study.black_boxes import BlackBox
 from xfer.study.explaining import Explained, explain_faces
 from xfer.study.recognition import CHECKPOINTS, MAPS, SHARDS
 from xfer.training import Fitted, Pixels, Settings
@@ -54,6 +55,10 @@ class Unit:
     per_face : bool
         Keep the maps of single faces.
     until : {"training", "heatmaps"}
+    black_box : BlackBox or None
+        The file of a network that is not trained.
+    perturbation : mapping
+        See `xfer.study.explaining.hiding`.
     randomised : int or None
         The seed of the weights of a network that is explained without training; None for one that is trained.
     """
@@ -78,6 +83,8 @@ class Unit:
     per_face: bool = False
     until: str = "heatmaps"
     randomised: int | None = None
+    black_box: BlackBox | None = None
+    perturbation: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -117,6 +124,10 @@ def compute(unit: Unit, progress: Stage) -> Done:
     if unit.randomised is not None:
         _keep(unit, _randomised(unit, unit.randomised, progress))
         return Done(0.0, time.perf_counter() - started, math.nan)
+    if unit.black_box is not None:
+        explained = _asked(unit, unit.black_box, progress)
+        _keep(unit, explained)
+        return Done(0.0, time.perf_counter() - started, training.accuracy(explained.predictions))
     model = models.build(unit.network, len(unit.pixels.classes), size=settings.size, seed=settings.seed)
     starting.begin(model, unit.network, unit.start, size=settings.size, seed=settings.seed)
     layer = layers.heatmap_layer(model, settings.size)
@@ -149,10 +160,25 @@ def _randomised(unit: Unit, seed: int, progress: Stage) -> Explained:
     return _explained(unit, model, layer, facts, (), progress)
 
 
+def _asked(unit: Unit, box: BlackBox, progress: Stage) -> Explained:
+    """The heatmaps of a network that is taken as it is."""
+    model = box.open(unit.pixels.classes, unit.settings.threads)
+    facts = {
+        **_key(unit, unit.settings.seed),
+        "coarse": "",
+        "parameters": model.network.parameter_count,
+        "size": unit.settings.size,
+        "precision": "32",
+        "weights_digest": box.digest,
+        "lacking": box.lacking(unit.pixels.classes),
+    }
+    return _explained(unit, model, None, facts, box.remarks(unit.pixels.classes), progress)
+
+
 def _explained(
     unit: Unit,
     model: nn.Module,
-    layer: layers.Layer,
+    layer: layers.Layer | None,
     facts: dict[str, Any],
     known: Sequence[str],
     progress: Stage,
@@ -174,6 +200,8 @@ def _explained(
                 frame=geometry.load_frame(unit.frame),
                 facts={**facts, "remarks": "; ".join(remarks)},
                 explainers=unit.explainers,
+                perturbation=unit.perturbation,
+                lacking=facts.get("lacking", ()),
                 selection=unit.selection,
                 per_class=unit.per_class,
                 device=unit.device,

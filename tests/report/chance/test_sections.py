@@ -26,6 +26,10 @@ def ends(low, high):
     return f"{shown(low)} to {shown(high)}"
 
 
+def behind(value, low, high):
+    return f"{shown(value)} ({ends(low, high)})"
+
+
 @pytest.fixture(scope="module")
 def tested(make_tested):
     return make_tested(folds=("CV1", "CV2"))
@@ -86,19 +90,21 @@ def test_no_hole_in_a_study_stops_a_section(make_tested, parts, level):
 def test_network_table_repeats_the_study(tested, page):
     rows, table = page.table("chance"), standings.networks(tested, "iou")
     assert rows[0] == [
-        "network", "anchored", "95% interval", "corrected", "95% interval", "raw", "chance", "ceiling", "q ≤ .05",
-        "smallest q", "p, mean (3 tests)",
+        "network", "anchored (95% interval)", "corrected (95% interval)", "raw", "chance", "ceiling",
+        "q ≤ .05 (least)", "p",
     ]  # fmt: skip
+    assert "adjusted for 3 networks (Holm)" in page.said("chance")
     told = tested.network_scores[tested.network_scores["threshold"] == "otsu"].set_index("model")
     assert [r[0] for r in rows[1:]] == list(told["anchored"].sort_values(ascending=False).index)
     for name, *cells in rows[1:]:
         one = told.loc[name]
-        assert cells[:7] == [
-            shown(one.anchored), ends(one.anchored_low, one.anchored_high), shown(one.corrected),
-            ends(one.ci_low, one.ci_high), shown(one.value), shown(one.null_mean), shown(one.ceiling),
+        assert cells[:5] == [
+            behind(one.anchored, one.anchored_low, one.anchored_high),
+            behind(one.corrected, one.ci_low, one.ci_high),
+            shown(one.value), shown(one.null_mean), shown(one.ceiling),
         ]  # fmt: skip
         own = tested.inference.query("model == @name and threshold == 'otsu'")
-        assert cells[7:] == [f"{(own.q <= 0.05).sum()} of 3", shown(own.q.min()), shown(one.p_holm)]
+        assert cells[5:] == [f"{(own.q <= 0.05).sum()} of 3 ({shown(own.q.min())})", shown(one.p_holm)]
         assert table.loc[name, "passed"] == (own.q <= 0.05).sum()
 
 
@@ -110,9 +116,9 @@ def test_cell_table_repeats_the_study(tested, page):
     for row, one in zip(rows[1:], own.itertuples(), strict=True):
         q = "< 0.001" if one.q < 0.0005 else shown(one.q)
         assert row == [
-            one.model, one.expression, shown(one.anchored), ends(one.anchored_low, one.anchored_high),
-            shown(one.corrected), ends(one.ci_low, one.ci_high), shown(one.value), shown(one.half_value), "0.150",
-            "0.550", "< 0.001" if one.p < 0.0005 else shown(one.p), q, "0.90", "120",
+            one.model, one.expression, behind(one.anchored, one.anchored_low, one.anchored_high),
+            behind(one.corrected, one.ci_low, one.ci_high), shown(one.value), shown(one.half_value),
+            "0.150", "0.550", "< 0.001" if one.p < 0.0005 else shown(one.p), q, "0.90", "120",
         ]  # fmt: skip
 
 
@@ -182,7 +188,7 @@ def test_scores_that_are_not_anchored_say_why_and_give_the_place_to_corrected_on
     assert "No score is anchored between chance and ceiling here (no ceiling: the masks' frame is not known)" in (
         page.said("chance")
     )
-    assert page.table("chance")[0][:2] == ["network", "corrected"]
+    assert page.table("chance")[0][:2] == ["network", "corrected (95% interval)"]
     assert "ceiling" not in page.table("chance")[0]
     assert "Noise-corrected IoU of every network" in page.said("cells")
 
@@ -192,20 +198,20 @@ def test_published_maps_of_one_fold_have_no_interval_and_say_so(make_tested, sta
     assert "so there are no intervals" in page.said("chance")
     assert "one map of a cell: nothing to resample" in page.said("chance")
     for row in page.table("chance")[1:]:
-        assert row[1:3] == ["undefineda", "nonea"]
+        assert row[1] == "undefineda"
     assert "No cell has an interval" in page.said("cells")
 
 
 def test_undefined_cells_carry_their_reason(make_tested, statistics_of):
     page = statistics_of(make_tested(constant=[("net_b", "fear")]))
     (row,) = (r for r in page.table("cells") if r[:2] == ["net_b", "fear"])
-    assert row[2:5] == ["undefineda", "nonea", "undefineda"]
+    assert row[2:4] == ["undefineda", "undefineda"]
     assert "a constant heatmap" in page.said("cells")
     last = page.table("chance")[-1]
     assert last[0] == "net_b"
     assert last[1] == "undefineda"
     assert "constant heatmap" in page.said("chance")
-    assert last[8] == "0 of 2"
+    assert last[6].startswith("0 of 2 (")
 
 
 def test_heatmaps_that_explain_nothing_carry_their_mark(make_tested, statistics_of, monkeypatch):
