@@ -87,18 +87,12 @@ class Module(lightning.LightningModule):
         self.sums: dict[str, float] = {}
 
     def configure_optimizers(self) -> Any:
-        """The optimiser, and OneCycle by the step."""
+        """The optimiser and its rate, by the step."""
         chosen = optimiser(self.model, self._settings, fused=self.device.type in ("cpu", "cuda"))
-        if self._settings.schedule == "constant":
+        rate = schedule(chosen, self._settings, self._steps)
+        if rate is None:
             return chosen
-        cycle = torch.optim.lr_scheduler.OneCycleLR(
-            chosen,
-            [group["lr"] for group in chosen.param_groups],
-            total_steps=max(2, self._steps),
-            pct_start=self._settings.warm_up,
-            cycle_momentum="adam" in self._settings.optimiser,
-        )
-        return {"optimizer": chosen, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
+        return {"optimizer": chosen, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """A batch knows how to move."""
@@ -166,7 +160,26 @@ def optimiser(model: nn.Module, settings: Settings, *, fused: bool) -> torch.opt
         return torch.optim.Adam(weights, **common, eps=1e-7, fused=fused)
     if settings.optimiser == "rmsprop":
         return torch.optim.RMSprop(weights, **common, alpha=0.9, eps=1e-7)
-    return torch.optim.SGD(weights, **common, momentum=0.9)
+    nesterov = settings.optimiser == "sgd_nesterov"
+    return torch.optim.SGD(weights, **common, momentum=0.9, nesterov=nesterov)
+
+
+def schedule(
+    chosen: torch.optim.Optimizer, settings: Settings, steps: int
+) -> torch.optim.lr_scheduler.LRScheduler | None:
+    """How an optimiser's rate changes over so many steps; None where it does not."""
+    if settings.schedule == "constant":
+        return None
+    if settings.schedule == "step":
+        every = settings.step_epochs * max(1, steps // settings.epochs)
+        return torch.optim.lr_scheduler.StepLR(chosen, every, settings.step_factor)
+    return torch.optim.lr_scheduler.OneCycleLR(
+        chosen,
+        [group["lr"] for group in chosen.param_groups],
+        total_steps=max(2, steps),
+        pct_start=settings.warm_up,
+        cycle_momentum="adam" in settings.optimiser,
+    )
 
 
 def _groups(model: nn.Module, settings: Settings) -> list[dict[str, Any]]:
