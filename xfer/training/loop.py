@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from math import isfinite
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from xfer.errors import TrainingError
 from xfer.training.batches import Batch, Batches, Loss
+from xfer.training.guided import GuidedLoss
 from xfer.training.settings import Settings
 from xfer.training.weights import put, write_weights
 
@@ -101,7 +102,7 @@ class Module(lightning.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Dropout follows from the seed and the epoch alone."""
         torch.manual_seed(self._settings.seed * SEED_STEP + self.current_epoch + SEED_STEP // 2)
-        self.sums = dict.fromkeys(("faces", "loss", "held", "held_loss", "held_right", "lr"), 0.0)
+        self.sums = dict.fromkeys(("faces", "loss", "held", "held_loss", "held_right", "lr", "guided", "term"), 0.0)
         self._started = time.perf_counter()
 
     def training_step(self, batch: Batch, number: int) -> Tensor:
@@ -115,6 +116,9 @@ class Module(lightning.LightningModule):
             )
         self.sums["faces"] += len(batch.labels)
         self.sums["loss"] += told * len(batch.labels)
+        if isinstance(self._loss, GuidedLoss) and (guided := self._loss.told[1]):
+            self.sums["guided"] += guided
+            self.sums["term"] += guided * self._loss.told[0]
         self.sums["lr"] = self.trainer.optimizers[0].param_groups[0]["lr"]
         self._tick()
         return value
@@ -141,6 +145,8 @@ class Module(lightning.LightningModule):
             "validation_accuracy": sums["held_right"] / sums["held"],
             "lr": sums["lr"],
             "seconds": time.perf_counter() - self._started,
+            "guide_term": sums["term"] / sums["guided"] if sums["guided"] else nan,
+            "guided_faces": int(sums["guided"]),
         }
         if not isfinite(row["validation_loss"]):
             raise TrainingError(
