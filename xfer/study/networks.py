@@ -227,7 +227,7 @@ def _described(
             "faces": gathered.digest,
             "fold": gathered.fold_digest(fold),
             "classes": gathered.dataset.expressions,
-            "guide": guiding.described(chosen.guide),
+            "guide": guiding.described(network.guide),
             **training,
         }
     )
@@ -249,7 +249,7 @@ def _described(
         "blocks": gathered.blocks(fold, config["blocks"]),
         "explainers": tuple(config["explainers"]),
         "frame": chosen.frame.name,
-        "guide": chosen.guide,
+        "guide": network.guide,
         **selection,
     }
 
