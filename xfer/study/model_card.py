@@ -135,7 +135,7 @@ class Card:
         return ", ".join(f"{n} {v:g}" if v is not True else n for n, v in told.items() if v)
 
     @property
-    def strangers(self) -> bool:
+    def identified(self) -> bool:
         """Whether the data tell who is who."""
         return bool(self.data["subjects"] < self.data["faces"])
 
