@@ -97,7 +97,7 @@ class Guidance:
 
         def draw(height: int, width: int) -> Tensor:
             maps = self._maps.maps(landmarks, labels, self.size, height, width)
-            there = maps.isfinite().all(2).all(1)
+            there = maps[:, 0, 0].isfinite()
             part.logical_and_(there)
             return torch.where(there[:, None, None], maps, 1.0)
 
