@@ -168,5 +168,6 @@ def _paint_together(placed: Placed, maps: Any) -> None:
     x = xp.arange(left, right, device=maps.device, dtype=xp.float32)[None, None, :] - x0
     y = xp.arange(top, bottom, device=maps.device, dtype=xp.float32)[None, :, None] - y0
     window = maps[:, top:bottom, left:right]
-    value = placed.cover(xp, x, y, *numbers)
+    with np.errstate(divide="ignore", invalid="ignore"):  # faces that are not solid
+        value = placed.cover(xp, x, y, *numbers)
     maps[:, top:bottom, left:right] = xp.maximum(window, xp.where(solid > 0, value, xp.zeros_like(value)))

@@ -34,19 +34,27 @@ def random(guide: Guide, atlas: Atlas) -> Paint:
     for label in atlas.named:
         area = float(atlas.on_the_mean_face[label].sum())
         blobs[label] = torch.from_numpy(blob(frame, area, [guide.seed, labels.EXPRESSIONS.index(atlas.classes[label])]))
-    home = torch.from_numpy(frame.points[:68].copy()).float()
-    extent = torch.tensor([frame.width, frame.height])
+    home = torch.from_numpy(frame.points[:68].copy())
 
     def paint(points: Tensor, labels: Tensor, height: int, width: int) -> Tensor:
-        back = geometry.similarity(points.float(), home.to(points.device))
-        y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-        pixels = torch.stack([x, y], -1).reshape(1, -1, 2).to(back)
-        there = (2 * geometry.apply(back, pixels) + 1) / extent.to(back) - 1
-        chosen = blobs.to(back.device)[labels][:, None]
-        drawn = functional.grid_sample(chosen, there.reshape(-1, height, width, 2), align_corners=False)
-        return stretched(drawn[:, 0])
+        back = geometry.similarity(points.double(), home.to(points.device))
+        row = back.new_tensor([0.0, 0.0, 1.0]).expand(len(points), 1, 3)
+        theta = _unit(frame.width, frame.height, back) @ torch.cat([back, row], 1) @ _pixels(width, height, back)
+        grid = functional.affine_grid(theta[:, :2].float(), [len(points), 1, height, width], align_corners=False)
+        chosen = blobs.to(points.device)[labels][:, None]
+        return stretched(functional.grid_sample(chosen, grid, align_corners=False)[:, 0])
 
     return paint
+
+
+def _pixels(width: int, height: int, like: Tensor) -> Tensor:
+    """From a canvas' [-1, 1] to its px, (3, 3)."""
+    return like.new_tensor([[width / 2, 0, (width - 1) / 2], [0, height / 2, (height - 1) / 2], [0, 0, 1]])
+
+
+def _unit(width: int, height: int, like: Tensor) -> Tensor:
+    """From a canvas' px to its [-1, 1], (3, 3)."""
+    return torch.linalg.inv(_pixels(width, height, like))
 
 
 def blob(frame: CanonicalFrame, area: float, seed: list[int]) -> NDArray[np.float32]:

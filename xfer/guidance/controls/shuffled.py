@@ -16,6 +16,9 @@ from xfer.guidance.settings import Guide
 ALIKE = 0.7
 """The cosine on the mean face above which two expressions' maps are too alike to stand for each other."""
 
+CELL = 8
+"""Side of a cell, px of the canonical frame: 28 of them are as wide as it."""
+
 MOST = 10_000
 """Derangements that are listed; six expressions have 265 at most."""
 
@@ -52,8 +55,9 @@ def shuffled(guide: Guide, atlas: Atlas) -> Paint:
 
 
 def alike(atlas: Atlas) -> NDArray[np.float64]:
-    """Cosines of the maps of the classes with Action Units on the mean face (class, class)."""
-    flat = functional.normalize(atlas.on_the_mean_face[list(atlas.named)].flatten(1).double())
+    """Cosines of the maps of the classes with Action Units on the mean face, as a layer sees them (class, class)."""
+    maps = functional.avg_pool2d(atlas.on_the_mean_face[list(atlas.named)].double()[:, None], CELL)
+    flat = functional.normalize(maps.flatten(1))
     return (flat @ flat.T).numpy()
 
 

@@ -1,5 +1,6 @@
 """The share of a layer's energy that lies outside the Action Units' regions."""
 
+import torch
 from torch import Tensor
 
 from xfer.guidance.losses import LOSSES, Seen, over_layers, wide
@@ -20,4 +21,5 @@ def au_region(seen: Seen) -> Tensor:
 
 def _term(activations: Tensor, maps: Tensor) -> Tensor:
     energy = activations.to(wide(activations)).square().sum(1)
-    return 1 - (energy * maps).sum((-2, -1)) / energy.sum((-2, -1))
+    inside, total = (energy * maps).sum((-2, -1)), energy.sum((-2, -1))
+    return torch.where(total > 0, 1 - inside / torch.where(total > 0, total, 1.0), torch.nan)

@@ -2,9 +2,8 @@
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from xfer.guidance.losses import LOSSES, Seen, over_layers, wide
+from xfer.guidance.losses import LOSSES, Seen, over_layers, unlike, wide
 
 
 @LOSSES.register(
@@ -18,18 +17,15 @@ def cam(seen: Seen) -> Tensor:
     """``1 - cos(CAM, map)``, averaged over layers, in [0, 2] (face,).
 
     The CAM is Grad-CAM's before its ReLU: signed, so that evidence against the class counts too, and behind global
-    pooling and one linear layer the CAM of Zhou et al. 2016. Its weights are differentiated as well.
+    pooling and one linear layer the CAM of Zhou et al. 2016. Its weights are differentiated as well. NaN where it is 0
+    everywhere, as in a network whose last layer starts at 0.
     """
-    gradients = iter(torch.autograd.grad(seen.of_labels(), seen.activations, create_graph=torch.is_grad_enabled()))
+    gradients = iter(torch.autograd.grad(seen.of_labels(), seen.activations, create_graph=True))
 
     def term(activations: Tensor, maps: Tensor) -> Tensor:
         dtype = wide(activations)
         weights = next(gradients).mean((-2, -1), dtype=dtype)
         drawn = torch.einsum("nkyx,nk->nyx", activations.to(dtype), weights)
-        return 1 - functional.cosine_similarity(drawn.flatten(1), maps.to(dtype).flatten(1), dim=1, eps=TINY)
+        return unlike(drawn, maps)
 
     return over_layers(term, seen)
-
-
-TINY = 1e-20
-"""The least norm: the maps of a network that starts with nearly no weights in its last layer are small."""

@@ -24,16 +24,16 @@ def harmonize(seen: Seen) -> Tensor:
     """Mean squared difference of gradient and map over a pyramid of five levels (face,).
 
     Both are standardised and their negative parts cut off; the map is then given the gradient's maximum. Unlike in the
-    authors' code a gradient's scale does not matter, however small it is.
+    authors' code a gradient's scale does not matter, however small it is. NaN where the gradient is 0 everywhere.
     """
-    (gradient,) = torch.autograd.grad(seen.of_labels(), seen.images, create_graph=torch.is_grad_enabled())
+    (gradient,) = torch.autograd.grad(seen.of_labels(), seen.images, create_graph=True)
     saliency = gradient.to(wide(gradient)).mean(1, keepdim=True)
     largest = saliency.detach().abs().amax((1, 2, 3), keepdim=True)
     saliency = standardised(saliency / torch.where(largest > 0, largest, 1.0))
     maps = standardised(seen.draw(*seen.images.shape[-2:])[:, None].to(saliency.dtype))
     top = maps.amax((1, 2, 3), keepdim=True)
     maps = maps * saliency.detach().amax((1, 2, 3), keepdim=True) / torch.where(top > 0, top, 1.0)
-    return difference(saliency, maps)
+    return torch.where(largest[:, 0, 0, 0] > 0, difference(saliency, maps), torch.nan)
 
 
 def standardised(maps: Tensor) -> Tensor:
