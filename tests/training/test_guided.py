@@ -120,24 +120,36 @@ class Killed(BaseException):
     """Ends a run where a kill would."""
 
 
-@pytest.mark.parametrize("last", [2, 4, 6])
+SCHEDULED = replace(GUIDE, schedule="cosine", warm_up=0.3)
+
+
+@pytest.fixture(scope="module")
+def changing(settings: Settings) -> Settings:
+    """With every schedule and change that needs to be taken up where it was."""
+    more = {"optimiser": "sgd_nesterov", "schedule": "step", "step_epochs": 1}
+    return settings.change(**more, crop=0.2, grey=0.2, colour=0.5, erasing=0.5)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(pixels: training.Pixels, parts: tuple, changing: Settings, network: Callable, tmp_path_factory):
+    place = tmp_path_factory.mktemp("undisturbed")
+    return fit(network(), pixels, parts, changing, SCHEDULED, folder=place)
+
+
+@pytest.mark.parametrize("last", [2, 6])
 def test_a_killed_guided_training_ends_with_the_bytes_of_an_undisturbed_one(
     pixels: training.Pixels,
     parts: tuple,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    settings: Settings,
+    changing: Settings,
+    undisturbed: training.Fitted,
     network: Callable,
     last: int,
 ) -> None:
-    guide = replace(GUIDE, schedule="cosine", warm_up=0.3)
-    changed = replace(
-        settings, optimiser="sgd_nesterov", schedule="step", step_epochs=1, crop=0.2, grey=0.2, colour=0.5, erasing=0.5
-    )
-    whole = fit(network(), pixels, parts, changed, guide, folder=tmp_path / "undisturbed")
     real, writes = weights.put, 0
 
-    def counting(path: Path, write) -> None:
+    def counting(path: Path, write: Callable) -> None:
         nonlocal writes
         writes += 1
         if writes == last:
@@ -147,18 +159,18 @@ def test_a_killed_guided_training_ends_with_the_bytes_of_an_undisturbed_one(
     monkeypatch.setattr(weights, "put", counting)
     monkeypatch.setattr(loop, "put", counting)
     with pytest.raises(Killed):
-        fit(network(), pixels, parts, changed, guide, folder=tmp_path)
-    resumed = fit(network(), pixels, parts, changed, guide, folder=tmp_path)
-    assert resumed.digest == whole.digest
-    told = [log.drop(columns="seconds") for log in (resumed.log, whole.log)]
+        fit(network(), pixels, parts, changing, SCHEDULED, folder=tmp_path)
+    resumed = fit(network(), pixels, parts, changing, SCHEDULED, folder=tmp_path)
+    assert resumed.digest == undisturbed.digest
+    told = [log.drop(columns="seconds") for log in (resumed.log, undisturbed.log)]
     pd.testing.assert_frame_equal(*told, check_exact=True)
-    assert whole.log["lr"].tolist() == pytest.approx([3e-3, 2.7e-3, 2.43e-3])
+    assert resumed.log["lr"].tolist() == pytest.approx([3e-3, 2.7e-3, 2.43e-3])
 
 
 def test_another_guide_is_another_training(
     pixels: training.Pixels, parts: tuple, tmp_path: Path, settings: Settings, network: Callable
 ) -> None:
-    changed = replace(settings, epochs=1)
+    changed = settings.change(epochs=1)
     guides = [GUIDE, replace(GUIDE, weight=1.0), replace(GUIDE, masks="ekman"), GUIDE]
     digests = [fit(network(), pixels, parts, changed, guide, folder=tmp_path).digest for guide in guides]
     assert digests[0] == digests[3]

@@ -67,8 +67,7 @@ def settle(
     stride = start.output_stride if output_stride is None else output_stride
     if chosen == "none":
         if given:
-            guides = ", ".join(name for name in CONTROLS if name != "none")
-            raise InputError(f"{', '.join(FLAGS[name] for name in given)}: nothing is guided; add --guide {guides}")
+            raise InputError(f"{', '.join(FLAGS[name] for name in given)}: nothing is guided; add --guide au")
         return Guide(control="none", output_stride=stride) if stride else None
     if isinstance(layers, str):
         given["layers"] = [name.strip() for name in layers.split(",") if name.strip()]
