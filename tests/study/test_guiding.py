@@ -100,8 +100,8 @@ def test_a_codebook_without_a_label_names_it() -> None:
     with pytest.raises(InputError) as told:
         guiding.require(Guide(), SIZES, ("anger", "contempt"), strict=False)
     assert str(told.value) == (
-        "masks 'belharbi2024' have no answer for contempt; they know anger, disgust, fear, happiness, sadness, surprise, "
-        "neutral: leave those faces out, or guide by another source"
+        "masks 'belharbi2024' have no answer for contempt; they know anger, disgust, fear, happiness, sadness, "
+        "surprise, neutral: leave those faces out, or guide by another source"
     )
 
 
