@@ -28,7 +28,8 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "test_vit": {"img_size": SIZE},
     "deit_tiny_distilled_patch16_224": {"img_size": SIZE, "depth": 2, "embed_dim": 24},
     "swin_tiny_patch4_window7_224": {"img_size": SIZE, "embed_dim": 24, "depths": (1, 1), "num_heads": (2, 2)},
-    "mixer_s32_224": {"img_size": SIZE, "patch_size": 8, "num_blocks": 2, "embed_dim": 24},
+    "mobilevit_xxs": {},
+    "regnetx_002": {},
     "pvt_v2_b0": {"depths": (1, 1, 1, 1), "embed_dims": (8, 16, 16, 16), "num_heads": (1, 1, 2, 2)},
 }
 

@@ -132,7 +132,7 @@ def test_loss_by_its_definition(name: str, seen: Seen) -> None:
     np.testing.assert_allclose(found.detach().numpy(), expected, rtol=1e-5 if name == "harmonize" else 1e-10)
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", ["au_cosine", "au_region", "cam"])
 def test_gradient_is_the_slope_of_the_loss(name: str, seen: Seen) -> None:
     model: Any = seen.model
 
@@ -150,8 +150,6 @@ def test_gradient_is_the_slope_of_the_loss(name: str, seen: Seen) -> None:
     step = 1e-6
     with torch.enable_grad():
         up, down = (float(term(weight.detach() + sign * step * direction).detach()) for sign in (1, -1))
-    if name == "harmonize":
-        return  # the map is given the gradient's maximum, which is not differentiated
     assert float((gradient * direction).sum()) == pytest.approx((up - down) / (2 * step), rel=1e-4)
 
 

@@ -134,3 +134,43 @@ def test_operations_are_counted_without_weights() -> None:
              6: [(256, 512), (512, 512), (512, 512)], 3: [(512, 512)] * 3}  # fmt: skip
     rest = sum(2 * side * side * a * b * 9 for side, pairs in cells.items() for a, b in pairs)
     assert counted == first + second + rest + 2 * 512 * 6
+
+
+@pytest.mark.parametrize("name", ["resnet50", "timm:test_resnet"])
+def test_an_output_stride_keeps_the_weights_and_refines_the_grid(name: str) -> None:
+    plain, strided = build(name, 3, size=64), build(name, 3, size=64, output_stride=8)
+    weights = plain.state_dict()
+    assert weights.keys() == strided.state_dict().keys()
+    assert all(torch.equal(value, weights[key]) for key, value in strided.state_dict().items())
+    grids = {}
+    for model in (plain, strided):
+        model.layer4.register_forward_hook(lambda module, inputs, output: grids.setdefault(module, output.shape[2:]))
+        model.eval()(torch.zeros(1, 3, 64, 64))
+    assert [tuple(grid) for grid in grids.values()] == [(2, 2), (8, 8)]
+
+
+def test_strided_networks_say_so() -> None:
+    for name, entry in MODELS.items():
+        if entry.strided:
+            assert build(name, 3, size=64, output_stride=8)(torch.zeros(2, 3, 64, 64)).shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "songnet",
+            "model 'songnet' has one output stride, its own; a choice have efficientnetv2, resnet101v2, resnet50 and "
+            "some of timm:NAME",
+        ),
+        (
+            "timm:test_vit",
+            "model 'timm:test_vit' cannot have an output stride of 8: VisionTransformer.__init__() got an unexpected "
+            "keyword argument 'output_stride'",
+        ),
+    ],
+)
+def test_a_network_without_a_choice_of_strides_is_told(name: str, message: str) -> None:
+    with pytest.raises(InputError) as error:
+        build(name, 3, size=64, output_stride=8)
+    assert str(error.value) == message
