@@ -3,7 +3,7 @@
 Run: ``python tests/benchmarks/guidance_cost.py [--rounds 5] [--batch 4] [--small]``. One thread. Maps: 64 faces at
 224 px and on the grids of layers. Steps: forward, loss, backward and SGD of ResNet-50 at 224 px on one fixed batch;
 plain and guided ones take turns, round after round, and the medians of wall and of processor time are compared.
-Memory: the highest resident size of a process of its own that makes a few steps, less that before the first.
+Memory: the highest resident size of a process of its own that makes two steps, less that before the first (Linux).
 """
 
 import os
@@ -13,7 +13,6 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import argparse  # noqa: E402
 import platform  # noqa: E402
-import resource  # noqa: E402
 import statistics  # noqa: E402
 import subprocess  # noqa: E402
 import sys  # noqa: E402
@@ -104,12 +103,19 @@ def times(names: Sequence[str], rounds: int, batch: int, size: int) -> dict[str,
 
 
 def memory(name: str, batch: int, size: int) -> float:
-    """MiB that three steps add to what the process held before the first."""
+    """MiB that two steps add at most to what the process holds before the first."""
     step = step_of(name, batch, size)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for _ in range(3):
-        step()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    Path("/proc/self/clear_refs").write_text("5")
+    before = resident("VmRSS")
+    step()
+    step()
+    return (resident("VmHWM") - before) / 1024
+
+
+def resident(field: str) -> int:
+    """KiB of a line of the process' status."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field))
 
 
 def memory_apart(name: str, batch: int, size: int) -> float:
@@ -169,7 +175,7 @@ def main() -> None:
         f"ResNet-50 at {asked.size} px, batches of {asked.batch}, one thread ({platform.machine()}, "
         f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}), no GPU, torch {torch.__version__}, Python "
         f"{platform.python_version()}. Medians of {asked.rounds} rounds in which the steps take turns "
-        f"({max(2, asked.rounds // 2)} at stride 8); ratios are medians of those within a round. Memory is what three "
+        f"({max(2, asked.rounds // 2)} at stride 8); ratios are medians of those within a round. Memory is what two "
         "steps add to a process of their own. Asked: `au_cosine` at most 1.05 of the plain step of equal stride in "
         "time and memory; maps of 64 faces at 224 px within 40 ms.",
         "",

@@ -116,11 +116,12 @@ def _maps(atlas: Atlas, face: Tensor, size: int, softened: bool) -> Tensor:
 def _parts(source: Source, face: Tensor, size: int, softened: bool) -> dict[str, Tensor]:
     """The maps that a source merges: of its Action Units, or, where it draws those, of its expressions."""
     side = SOFT if softened else size
-    canvas, points = {"height": side, "width": side}, rescale(face, side / size)
+    points = rescale(face, side / size)
     if source.regions is None:
-        names, drawn = source.expressions, masks.expression_masks(points, source, **canvas)
+        names, drawn = source.expressions, masks.expression_masks(points, source, height=side, width=side)
     else:
-        names, drawn = tuple(source.regions.action_units), masks.action_units(source.regions, points, **canvas)
+        names = tuple(source.regions.action_units)
+        drawn = masks.action_units(source.regions, points, height=side, width=side)
     if softened:
         blurred = functional.avg_pool2d(functional.pad(drawn[:, None], (1, 1, 1, 1), mode="reflect"), 3, 1)
         drawn = functional.interpolate(blurred, (size, size), mode="bilinear", align_corners=False)[:, 0]

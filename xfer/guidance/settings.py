@@ -99,7 +99,8 @@ class Guide:
         for name in config:
             if name not in names:
                 raise unknown("guide setting", name, names)
-        return cls(**{n: tuple(v) if isinstance(v, list) else v for n, v in config.items()})
+        values: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in config.items()}
+        return cls(**values)
 
     def change(self, **changes: Any) -> "Guide":
         """The same with some values changed."""
