@@ -15,7 +15,7 @@ import torch
 from xfer.errors import InputError, TrainingError, unknown
 from xfer.models import operations
 from xfer.progress import Stage, silent
-from xfer.study import assembly, engine, folder, gathering, plan, randomised, shards
+from xfer.study import assembly, engine, folder, gathering, guiding, model_card, plan, randomised, shards
 from xfer.study.assembly import Finished
 from xfer.study.dealing import Fold
 from xfer.study.gathering import Gathered
@@ -87,6 +87,8 @@ def compare_networks(
         drawn = [each["digest"] for each in rivals if each["digest"] not in lost]
         assembly.write(home, chosen, gathered, Finished(done, drawn, failed), progress)
         study = Study(home)
+        for card in model_card.of_study(study):
+            model_card.write(home, card)
         step = progress("report", 1)
         study.report(faces=faces)
         step()
@@ -138,7 +140,11 @@ def train(
     with folder.claim(home, chosen.config, fresh=fresh):
         gathered = gathering.gather(home, chosen, progress)
         worked = _work(home, chosen, gathered, _describe(chosen, gathered), workers, progress, "training")
-    linear = gathering.linear_accuracies(home)
+        linear = gathering.linear_accuracies(home)
+        for unit, result in worked:
+            if isinstance(result, Done):
+                card = model_card.of_unit(chosen.config, unit, result.accuracy, linear.get(unit.fold, nan))
+                model_card.write(home, card)
     return [
         Trained(
             unit.network,
@@ -231,6 +237,7 @@ def _described(
             "fold": gathered.fold_digest(fold),
             "classes": gathered.dataset.expressions,
             **({"black_box": box.config(), "onnxruntime": version("onnxruntime")} if box else {}),
+            "guide": guiding.described(network.guide),
             **training,
         }
     )
@@ -255,6 +262,7 @@ def _described(
         "perturbation": hiding,
         "black_box": box,
         "frame": chosen.frame.name,
+        "guide": network.guide,
         **selection,
     }
 

@@ -1,7 +1,7 @@
 """What a study of networks will do, settled whole before anything runs: its configuration and its parts."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +12,19 @@ from xfer import models as registered
 from xfer.datasets import Dataset
 from xfer.errors import InputError, unknown
 from xfer.geometry import CanonicalFrame
+from xfer.guidance import Guide
 from xfer.mask_sources import MaskSources
 from xfer.metrics.thresholds import rule
 from xfer.models import starting
 from xfer.models.starting import Start
-from xfer.study import black_boxes, explaining, faces, folder, provenance, results
+from xfer.study import black_boxes, explaining, faces, folder, guiding, provenance, results
 from xfer.study.black_boxes import BlackBox
 from xfer.study.protocols import PROTOCOLS
 from xfer.training import Settings, presets
 
 TRAINING = (
     "labels", "tables", "geometry", "masks", "rasteriser", "datasets", "landmarkers", "landmarking", "models",
-    "training", "study/dealing", "study/faces", "study/gathering",
+    "explainers/tap", "explainers/layers", "guidance", "training", "study/dealing", "study/faces", "study/gathering",
 )  # fmt: skip
 """The rooms and files that weights come from."""
 EXPLAINING = (
@@ -37,19 +38,21 @@ RANDOMISING = ("study/randomised",)
 
 @dataclass(frozen=True)
 class Network:
-    """A network of the study: how it is trained, or a black box asked, and what it starts from."""
+    """A network of the study: how it is trained and what guides it, or a black box asked, and what it starts from."""
 
     name: str
     settings: Settings
     start: Start
     weights_digest: str
     black_box: BlackBox | None = None
+    guide: Guide | None = None
 
     def config(self) -> dict[str, Any]:
         """Its table in ``study.toml``; no path."""
         source = Path(self.start.source).name if self.start.kind == "file" else self.start.source
         told = {"start_kind": self.start.kind, "start_source": source}
-        own = self.black_box.config() if self.black_box else self.settings.config()
+        stride = {"output_stride": self.guide.output_stride if self.guide else 0}
+        own = self.black_box.config() if self.black_box else {**self.settings.config(), **stride}
         return {**own, **told, "weights_digest": self.weights_digest}
 
 
@@ -100,6 +103,12 @@ def settle(
     per_class: int | None = None,
     training: Mapping[str, Any] | None = None,
     onnx: Mapping[str, Mapping[str, Any]] | None = None,
+    guide: str | None = None,
+    guide_weight: float | None = None,
+    guide_layers: str | Sequence[str | int] | None = None,
+    guide_loss: str | None = None,
+    guide_masks: str | Path | None = None,
+    output_stride: int | None = None,
     out: str | Path | None = None,
     fresh: bool = False,
 ) -> Plan:
@@ -125,7 +134,7 @@ def settle(
         Mask sources, ``human:DIR`` for a folder of people's maps; the first leads the report.
     support : {"frame", "canvas"}, optional
         Pixels that count.
-    preset : {"quick", "standard", "paper"}
+    preset : {"quick", "standard", "paper", "belharbi2024"}
     pretrained : {"auto", "yes", "no"}
         Whether networks start from ImageNet weights where the published study's did.
     weights : mapping or sequence of ``NAME=FILE``
@@ -158,6 +167,10 @@ def settle(
     onnx : mapping of str to mapping, optional
         Per network in ONNX, by its name in the study (``onnx:`` and the file's name without its ending), or for all
         under "": ``size``, ``mean``, ``std``, ``classes`` ... of `xfer.models.onnx.OnnxNetwork`.
+    guide : {"none", "au", "template", "shuffled", "random"}, optional
+        Which maps networks are trained to look at, see `xfer.guidance.CONTROLS`; the preset's by default.
+    guide_weight, guide_layers, guide_loss, guide_masks, output_stride
+        See `xfer.study.guiding.settle`; the preset's by default.
     out : path, optional
         The study folder; ``reports/<data>-<preset>-<digest>`` by default, of what is asked for. What networks start
         from is settled once: where the folder has a study, as that one has it.
@@ -199,6 +212,17 @@ def settle(
     boxes = black_boxes.settle(paths, onnx or {}, dataset.expressions)
     boxed = {name: _boxed(name, box, preset, seed) for name, box in boxes.items()}
     names = [black_boxes.name(name) for name in names]
+    guided = guiding.settle(
+        preset,
+        guide,
+        weight=guide_weight,
+        layers=guide_layers,
+        loss=guide_loss,
+        masks=guide_masks,
+        output_stride=output_stride,
+        seed=seed,
+    )
+    guides = guiding.require(guided, settings, dataset.expressions, strict=output_stride is not None)
     files = weights if isinstance(weights, Mapping) else starting.pairs(weights)
     config = {
         "format": folder.FORMAT,
@@ -223,6 +247,7 @@ def settle(
         "linkage": linkage,
         "draws": results.check_draws(protocol.draws if draws is None else draws),
         "randomised": _times(protocol.randomised if randomised is None else randomised),
+        "guide": guiding.described(guided),
         "pretrained": pretrained,
         "weights": {name: _file_digest(name, path, settings) for name, path in files.items()},
         "networks": {name: (boxed.get(name) or settings[name]).config() for name in names},
@@ -231,7 +256,8 @@ def settle(
     known = {} if fresh else (folder.read_config(home) or {}).get("networks", {})
     starts = _starts(settings, len(dataset.expressions), pretrained, files, known)
     settled = tuple(
-        boxed.get(name) or _network(name, settings[name], starts[name], len(dataset.expressions), preset)
+        boxed.get(name)
+        or replace(_network(name, settings[name], starts[name], len(dataset.expressions), preset), guide=guides[name])
         for name in names
     )
     config["networks"] = {network.name: network.config() for network in settled}

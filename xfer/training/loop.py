@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from math import isfinite
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from torch.nn import functional
 
 from xfer.errors import TrainingError
 from xfer.training.batches import Batch, Batches, Loss
+from xfer.training.guided import GuidedLoss
+from xfer.training.optimiser import optimiser, schedule
 from xfer.training.settings import Settings
 from xfer.training.weights import put, write_weights
 
@@ -87,18 +89,12 @@ class Module(lightning.LightningModule):
         self.sums: dict[str, float] = {}
 
     def configure_optimizers(self) -> Any:
-        """The optimiser, and OneCycle by the step."""
+        """The optimiser and its rate, by the step."""
         chosen = optimiser(self.model, self._settings, fused=self.device.type in ("cpu", "cuda"))
-        if self._settings.schedule == "constant":
+        rate = schedule(chosen, self._settings, self._steps)
+        if rate is None:
             return chosen
-        cycle = torch.optim.lr_scheduler.OneCycleLR(
-            chosen,
-            [group["lr"] for group in chosen.param_groups],
-            total_steps=max(2, self._steps),
-            pct_start=self._settings.warm_up,
-            cycle_momentum="adam" in self._settings.optimiser,
-        )
-        return {"optimizer": chosen, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
+        return {"optimizer": chosen, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """A batch knows how to move."""
@@ -107,7 +103,7 @@ class Module(lightning.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Dropout follows from the seed and the epoch alone."""
         torch.manual_seed(self._settings.seed * SEED_STEP + self.current_epoch + SEED_STEP // 2)
-        self.sums = dict.fromkeys(("faces", "loss", "held", "held_loss", "held_right", "lr"), 0.0)
+        self.sums = dict.fromkeys(("faces", "loss", "held", "held_loss", "held_right", "lr", "guided", "term"), 0.0)
         self._started = time.perf_counter()
 
     def training_step(self, batch: Batch, number: int) -> Tensor:
@@ -121,6 +117,9 @@ class Module(lightning.LightningModule):
             )
         self.sums["faces"] += len(batch.labels)
         self.sums["loss"] += told * len(batch.labels)
+        if isinstance(self._loss, GuidedLoss) and (guided := self._loss.told[1]):
+            self.sums["guided"] += guided
+            self.sums["term"] += guided * self._loss.told[0]
         self.sums["lr"] = self.trainer.optimizers[0].param_groups[0]["lr"]
         self._tick()
         return value
@@ -147,6 +146,8 @@ class Module(lightning.LightningModule):
             "validation_accuracy": sums["held_right"] / sums["held"],
             "lr": sums["lr"],
             "seconds": time.perf_counter() - self._started,
+            "guide_term": sums["term"] / sums["guided"] if sums["guided"] else nan,
+            "guided_faces": int(sums["guided"]),
         }
         if not isfinite(row["validation_loss"]):
             raise TrainingError(
@@ -154,32 +155,6 @@ class Module(lightning.LightningModule):
                 "the last good epoch is kept; lower the learning rate or train in precision 32"
             )
         return row
-
-
-def optimiser(model: nn.Module, settings: Settings, *, fused: bool) -> torch.optim.Optimizer:
-    """The optimiser of some settings; Adam and RMSprop with the constants of the published study's framework."""
-    weights = _groups(model, settings)
-    common: dict[str, Any] = {"lr": settings.lr, "weight_decay": settings.weight_decay}
-    if settings.optimiser == "adamw":
-        return torch.optim.AdamW(weights, **common, fused=fused)
-    if settings.optimiser == "adam":
-        return torch.optim.Adam(weights, **common, eps=1e-7, fused=fused)
-    if settings.optimiser == "rmsprop":
-        return torch.optim.RMSprop(weights, **common, alpha=0.9, eps=1e-7)
-    return torch.optim.SGD(weights, **common, momentum=0.9)
-
-
-def _groups(model: nn.Module, settings: Settings) -> list[dict[str, Any]]:
-    """The parameters by their rate, those of the full rate first."""
-    rates = dict.fromkeys((p for p in model.parameters() if p.requires_grad), settings.lr)
-    for module in model.modules():
-        if settings.wide and isinstance(module, nn.Linear) and module.in_features > settings.wide:
-            slow = settings.lr * settings.wide / module.in_features
-            rates |= {p: slow for p in module.parameters() if p in rates}
-    return [
-        {"params": [p for p, of in rates.items() if of == rate], "lr": rate}
-        for rate in sorted(set(rates.values()), reverse=True)
-    ]
 
 
 class Keeper(lightning.Callback):
