@@ -176,8 +176,8 @@ def main() -> None:
         f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}), no GPU, torch {torch.__version__}, Python "
         f"{platform.python_version()}. Medians of {asked.rounds} rounds in which the steps take turns "
         f"({max(2, asked.rounds // 2)} at stride 8); ratios are medians of those within a round. Memory is what the "
-        "network and two steps add to a process of their own. Asked: `au_cosine` at most 1.05 of the plain step of equal stride in "
-        "time and memory; maps of 64 faces at 224 px within 40 ms.",
+        "network and two steps add to a process of their own. Asked: `au_cosine` at most 1.05 of the plain step of "
+        "equal stride in time and memory; maps of 64 faces at 224 px within 40 ms.",
         "",
         *steps_table(asked.rounds, asked.batch, asked.size),
         "",
