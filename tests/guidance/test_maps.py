@@ -97,6 +97,12 @@ def test_a_map_wholly_outside_the_image_takes_no_part(face: Tensor) -> None:
     assert maps.isfinite().all(2).all(1).tolist() == [True, False]
 
 
+def test_a_single_face_outside_its_image_takes_no_part(faces: Faces) -> None:
+    points = faces(3, 224)
+    points[1] += 500
+    assert drawn("au", points, torch.tensor([0, 1, 2]), 14, 224).isfinite().all((1, 2)).tolist() == [True, False, True]
+
+
 def test_landmarks_of_another_image_are_refused(faces: Faces) -> None:
     with pytest.raises(InputError) as error:
         drawn("au", faces(3, 224), torch.tensor([0, 1, 2]), 14, 32)

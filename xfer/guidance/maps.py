@@ -62,21 +62,26 @@ class Maps:
         -------
         Tensor (face, height, width)
             float32 on the landmarks' device, each from 0 to 1; NaN for a face that takes no part: without landmarks,
-            of a class without Action Units, or with none of its map in the image.
+            of a class without Action Units, or with none of its map or not its middle in the image.
+
+        Raises
+        ------
+        InputError
+            If the middle of most faces lies outside their images.
         """
-        outside = _outside(landmarks, size)
-        if outside:
+        known, outside = landmarks.isfinite().all((-2, -1)), _outside(landmarks, size)
+        if 2 * int(outside.sum()) > int(known.sum()):
             raise InputError(
-                f"the landmarks of {outside} of {len(landmarks)} faces lie outside their images of {size} px; "
+                f"the landmarks of {int(outside.sum())} of {len(landmarks)} faces lie outside their images of {size} px; "
                 "they must be (x, y) in px of these images"
             )
         maps = self._paint(rescale(landmarks.detach(), width / size), labels, height, width)
-        part = torch.isin(labels, labels.new_tensor(self.atlas.named)) & landmarks.isfinite().all((-2, -1))
+        part = torch.isin(labels, labels.new_tensor(self.atlas.named)) & known & ~outside
         maps[~part] = torch.nan
         return maps
 
 
-def _outside(landmarks: Tensor, size: int) -> int:
-    """Faces whose middle lies outside the image."""
+def _outside(landmarks: Tensor, size: int) -> Tensor:
+    """Whether a face's middle lies outside the image (face,)."""
     middle = landmarks.mean(1)
-    return int(((middle < 0) | (middle > size)).any(1).sum())
+    return ((middle < 0) | (middle > size)).any(1)
