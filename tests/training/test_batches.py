@@ -1,4 +1,4 @@
-"""Batches: order, changes to the faces, the losses."""
+"""Batches: order, what a face brings with it, the losses."""
 
 from dataclasses import replace
 
@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from xfer import geometry, training
+from xfer import training
 from xfer.training import Settings
-from xfer.training.batches import Batches, augment
+from xfer.training.batches import Batches
 
 PLAIN = Settings(size=32)
 
@@ -59,49 +59,8 @@ def test_classification_is_its_definition() -> None:
     assert training.classification(logits, batch).item() == pytest.approx(expected.item(), rel=1e-12)
 
 
-def dots(points: torch.Tensor, size: int) -> torch.Tensor:
-    """A picture with a small round spot at every point."""
-    y, x = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
-    squares = [(x - px) ** 2 + (y - py) ** 2 for px, py in points]
-    return torch.stack([torch.exp(-s / 8) for s in squares]).amax(0).expand(1, 3, size, size)
-
-
-@pytest.mark.parametrize("changes", [{"flip": True}, {"rotation": 30}, {"shift": 0.1}, {"flip": True, "rotation": 20}])
-def test_landmarks_move_with_the_face(changes: dict) -> None:
-    size, generator = 64, torch.Generator().manual_seed(1)
-    centres = torch.tensor([[20.0, 25], [40, 30], [30, 44]])
-    points = torch.full((1, 68, 2), float("nan"))
-    points[0, [0, 16, 8]] = centres
-    names = [0, 16, 8]
-    moved_once = False
-    for _ in range(6):
-        image, moved = augment(dots(centres, size), points, Settings(size=size, **changes), generator)
-        for name in names:
-            x, y = moved[0, name].tolist()
-            brightest = int(image[0, 0, round(y) - 2 : round(y) + 3, round(x) - 2 : round(x) + 3].argmax())
-            assert (brightest // 5 - 2, brightest % 5 - 2) == pytest.approx((0, 0), abs=1)
-        moved_once |= not torch.allclose(moved[0, names], points[0, names])
-    assert moved_once
-
-
-def test_a_mirrored_face_keeps_the_names_of_its_points() -> None:
-    points = torch.from_numpy(np.random.default_rng(0).uniform(0, 31, (40, 68, 2))).float()
-    images = torch.rand(40, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    out, moved = augment(images, points, Settings(size=32, flip=True), torch.Generator().manual_seed(0))
-    mirrored = torch.tensor([torch.equal(a, b.flip(-1)) for a, b in zip(out, images, strict=True)])
-    assert 10 < mirrored.sum() < 30
-    assert out[~mirrored].equal(images[~mirrored])
-    torch.testing.assert_close(moved[~mirrored], points[~mirrored])
-    turned = points[mirrored][:, geometry.mirror(68).tolist()]
-    torch.testing.assert_close(moved[mirrored], torch.stack([31 - turned[..., 0], turned[..., 1]], dim=-1))
-
-
-def test_contrast_keeps_the_mean_and_no_change_changes_nothing() -> None:
-    images = 0.3 + 0.4 * torch.rand(30, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    points = torch.zeros(30, 68, 2)
-    same, _ = augment(images, points, PLAIN, torch.Generator().manual_seed(0))
-    torch.testing.assert_close(same, images, atol=1e-5, rtol=0)
-    other, _ = augment(images, points, replace(PLAIN, contrast=0.2), torch.Generator().manual_seed(0))
-    torch.testing.assert_close(other.mean((1, 2, 3)), images.mean((1, 2, 3)))
-    ratio = other.std((1, 2, 3)) / images.std((1, 2, 3))
-    assert 0.8 <= ratio.min() < 0.9 < 1.1 < ratio.max() <= 1.2
+def test_progress_is_the_share_of_batches_that_came_before(pixels: training.Pixels) -> None:
+    settings = Settings(size=32, epochs=3)
+    told = [b.progress for epoch in range(3) for b in batches(pixels, settings, epoch)]
+    assert told == pytest.approx([i / 9 for i in range(9)])
+    assert batches(pixels, settings, 1)[0].to(torch.device("cpu")).progress == pytest.approx(1 / 3)

@@ -5,7 +5,7 @@ A mask source is named ``CODEBOOK`` (with the regions and the merge rule its fil
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,15 @@ def action_units(regions: str | Regions, points: Any, *, height: int, width: int
     return array_namespace(*maps).stack(maps, axis=-3)
 
 
-def expression_masks(points: Any, masks: str | Source, *, height: int, width: int, frame: str = "xfer") -> Any:
+def expression_masks(
+    points: Any,
+    masks: str | Source,
+    *,
+    height: int,
+    width: int,
+    frame: str = "xfer",
+    expressions: Sequence[str] | None = None,
+) -> Any:
     """The masks of a source on any faces.
 
     Parameters
@@ -71,27 +79,29 @@ def expression_masks(points: Any, masks: str | Source, *, height: int, width: in
         The canvas in px.
     frame : str
         The canonical frame that lends 68 points its forehead and corners.
+    expressions : sequence of str, optional
+        Which of ``source.expressions`` to draw; all by default.
 
     Returns
     -------
     array (..., expression, y, x)
-        float32 in [0, 1], in the order of ``source.expressions``.
+        float32 in [0, 1], in the order of `expressions`.
     """
     entry = source(masks) if isinstance(masks, str) else masks
     points = _fit(points, entry.drawing.points, entry.name, frame)
+    asked = [entry.codebook.expressions[name] for name in expressions or entry.expressions]
     if entry.regions is None:
-        drawn = [
-            entry.drawing.draw(entry.codebook.expressions[name].shapes, points, height=height, width=width)
-            for name in entry.expressions
-        ]
+        drawn = [entry.drawing.draw(one.shapes, points, height=height, width=width) for one in asked]
     else:
-        drawn = _merged(entry, entry.regions, points, height, width)
+        drawn = _merged(entry, entry.regions, [one.weights for one in asked], points, height, width)
     return array_namespace(drawn[0]).stack(drawn, axis=-3)
 
 
-def _merged(entry: Source, regions: Regions, points: Any, height: int, width: int) -> list[Any]:
-    maps = region_files.draw_units(regions, entry.codebook.action_units, points, height=height, width=width)
-    weights = (entry.codebook.expressions[name].weights for name in entry.expressions)
+def _merged(
+    entry: Source, regions: Regions, weights: Sequence[Mapping[str, float]], points: Any, height: int, width: int
+) -> list[Any]:
+    codes = dict.fromkeys(code for w in weights for code in w)
+    maps = region_files.draw_units(regions, codes, points, height=height, width=width)
     return [MERGES[entry.merge]([maps[code] for code in w], tuple(w.values())) for w in weights]
 
 

@@ -38,8 +38,8 @@ class ModelSpec:
     name : str
         As in ``--models NAME``.
     function : callable
-        ``(classes, size) -> nn.Module`` for RGB faces (n, 3, size, size); returns logits (n, classes). The module has
-        ``get_classifier()``, its last layer.
+        ``(classes, size) -> nn.Module``, or ``(classes, size, output_stride)`` where `strided`, for RGB faces
+        (n, 3, size, size); returns logits (n, classes). The module has ``get_classifier()``, its last layer.
     input_size : int
         Side of the faces in the published study, in px.
     min_input : int
@@ -55,10 +55,12 @@ class ModelSpec:
         timm's name of the ImageNet weights that fit; "" where there are none.
     mean, std : tuple of 3 float
         ``(face / 255 - mean) / std`` per channel, as `weights` expect it; the study itself divided by 255 only.
+    strided : bool
+        Whether it can be built with another output stride.
     """
 
     name: str
-    function: Callable[[int, int], nn.Module]
+    function: Callable[..., nn.Module]
     input_size: int
     min_input: int
     reference: str
@@ -67,6 +69,7 @@ class ModelSpec:
     weights: str = ""
     mean: Triple = (0.0, 0.0, 0.0)
     std: Triple = (1.0, 1.0, 1.0)
+    strided: bool = False
 
 
 MODELS: Registry[ModelSpec] = Registry("model", "xfer.models", ModelSpec)
@@ -92,7 +95,7 @@ def spec(name: str) -> ModelSpec:
     return MODELS[name]
 
 
-def build(name: str, classes: int, *, size: int | None = None, seed: int = 0) -> nn.Module:
+def build(name: str, classes: int, *, size: int | None = None, seed: int = 0, output_stride: int = 0) -> nn.Module:
     """A network from scratch, on the CPU.
 
     Parameters
@@ -106,6 +109,9 @@ def build(name: str, classes: int, *, size: int | None = None, seed: int = 0) ->
         it.
     seed : int
         All that is drawn at random follows from it; the global generator is left as it was.
+    output_stride : {0, 8, 16, 32}
+        px of the image per cell of the deepest layer; 0 for the network's own. Later strides become dilations, as timm
+        has it, so that the weights stay the same.
 
     Returns
     -------
@@ -115,7 +121,7 @@ def build(name: str, classes: int, *, size: int | None = None, seed: int = 0) ->
     Raises
     ------
     InputError
-        If there is no such network, or the size is too small for it.
+        If there is no such network, the size is too small for it, or it has no choice of output strides.
 
     Examples
     --------
@@ -127,9 +133,15 @@ def build(name: str, classes: int, *, size: int | None = None, seed: int = 0) ->
     side = chosen.input_size if size is None else size
     if side < chosen.min_input:
         raise InputError(f"model {name!r} needs faces of at least {chosen.min_input} px; got {side} px")
+    options = {"output_stride": output_stride} if output_stride else {}
+    if options and not chosen.strided:
+        strided = ", ".join(n for n, one in MODELS.items() if one.strided)
+        raise InputError(
+            f"model {name!r} has one output stride, its own; a choice have {strided} and some of timm:NAME"
+        )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = chosen.function(classes, side)
+        model = chosen.function(classes, side, **options)
     if not any(p.is_meta for p in model.parameters()):
         initialise(model, seed)
     return model

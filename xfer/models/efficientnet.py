@@ -15,8 +15,9 @@ from xfer.models.residual import damped
     reference="Tan and Le 2021, arXiv:2104.00298",
     tags=("published", "small"),
     weights="tf_efficientnetv2_b0.in1k",
+    strided=True,
     **IMAGENET,
 )
-def efficientnetv2(classes: int, size: int) -> nn.Module:
+def efficientnetv2(classes: int, size: int, output_stride: int = 32) -> nn.Module:
     """EfficientNetV2-B0: 5,926,998 parameters for six classes (5.9M)."""
-    return damped(timm.create_model("tf_efficientnetv2_b0", num_classes=classes))
+    return damped(timm.create_model("tf_efficientnetv2_b0", num_classes=classes, output_stride=output_stride))

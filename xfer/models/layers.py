@@ -71,7 +71,7 @@ class _Visit:
     node: Any
 
 
-def heatmap_layer(model: nn.Module, size: int) -> Layer:
+def heatmap_layer(model: nn.Module, size: int, *, cells: int = CELLS) -> Layer:
     """The deepest module with at least 7 x 7 cells that everything from the picture to the logits passes through.
 
     Modules are tried from the last to finish to the first. One counts if its output is a grid of cells, if no way
@@ -85,6 +85,8 @@ def heatmap_layer(model: nn.Module, size: int) -> Layer:
         Takes (n, 3, size, size), gives logits (n, class). Restored whatever happens.
     size : int
         Side of the faces in px.
+    cells : int
+        Cells a side to ask for first.
 
     Returns
     -------
@@ -104,9 +106,9 @@ def heatmap_layer(model: nn.Module, size: int) -> Layer:
         face, logits = _forward(model, size)
         speaking = [v for v in _once(visits) if not isinstance(model.get_submodule(v.name), TRANSPARENT)]
         found = [(v, layer) for v in reversed(speaking) if (layer := _read(model, v)) is not None]
-        for cells in range(CELLS, 1, -1):
+        for least in range(cells, 1, -1):
             for visit, layer in found:
-                if min(layer.grid) >= cells and _whole(visit, face, logits) and _reached(visit, layer, logits):
+                if min(layer.grid) >= least and _whole(visit, face, logits) and _reached(visit, layer, logits):
                     return layer
     raise InputError(
         f"at {size} px the network has no layer with a grid of cells that all of the picture passes through"

@@ -57,6 +57,7 @@ def resolve(name: str) -> ModelSpec:
         weights=short if declared.has_weights else "",
         mean=_triple(declared.mean),
         std=_triple(declared.std),
+        strided=True,
     )
 
 
@@ -76,13 +77,24 @@ def _tags(architecture: str) -> list[str]:
     return [n.partition(".")[2] for n in names]
 
 
-def _build(name: str, classes: int, size: int) -> nn.Module:
+def _build(name: str, classes: int, size: int, output_stride: int = 0) -> nn.Module:
     """The network, after one grey face of the size has gone through it."""
+    stride = {"output_stride": output_stride} if output_stride else {}
     try:
-        model = timm.create_model(name, num_classes=classes, **options(name, size)).eval()
+        model = timm.create_model(name, num_classes=classes, **options(name, size), **stride).eval()
         with torch.no_grad():
             model(torch.zeros(1, 3, size, size))
         return model.train()
-    except (AssertionError, RuntimeError, TypeError, ValueError, ZeroDivisionError) as error:
+    except (AssertionError, NotImplementedError, RuntimeError, TypeError, ValueError, ZeroDivisionError) as error:
         why = str(error).partition("\n")[0] or type(error).__name__
+        if stride and _builds(name, classes, size):
+            raise InputError(f"model 'timm:{name}' cannot have an output stride of {output_stride}: {why}") from error
         raise InputError(f"model 'timm:{name}' cannot be built for faces of {size} px: {why}") from error
+
+
+def _builds(name: str, classes: int, size: int) -> bool:
+    try:
+        _build(name, classes, size)
+    except InputError:
+        return False
+    return True

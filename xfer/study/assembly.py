@@ -30,7 +30,7 @@ from xfer.study.recognition import (
     UNITS,
 )
 from xfer.study.study import CLUSTERS, HEATMAPS, MASKS, RANDOMISED, SCORES, SCORES_CSV, Study
-from xfer.study.unit import Unit, checkpoint_name
+from xfer.study.unit import Unit
 from xfer.study.units import from_shards
 
 Failed = Sequence[tuple[Unit, str]]
@@ -175,10 +175,11 @@ def network_table(
         rows.append(
             {
                 "model": unit.network,
+                "guide": unit.control,
                 "fold": unit.fold,
                 "size": unit.settings.size,
                 "start": starts[unit.network],
-                "checkpoint": checkpoint_name(unit.network, unit.fold),
+                "checkpoint": unit.name,
                 "failed": why,
             }
         )

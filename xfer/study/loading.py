@@ -1,7 +1,7 @@
 """A network with its weights, by the name that the command line has for it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -106,11 +106,17 @@ def _of_file(name: str, file: Path, given: dict[str, Any], any_labels: bool) -> 
     own = {k: given[k] if given[k] is not None else _settings(told, file).get(k) for k in ("size", "mean", "std")}
     size = int(own["size"] or models.spec(name).input_size)
     count = _classes(name, size, {key: tuple(tensor.shape) for key, tensor in state.items()})
-    network = models.build(name, count, size=size)
+    network = models.build(name, count, size=size, output_stride=_stride(told))
     load_into(network, state, f"{name}={file}")
     names = given["classes"] if given["classes"] is not None else told.get("classes", ())
     facts = Facts(size, triple(own["mean"] or 0.0), triple(own["std"] or 1.0))
     return network, replace(facts, classes=named(names, count, any_labels=any_labels)) if names else facts
+
+
+def _stride(told: Mapping[str, Any]) -> int:
+    """The output stride of what a checkpoint or a study tells of its guide; 0 for the network's own."""
+    guide = told.get("guide")
+    return int(guide.get("output_stride", 0)) if isinstance(guide, Mapping) else 0
 
 
 def _settings(told: dict[str, Any], file: Path) -> dict[str, Any]:
@@ -140,17 +146,17 @@ def _of_study(folder: str, network: str) -> tuple[nn.Module, Facts]:
     if name not in trained:
         known = ", ".join(trained) or "none: its heatmaps came from files"
         raise InputError(f"{folder}#{network}: the study's networks are {known}; got {name!r}")
-    path = _checkpoint(home, name, fold)
+    path = _checkpoint(home, name, fold, config.get("guide", {}).get("control", "none"))
     settings = Settings.from_config({k: v for k, v in trained[name].items() if k in {f.name for f in fields(Settings)}})
     classes = tuple(config["data"]["expressions"])
-    built = models.build(name, len(classes), size=settings.size)
+    built = models.build(name, len(classes), size=settings.size, output_stride=_stride(config))
     load_into(built, read_weights(path)[0], str(path))
     return built, Facts(settings.size, settings.mean, settings.std, classes)
 
 
-def _checkpoint(home: Path, name: str, fold: str) -> Path:
+def _checkpoint(home: Path, name: str, fold: str, control: str) -> Path:
     """The weights of a network on a fold, or on the only one."""
-    prefix = checkpoint_name(name, "0").removesuffix("0")
+    prefix = checkpoint_name(name, "0", control).removesuffix("0")
     pattern = re.compile(re.escape(prefix) + r"(\w+)\.safetensors")
     places = sorted((home / CHECKPOINTS).glob("*.safetensors"))
     folds = {found[1]: path for path in places if (found := pattern.fullmatch(path.name))}

@@ -14,7 +14,7 @@ import torch
 from xfer.errors import InputError, TrainingError, unknown
 from xfer.models import operations
 from xfer.progress import Stage, silent
-from xfer.study import assembly, engine, folder, gathering, plan, randomised, shards
+from xfer.study import assembly, engine, folder, gathering, guiding, plan, randomised, shards
 from xfer.study.assembly import Finished
 from xfer.study.dealing import Fold
 from xfer.study.gathering import Gathered
@@ -227,6 +227,7 @@ def _described(
             "faces": gathered.digest,
             "fold": gathered.fold_digest(fold),
             "classes": gathered.dataset.expressions,
+            "guide": guiding.described(chosen.guide),
             **training,
         }
     )
@@ -248,6 +249,7 @@ def _described(
         "blocks": gathered.blocks(fold, config["blocks"]),
         "explainers": tuple(config["explainers"]),
         "frame": chosen.frame.name,
+        "guide": chosen.guide,
         **selection,
     }
 

@@ -13,17 +13,18 @@ from xfer import models as registered
 from xfer.datasets import Dataset
 from xfer.errors import InputError, unknown
 from xfer.geometry import CanonicalFrame
+from xfer.guidance import Guide
 from xfer.mask_sources import MaskSources
 from xfer.metrics.thresholds import rule
 from xfer.models import starting
 from xfer.models.starting import Start
-from xfer.study import faces, folder, provenance, results
+from xfer.study import faces, folder, guiding, provenance, results
 from xfer.study.protocols import PROTOCOLS
 from xfer.training import Settings, presets
 
 TRAINING = (
     "labels", "tables", "geometry", "masks", "rasteriser", "datasets", "landmarkers", "landmarking", "models",
-    "training", "study/dealing", "study/faces", "study/gathering",
+    "explainers/tap", "explainers/layers", "guidance", "training", "study/dealing", "study/faces", "study/gathering",
 )  # fmt: skip
 """The rooms and files that weights come from."""
 EXPLAINING = (
@@ -67,6 +68,7 @@ class Plan:
     sources: MaskSources
     frame: CanonicalFrame
     device: str
+    guide: Guide | None = None
 
     def versions(self, rooms: tuple[str, ...]) -> dict[str, str]:
         """What touches a unit's numbers besides the configuration: the device's type, sources and libraries."""
@@ -99,6 +101,12 @@ def settle(
     drawn: int | None = None,
     per_class: int | None = None,
     training: Mapping[str, Any] | None = None,
+    guide: str | None = None,
+    guide_weight: float | None = None,
+    guide_layers: str | Sequence[str | int] | None = None,
+    guide_loss: str | None = None,
+    guide_masks: str | Path | None = None,
+    output_stride: int | None = None,
     out: str | Path | None = None,
     fresh: bool = False,
 ) -> Plan:
@@ -120,7 +128,7 @@ def settle(
         Mask sources, ``human:DIR`` for a folder of people's maps; the first leads the report.
     support : {"frame", "canvas"}, optional
         Pixels that count.
-    preset : {"quick", "standard", "paper"}
+    preset : {"quick", "standard", "paper", "belharbi2024"}
     pretrained : {"auto", "yes", "no"}
         Whether networks start from ImageNet weights where the published study's did.
     weights : mapping or sequence of ``NAME=FILE``
@@ -150,6 +158,10 @@ def settle(
         The most faces of a heatmap, 0 for all; the preset's by default.
     training : mapping, optional
         Settings of training in place of the preset's, see `xfer.training.Settings`.
+    guide : {"none", "au", "template", "shuffled", "random"}, optional
+        Which maps networks are trained to look at, see `xfer.guidance.CONTROLS`; the preset's by default.
+    guide_weight, guide_layers, guide_loss, guide_masks, output_stride
+        See `xfer.study.guiding.settle`; the preset's by default.
     out : path, optional
         The study folder; ``reports/<data>-<preset>-<digest>`` by default, of what is asked for. What networks start
         from is settled once: where the folder has a study, as that one has it.
@@ -185,6 +197,17 @@ def settle(
     dataset = faces.open_faces(
         data, expressions=expressions, min_faces=min_faces, faces=count, size=protocol.pixels, seed=seed
     )
+    guided = guiding.settle(
+        preset,
+        guide,
+        weight=guide_weight,
+        layers=guide_layers,
+        loss=guide_loss,
+        masks=guide_masks,
+        output_stride=output_stride,
+        seed=seed,
+    )
+    guiding.require(guided, settings, dataset.expressions)
     files = weights if isinstance(weights, Mapping) else starting.pairs(weights)
     config = {
         "format": folder.FORMAT,
@@ -208,6 +231,7 @@ def settle(
         "linkage": linkage,
         "draws": results.check_draws(protocol.draws if draws is None else draws),
         "randomised": _times(protocol.randomised if randomised is None else randomised),
+        "guide": guiding.described(guided),
         "pretrained": pretrained,
         "weights": {name: _file_digest(name, path, settings) for name, path in files.items()},
         "networks": {name: chosen.config() for name, chosen in settings.items()},
@@ -217,7 +241,7 @@ def settle(
     starts = _starts(settings, len(dataset.expressions), pretrained, files, known)
     settled = tuple(_network(name, settings[name], starts[name], len(dataset.expressions), preset) for name in settings)
     config["networks"] = {network.name: network.config() for network in settled}
-    return Plan(home, config, landmarker, dataset, settled, sources, frame, where)
+    return Plan(home, config, landmarker, dataset, settled, sources, frame, where, guided)
 
 
 def _times(randomised: int) -> int:

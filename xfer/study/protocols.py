@@ -43,4 +43,5 @@ PROTOCOLS: Mapping[str, Protocol] = {
     "quick": Protocol(faces=presets.FACES["quick"], pixels=96, blocks=30, draws=500, randomised=1),
     "standard": Protocol(faces=20_000, pixels=224, folds=5),
     "paper": Protocol(faces=4200, pixels=224, folds=5, selection="predicted", per_class=100),
+    "belharbi2024": Protocol(faces=4200, pixels=224),
 }

@@ -62,7 +62,16 @@ def faces(dataset: Dataset, test: ArrayLike, usable: NDArray[np.bool_], seed: in
     return np.sort(np.array(chosen, np.intp))
 
 
-def network(name: str, pixels: Pixels, train: ArrayLike, settings: Settings, seed: int, device: str) -> nn.Module:
+def network(
+    name: str,
+    pixels: Pixels,
+    train: ArrayLike,
+    settings: Settings,
+    seed: int,
+    device: str,
+    *,
+    output_stride: int = 0,
+) -> nn.Module:
     """A network as `models.build` draws it, with every branch at work and its normalisation fitted to faces.
 
     In evaluation mode a fresh network does not normalise: the statistics it holds are those of no picture, and what
@@ -81,6 +90,8 @@ def network(name: str, pixels: Pixels, train: ArrayLike, settings: Settings, see
     seed : int
         Of the weights.
     device : str
+    output_stride : int
+        As `models.build` takes it.
 
     Returns
     -------
@@ -91,7 +102,7 @@ def network(name: str, pixels: Pixels, train: ArrayLike, settings: Settings, see
     ----------
     Adebayo et al. 2018, doi:10.48550/arXiv.1810.03292 (all layers at once)
     """
-    model = models.build(name, len(pixels.classes), size=settings.size, seed=seed)
+    model = models.build(name, len(pixels.classes), size=settings.size, seed=seed, output_stride=output_stride)
     _wake(model, seed)
     known = pixels.labelled(train)
     some = np.sort(np.random.default_rng(seed).permutation(known)[:CALIBRATED])

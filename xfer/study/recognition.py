@@ -20,13 +20,16 @@ SHOWN = ("mean", "none", "all")
 """Whose pictures a page shows: the mean face beneath heatmaps, nobody's, single faces too."""
 
 NETWORK_COLUMNS = (
-    "model", "fold", "parameters", "size", "layer", "grid", "coarse", "start", "epochs", "epoch", "batch", "precision",
+    "model", "guide", "fold", "parameters", "size", "layer", "grid", "coarse", "start", "epochs", "epoch", "batch", "precision",
     "remarks", "validation_accuracy", "accuracy", "macro_f1", "linear", "chance", "n_train", "n_validation", "n_test",
     "train_seconds", "explain_seconds", "weights_digest", "checkpoint", "failed",
 )  # fmt: skip
 PREDICTION_COLUMNS = ("model", "fold", "face", "subject", "expression", "predicted")
 DROPPED_COLUMNS = ("kind", "name", "reason", "n")
-CURVE_COLUMNS = ("model", "fold", "epoch", "train_loss", "validation_loss", "validation_accuracy", "lr", "seconds")
+CURVE_COLUMNS = (
+    "model", "fold", "epoch", "train_loss", "validation_loss", "validation_accuracy", "lr", "seconds", "guide_term",
+    "guided_faces",
+)  # fmt: skip
 FACE_COLUMNS = ("id", "expression", "subject", "used", "reason")
 
 

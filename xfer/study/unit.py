@@ -14,13 +14,15 @@ from torch import nn
 
 from xfer import geometry, models, training
 from xfer.errors import TrainingError
+from xfer.guidance import Guide
 from xfer.models import layers, starting
 from xfer.models.starting import Start
 from xfer.progress import Stage
 from xfer.study import folder, randomised, shards
 from xfer.study.explaining import Explained, explain_faces
 from xfer.study.recognition import CHECKPOINTS, MAPS, SHARDS
-from xfer.training import Fitted, Pixels, Settings
+from xfer.training import Fitted, GuidedLoss, Loss, Pixels, Settings
+from xfer.training.guided import guide_facts
 
 _EXPLAINED = 32
 """Faces explained at a time; where memory runs out half of it, and so on."""
@@ -56,6 +58,8 @@ class Unit:
     until : {"training", "heatmaps"}
     randomised : int or None
         The seed of the weights of a network that is explained without training; None for one that is trained.
+    guide : Guide or None
+        What guides the training; None for a plain one of a network as it is.
     """
 
     network: str
@@ -78,11 +82,22 @@ class Unit:
     per_face: bool = False
     until: str = "heatmaps"
     randomised: int | None = None
+    guide: Guide | None = None
+
+    @property
+    def control(self) -> str:
+        """The part of the key that tells what guided it."""
+        return "none" if self.guide is None or self.randomised is not None else self.guide.control
+
+    @property
+    def output_stride(self) -> int:
+        """Of the network; 0 for its own."""
+        return 0 if self.guide is None else self.guide.output_stride
 
     @property
     def name(self) -> str:
         """As in file names, and in what is told of it."""
-        name = checkpoint_name(self.network, self.fold)
+        name = checkpoint_name(self.network, self.fold, self.control)
         return name if self.randomised is None else f"{name}, randomised"
 
 
@@ -95,13 +110,14 @@ class Done:
     accuracy: float
 
 
-def checkpoint_name(network: str, fold: str) -> str:
-    """A file name for a network on a fold.
+def checkpoint_name(network: str, fold: str, control: str = "none") -> str:
+    """A file name for a network on a fold, and what guided it.
 
-    >>> checkpoint_name("timm:vit_tiny_patch16_224", "0")
-    'timm-vit_tiny_patch16_224-f0'
+    >>> checkpoint_name("timm:vit_tiny_patch16_224", "0"), checkpoint_name("songnet", "1", "au")
+    ('timm-vit_tiny_patch16_224-f0', 'songnet-au-f1')
     """
-    return f"{folder.slug(network)}-f{folder.slug(fold)}"
+    guided = "" if control == "none" else f"-{control}"
+    return f"{folder.slug(network)}{guided}-f{folder.slug(fold)}"
 
 
 def compute(unit: Unit, progress: Stage) -> Done:
@@ -117,7 +133,10 @@ def compute(unit: Unit, progress: Stage) -> Done:
     if unit.randomised is not None:
         _keep(unit, _randomised(unit, unit.randomised, progress))
         return Done(0.0, time.perf_counter() - started, math.nan)
-    model = models.build(unit.network, len(unit.pixels.classes), size=settings.size, seed=settings.seed)
+    classes = unit.pixels.classes
+    model = models.build(
+        unit.network, len(classes), size=settings.size, seed=settings.seed, output_stride=unit.output_stride
+    )
     starting.begin(model, unit.network, unit.start, size=settings.size, seed=settings.seed)
     layer = layers.heatmap_layer(model, settings.size)
     fitted = training.fit(
@@ -126,10 +145,12 @@ def compute(unit: Unit, progress: Stage) -> Done:
         unit.train,
         unit.validation,
         settings,
+        loss=_loss(unit, model),
         name=unit.name,
         folder=unit.home / CHECKPOINTS,
         device=unit.device,
         key=unit.trained,
+        facts={"guide": guide_facts(unit.guide)} if unit.guide else {},
         progress=progress,
     )
     trained = time.perf_counter()
@@ -141,9 +162,17 @@ def compute(unit: Unit, progress: Stage) -> Done:
     return Done(trained - started, time.perf_counter() - trained, training.accuracy(explained.predictions))
 
 
+def _loss(unit: Unit, model: nn.Module) -> Loss:
+    if unit.guide is None or unit.control == "none":
+        return training.cross_entropy
+    return GuidedLoss(model, unit.guide, unit.pixels.classes, unit.settings.size)
+
+
 def _randomised(unit: Unit, seed: int, progress: Stage) -> Explained:
     """The heatmaps of a network with randomised weights."""
-    model = randomised.network(unit.network, unit.pixels, unit.train, unit.settings, seed, unit.device)
+    model = randomised.network(
+        unit.network, unit.pixels, unit.train, unit.settings, seed, unit.device, output_stride=unit.output_stride
+    )
     layer = layers.heatmap_layer(model, unit.settings.size)
     facts = {**_key(unit, seed), "coarse": layer.reason, "randomised": True}
     return _explained(unit, model, layer, facts, (), progress)
@@ -215,7 +244,7 @@ def _save(path: Path, stored: dict[str, NDArray[Any]]) -> None:
 
 def _key(unit: Unit, seed: int) -> dict[str, Any]:
     """The part of the key that a shard has once."""
-    return {"model": unit.network, "guide": "none", "fold": unit.fold, "seed": str(seed)}
+    return {"model": unit.network, "guide": unit.control, "fold": unit.fold, "seed": str(seed)}
 
 
 def _facts(unit: Unit, model: nn.Module, layer: layers.Layer, fitted: Fitted) -> dict[str, Any]:

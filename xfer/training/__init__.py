@@ -4,6 +4,7 @@ from xfer.training.baseline import Baseline, linear_baseline
 from xfer.training.batches import Batch, Loss, classification, cross_entropy, inputs
 from xfer.training.evaluation import accuracy, confusion, evaluate, macro_f1, recall
 from xfer.training.fitting import Fitted, TrainingError, fit, out_of_memory, silent
+from xfer.training.guided import GuidedLoss
 from xfer.training.pixels import Pixels, hold_out, read, read_sizes
 from xfer.training.presets import PRESETS, preset, variant
 from xfer.training.settings import Settings
@@ -14,6 +15,7 @@ __all__ = [
     "Baseline",
     "Batch",
     "Fitted",
+    "GuidedLoss",
     "Loss",
     "Pixels",
     "Settings",

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from xfer import geometry
+from xfer.training.augmentation import augment
 from xfer.training.pixels import Pixels
 from xfer.training.settings import Settings
 
@@ -32,6 +32,8 @@ class Batch:
     class_weights : Tensor (class,)
     label_smoothing : float
         Both 1 and 0 in validation.
+    progress : float
+        The share of the training's batches that came before, in [0, 1).
     """
 
     images: Tensor
@@ -40,6 +42,7 @@ class Batch:
     index: Tensor
     class_weights: Tensor
     label_smoothing: float
+    progress: float = 0.0
 
     def to(self, device: torch.device) -> "Batch":
         """The same on a device."""
@@ -112,15 +115,18 @@ class Batches:
         return full + (rest > (0 if self._epoch is None else 1))
 
     def __iter__(self) -> Iterator[Batch]:
-        order = np.arange(len(self._indices))
+        order, epoch = np.arange(len(self._indices)), 0
         generator = None
         if self._epoch is not None:
-            generator = torch.Generator().manual_seed(self._settings.seed * 1_000_003 + self._epoch())
+            epoch = self._epoch()
+            generator = torch.Generator().manual_seed(self._settings.seed * 1_000_003 + epoch)
             order = torch.randperm(len(order), generator=generator).numpy()
-        for start in range(0, len(self) * self._batch, self._batch):
-            yield self._make(order[start : start + self._batch], generator)
+        for number in range(len(self)):
+            start = number * self._batch
+            done = (epoch + number / len(self)) / self._settings.epochs
+            yield self._make(order[start : start + self._batch], done, generator)
 
-    def _make(self, chosen: NDArray[np.intp], generator: torch.Generator | None) -> Batch:
+    def _make(self, chosen: NDArray[np.intp], done: float, generator: torch.Generator | None) -> Batch:
         indices = self._indices[chosen]
         images = self._pixels.images(indices).float() / 255
         landmarks = torch.from_numpy(self._pixels.landmarks[self._pixels.rows(indices)])
@@ -133,6 +139,7 @@ class Batches:
             index=torch.from_numpy(indices),
             class_weights=self._weights,
             label_smoothing=self._smoothing,
+            progress=done,
         )
 
 
@@ -144,46 +151,3 @@ def balanced(labels: NDArray[np.int64], classes: int) -> Tensor:
     """
     counts = np.bincount(labels, minlength=classes)
     return torch.from_numpy(len(labels) / classes / counts).float()
-
-
-def augment(images: Tensor, landmarks: Tensor, settings: Settings, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Mirror, turn, move faces and change their contrast at random; the landmarks go with them.
-
-    Parameters
-    ----------
-    images : Tensor (face, 3, size, size)
-        In [0, 1]. Pixels from beyond the border repeat it.
-    landmarks : Tensor (face, 68, 2)
-        (x, y), px; points keep their iBUG names in a mirrored face.
-    settings : Settings
-    generator : torch.Generator
-        The same numbers are drawn whatever the settings.
-
-    Returns
-    -------
-    images, landmarks : Tensor
-    """
-    n, size = len(images), images.shape[-1]
-    mirrored = (torch.rand(n, generator=generator) < 0.5) & settings.flip
-    angle = torch.deg2rad(_between(n, settings.rotation, generator))
-    shift = torch.stack([_between(n, settings.shift, generator) for _ in "xy"], dim=1)
-    contrast = 1 + _between(n, settings.contrast, generator)
-    turn = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], dim=1).reshape(n, 2, 2)
-    turn = turn * torch.where(mirrored, -1.0, 1.0)[:, None, None] ** torch.tensor([[1.0, 0.0]])
-    if settings.flip and not (settings.rotation or settings.shift):
-        moved = torch.where(mirrored[:, None, None, None], images.flip(-1), images)
-    else:
-        back = turn.mT
-        theta = torch.cat([back, -back @ (2 * shift[..., None])], dim=2)
-        grid = functional.affine_grid(theta, list(images.shape), False)
-        moved = functional.grid_sample(images, grid, "bilinear", "border", False)
-    if settings.contrast:
-        grey = moved.mean(dim=(1, 2, 3), keepdim=True)
-        moved = (grey + contrast[:, None, None, None] * (moved - grey)).clamp(0, 1)
-    named = torch.where(mirrored[:, None, None], landmarks[:, geometry.mirror(68).tolist()], landmarks)
-    centre = (size - 1) / 2
-    return moved, (named - centre) @ turn.mT + centre + shift[:, None] * size
-
-
-def _between(n: int, largest: float, generator: torch.Generator) -> Tensor:
-    return (2 * torch.rand(n, generator=generator) - 1) * largest

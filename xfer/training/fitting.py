@@ -1,10 +1,11 @@
 """Fit a network: the best epoch on validation subjects, from where a killed run left it."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -25,8 +26,11 @@ if TYPE_CHECKING:
 
 __all__ = ["LOG", "Fitted", "TrainingError", "fit", "out_of_memory", "silent"]
 
-LOG = ("epoch", "train_loss", "validation_loss", "validation_accuracy", "lr", "seconds")
-"""Columns of the log; losses in nats a face, the validation loss always plain cross entropy."""
+LOG = (
+    "epoch", "train_loss", "validation_loss", "validation_accuracy", "lr", "seconds", "guide_term", "guided_faces",
+)  # fmt: skip
+"""Columns of the log: losses in nats a face, the validation loss always plain cross entropy; the mean term of a guide
+before its weight, NaN without one, and the training faces that took part in it."""
 
 _FEWEST = 4
 """The smallest batch that running out of memory leads to."""
@@ -81,6 +85,7 @@ class _Task:
     device: torch.device
     precision: str
     key: str
+    facts: Mapping[str, Any]
     files: "Files | None"
     progress: Stage
 
@@ -97,6 +102,7 @@ def fit(
     folder: Path | None = None,
     device: str = "cpu",
     key: str = "",
+    facts: Mapping[str, Any] | None = None,
     progress: Stage = silent,
 ) -> Fitted:
     """Train a network in place.
@@ -120,6 +126,8 @@ def fit(
     device : str
     key : str
         What else the result depends on, such as the loss's own parameters.
+    facts : mapping, optional
+        What else is written into the file of the weights: JSON.
     progress : callable
         A step is a batch.
 
@@ -143,7 +151,7 @@ def fit(
     precision, remark = usable_precision(settings.precision, where)
     whole = _key(model, faces, *parts, settings, loss, key)
     files = _files(folder, name)
-    task = _Task(model, faces, *parts, settings, loss, name, where, precision, whole, files, progress)
+    task = _Task(model, faces, *parts, settings, loss, name, where, precision, whole, facts or {}, files, progress)
     fitted = _finished(task) or _train(task)
     load_into(model, fitted.state, name)
     model.eval()
@@ -191,7 +199,8 @@ def _key(
     """A digest of all that the weights follow from, but the machine and the libraries."""
     ids = [[pixels.ids[r] for r in pixels.rows(part)] for part in (train, validation)]
     labels = pixels.labels[pixels.rows(train)].tolist()
-    told = [settings.config(), pixels.classes, ids, labels, getattr(loss, "__qualname__", ""), more]
+    of_loss = getattr(loss, "digest", getattr(loss, "__qualname__", ""))
+    told = [settings.config(), pixels.classes, ids, labels, of_loss, more]
     whole = sha256(json.dumps(told, sort_keys=True).encode())
     for tensor_name, tensor in model.state_dict().items():
         whole.update(f"{tensor_name} {tuple(tensor.shape)} {tensor.dtype}".encode())
@@ -257,6 +266,7 @@ def _attempt(task: _Task, progress: "Progress", *, resume: bool) -> Fitted:
 
     settings, files = task.settings, task.files
     facts = {
+        **task.facts,
         "key": task.key,
         "batch": progress.batch,
         "precision": task.precision,

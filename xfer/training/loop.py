@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from math import isfinite
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from xfer.errors import TrainingError
 from xfer.training.batches import Batch, Batches, Loss
+from xfer.training.guided import GuidedLoss
 from xfer.training.settings import Settings
 from xfer.training.weights import put, write_weights
 
@@ -87,18 +88,12 @@ class Module(lightning.LightningModule):
         self.sums: dict[str, float] = {}
 
     def configure_optimizers(self) -> Any:
-        """The optimiser, and OneCycle by the step."""
+        """The optimiser and its rate, by the step."""
         chosen = optimiser(self.model, self._settings, fused=self.device.type in ("cpu", "cuda"))
-        if self._settings.schedule == "constant":
+        rate = schedule(chosen, self._settings, self._steps)
+        if rate is None:
             return chosen
-        cycle = torch.optim.lr_scheduler.OneCycleLR(
-            chosen,
-            [group["lr"] for group in chosen.param_groups],
-            total_steps=max(2, self._steps),
-            pct_start=self._settings.warm_up,
-            cycle_momentum="adam" in self._settings.optimiser,
-        )
-        return {"optimizer": chosen, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
+        return {"optimizer": chosen, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """A batch knows how to move."""
@@ -107,7 +102,7 @@ class Module(lightning.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Dropout follows from the seed and the epoch alone."""
         torch.manual_seed(self._settings.seed * SEED_STEP + self.current_epoch + SEED_STEP // 2)
-        self.sums = dict.fromkeys(("faces", "loss", "held", "held_loss", "held_right", "lr"), 0.0)
+        self.sums = dict.fromkeys(("faces", "loss", "held", "held_loss", "held_right", "lr", "guided", "term"), 0.0)
         self._started = time.perf_counter()
 
     def training_step(self, batch: Batch, number: int) -> Tensor:
@@ -121,6 +116,9 @@ class Module(lightning.LightningModule):
             )
         self.sums["faces"] += len(batch.labels)
         self.sums["loss"] += told * len(batch.labels)
+        if isinstance(self._loss, GuidedLoss) and (guided := self._loss.told[1]):
+            self.sums["guided"] += guided
+            self.sums["term"] += guided * self._loss.told[0]
         self.sums["lr"] = self.trainer.optimizers[0].param_groups[0]["lr"]
         self._tick()
         return value
@@ -147,6 +145,8 @@ class Module(lightning.LightningModule):
             "validation_accuracy": sums["held_right"] / sums["held"],
             "lr": sums["lr"],
             "seconds": time.perf_counter() - self._started,
+            "guide_term": sums["term"] / sums["guided"] if sums["guided"] else nan,
+            "guided_faces": int(sums["guided"]),
         }
         if not isfinite(row["validation_loss"]):
             raise TrainingError(
@@ -166,7 +166,26 @@ def optimiser(model: nn.Module, settings: Settings, *, fused: bool) -> torch.opt
         return torch.optim.Adam(weights, **common, eps=1e-7, fused=fused)
     if settings.optimiser == "rmsprop":
         return torch.optim.RMSprop(weights, **common, alpha=0.9, eps=1e-7)
-    return torch.optim.SGD(weights, **common, momentum=0.9)
+    nesterov = settings.optimiser == "sgd_nesterov"
+    return torch.optim.SGD(weights, **common, momentum=0.9, nesterov=nesterov)
+
+
+def schedule(
+    chosen: torch.optim.Optimizer, settings: Settings, steps: int
+) -> torch.optim.lr_scheduler.LRScheduler | None:
+    """How an optimiser's rate changes over so many steps; None where it does not."""
+    if settings.schedule == "constant":
+        return None
+    if settings.schedule == "step":
+        every = settings.step_epochs * max(1, steps // settings.epochs)
+        return torch.optim.lr_scheduler.StepLR(chosen, every, settings.step_factor)
+    return torch.optim.lr_scheduler.OneCycleLR(
+        chosen,
+        [group["lr"] for group in chosen.param_groups],
+        total_steps=max(2, steps),
+        pct_start=settings.warm_up,
+        cycle_momentum="adam" in settings.optimiser,
+    )
 
 
 def _groups(model: nn.Module, settings: Settings) -> list[dict[str, Any]]:

@@ -66,12 +66,39 @@ PRESETS: Mapping[str, Mapping[str, Settings]] = {
         "songnet": _PAPER_OWN.change(epochs=25),
         "weinet": _PAPER_OWN.change(size=64),
     },
+    "belharbi2024": {
+        "": Settings(
+            size=224,
+            epochs=20,
+            batch=224,
+            optimiser="sgd_nesterov",
+            lr=2e-3,
+            weight_decay=5e-4,
+            schedule="step",
+            precision="bf16",
+            channels_last=True,
+            flip=True,
+            rotation=6.0,
+            crop=0.2,
+            grey=0.2,
+            colour=0.8,
+            erasing=0.5,
+            mean=(0.485, 0.456, 0.406),
+            std=(0.229, 0.224, 0.225),
+            threads=0,
+        ),
+    },
 }
 """Settings by preset and network; "" stands for every other network.
 
 ``quick`` suits drawn faces on a processor; ``paper`` has the epochs and rates of Gaya-Morey et al. 2024,
 doi:10.1007/s11042-024-20090-5, whose networks saw faces divided by 255 and not augmented. The epochs and rates of
 MobileNetV3 and EfficientNetV2 are the likeliest reading of its list, which names one network fewer.
+
+``belharbi2024`` trains as Belharbi et al. 2024, doi:10.48550/arXiv.2402.00281, guided by Action Units; where 224
+faces do not fit into memory the batch is halved, and the study says so. Three things differ: their faces were enlarged to
+256 px before they were cropped to 224, these are cropped at 224; these are trained in bfloat16, theirs in float16; and the
+epoch is chosen on validation subjects, theirs on the test faces.
 """
 
 FACES: Mapping[str, int] = {"quick": 4200}

@@ -8,8 +8,8 @@ import torch
 
 from xfer.errors import InputError, unknown
 
-OPTIMISERS = ("adamw", "adam", "rmsprop", "sgd")
-SCHEDULES = ("one_cycle", "constant")
+OPTIMISERS = ("adamw", "adam", "rmsprop", "sgd", "sgd_nesterov")
+SCHEDULES = ("one_cycle", "constant", "step")
 PRECISIONS = ("32", "bf16")
 Triple = tuple[float, float, float]
 
@@ -23,16 +23,20 @@ class Settings:
     size : int
         Side of the faces the network sees, px.
     epochs, batch : int
-    optimiser : {"adamw", "adam", "rmsprop", "sgd"}
+    optimiser : {"adamw", "adam", "rmsprop", "sgd", "sgd_nesterov"}
+        SGD has the momentum 0.9.
     lr, weight_decay : float
         The learning rate; with `schedule` "one_cycle" the highest.
     wide : int
         A dense layer of n inputs, n above this, learns at the rate lr * wide / n, as a step of an adaptive optimiser
         moves its output n times as far as one input does; 0 for one rate for all.
-    schedule : {"one_cycle", "constant"}
+    schedule : {"one_cycle", "constant", "step"}
         OneCycle warms up, then falls along a cosine (Smith and Topin 2019, doi:10.1117/12.2520589).
     warm_up : float
         The share of the steps in which OneCycle's rate rises.
+    step_epochs : int
+    step_factor : float
+        With `schedule` "step" the rate is multiplied by the factor every so many epochs.
     label_smoothing : float
         In [0, 1).
     clip : float
@@ -50,6 +54,11 @@ class Settings:
         The largest move of a training face, in sides.
     contrast : float
         The largest change of a training face's contrast, relative.
+    crop : float
+        The largest share of a training face's area that is cut off; the square that is left is enlarged to the whole.
+    grey, colour, erasing : float
+        The shares of training faces in shades of grey, in other colours and with a rectangle erased, see
+        `xfer.training.augmentation`.
     mean, std : tuple of 3 float
         ``(face / 255 - mean) / std`` per channel.
     seed : int
@@ -70,6 +79,8 @@ class Settings:
     wide: int = 0
     schedule: str = "one_cycle"
     warm_up: float = 0.3
+    step_epochs: int = 4
+    step_factor: float = 0.9
     label_smoothing: float = 0.0
     clip: float = 0.0
     precision: str = "32"
@@ -79,6 +90,10 @@ class Settings:
     rotation: float = 0.0
     shift: float = 0.0
     contrast: float = 0.0
+    crop: float = 0.0
+    grey: float = 0.0
+    colour: float = 0.0
+    erasing: float = 0.0
     mean: Triple = (0.0, 0.0, 0.0)
     std: Triple = (1.0, 1.0, 1.0)
     seed: int = 0
@@ -101,7 +116,12 @@ class Settings:
     @property
     def augmented(self) -> bool:
         """Whether training faces are changed."""
-        return self.flip or any((self.rotation, self.shift, self.contrast))
+        return self.flip or any((self.rotation, self.shift, self.contrast)) or self.varied
+
+    @property
+    def varied(self) -> bool:
+        """Whether they are changed in ways that draw random numbers of their own."""
+        return any((self.crop, self.grey, self.colour, self.erasing))
 
     def config(self) -> dict[str, Any]:
         """Plain values for ``study.toml``; `from_config` reads them."""
@@ -146,6 +166,12 @@ _RANGES: dict[str, tuple[float, float]] = {
     "rotation": (0, 180),
     "shift": (0, 0.5),
     "contrast": (0, 0.99),
+    "step_epochs": (1, 10_000),
+    "step_factor": (0, 1),
+    "crop": (0, 0.99),
+    "grey": (0, 1),
+    "colour": (0, 1),
+    "erasing": (0, 1),
     "seed": (0, 2**31),
     "validation": (0, 0.9),
     "patience": (0, 10_000),

@@ -1,0 +1,78 @@
+"""Losses of guided training: how far a network's attention is from the map of a face."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from xfer.registry import Registry
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one forward of a batch leaves for a loss.
+
+    Attributes
+    ----------
+    model : nn.Module
+    images : Tensor (face, 3, size, size)
+        What the logits were made from; asks for its gradient where the loss needs it.
+    labels : Tensor (face,)
+    logits : Tensor (face, class)
+    activations : tuple of Tensor (face, channel, y, x)
+        Of each layer, in the network's precision.
+    draw : callable
+        ``(height, width) -> (face, height, width)``, float32: each face's map from 0 to 1. It is 1 everywhere for a
+        face that takes no part, whose term is set to NaN afterwards.
+    """
+
+    model: nn.Module
+    images: Tensor
+    labels: Tensor
+    logits: Tensor
+    activations: tuple[Tensor, ...]
+    draw: Callable[[int, int], Tensor]
+
+    def of_labels(self) -> Tensor:
+        """The sum of the faces' logits of their own labels, to differentiate."""
+        return self.logits.gather(1, self.labels[:, None]).sum()
+
+
+@dataclass(frozen=True)
+class GuideLoss:
+    """A loss and what it declares.
+
+    Attributes
+    ----------
+    name : str
+    function : callable
+        ``(seen) -> Tensor (face,)``, 0 for attention that is exactly the map.
+    reference : str
+    title : str
+        What it asks for, in words.
+    twice : bool
+        Whether it differentiates the logits, so that a training step differentiates twice.
+    of_images : bool
+        Whether it reads the images' gradient, and no layer.
+    """
+
+    name: str
+    function: Callable[[Seen], Tensor]
+    reference: str
+    title: str
+    twice: bool = False
+    of_images: bool = False
+
+
+LOSSES: Registry[GuideLoss] = Registry("loss", "xfer.guidance.losses", GuideLoss)
+
+
+def wide(values: Tensor) -> torch.dtype:
+    """The precision in which a term is computed: at least float32."""
+    return torch.promote_types(values.dtype, torch.float32)
+
+
+def over_layers(term: Callable[[Tensor, Tensor], Tensor], seen: Seen) -> Tensor:
+    """The mean over layers of ``term(activations, maps of their grid)``: (face,)."""
+    return torch.stack([term(a, seen.draw(*a.shape[-2:])) for a in seen.activations]).mean(0)

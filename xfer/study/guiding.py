@@ -1,0 +1,110 @@
+"""What guides the networks of a study: its options, settled before anything runs."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from xfer import models
+from xfer.errors import InputError, unknown
+from xfer.guidance import CONTROLS, Guidance, Guide, Maps
+from xfer.training import Settings
+from xfer.training.guided import guide_facts
+
+PRESETS: Mapping[str, Guide] = {"belharbi2024": Guide(weight=4.0, layers=("last",), output_stride=8)}
+"""Guides of presets, the others have none; the published weight for RAF-DB, for AffectNet it is 9."""
+
+UNGUIDED = {"control": "none"}
+"""In place of a guide's `guide_facts`."""
+
+FLAGS = {
+    "weight": "--guide-weight",
+    "layers": "--guide-layers",
+    "loss": "--guide-loss",
+    "masks": "--guide-masks",
+}
+
+
+def settle(
+    preset: str,
+    control: str | None = None,
+    *,
+    weight: float | None = None,
+    layers: str | Sequence[str | int] | None = None,
+    loss: str | None = None,
+    masks: str | Path | None = None,
+    output_stride: int | None = None,
+    seed: int = 0,
+) -> Guide | None:
+    """The guide of some options; None where networks are trained plainly and as they are.
+
+    Parameters
+    ----------
+    preset : str
+        Whose guide stands in for what is not given.
+    control : str, optional
+        Of `xfer.guidance.CONTROLS`.
+    weight, layers, loss, masks, output_stride
+        See `xfer.guidance.Guide`; layers may be one text with commas.
+    seed : int
+        Of the controls that draw at random.
+
+    Raises
+    ------
+    InputError
+        If an option is out of range, or there is one for a guide but no guide.
+
+    Examples
+    --------
+    >>> settle("quick") is None, settle("quick", "au", weight=2).weight, settle("belharbi2024").output_stride
+    (True, 2.0, 8)
+    """
+    if control is not None and control not in CONTROLS:
+        raise unknown("--guide", control, CONTROLS)
+    start = PRESETS.get(preset, Guide(control="none"))
+    told: dict[str, Any] = {"weight": weight, "layers": layers, "loss": loss, "masks": masks}
+    given = {name: value for name, value in told.items() if value is not None}
+    chosen = control or start.control
+    stride = start.output_stride if output_stride is None else output_stride
+    if chosen == "none":
+        if given:
+            guides = ", ".join(name for name in CONTROLS if name != "none")
+            raise InputError(f"{', '.join(FLAGS[name] for name in given)}: nothing is guided; add --guide {guides}")
+        return Guide(control="none", output_stride=stride) if stride else None
+    if isinstance(layers, str):
+        given["layers"] = [name.strip() for name in layers.split(",") if name.strip()]
+    changes = {"control": chosen, "output_stride": stride, "seed": seed, **given}
+    if "layers" in given:
+        changes["layers"] = tuple(given["layers"])
+    if "masks" in given:
+        changes["masks"] = str(masks)
+    if "weight" in given:
+        changes["weight"] = float(given["weight"])
+    return start.change(**changes)
+
+
+def described(guide: Guide | None) -> dict[str, Any]:
+    """The guide's table in ``study.toml``; no path."""
+    return UNGUIDED if guide is None else guide_facts(guide)
+
+
+def require(guide: Guide | None, networks: Mapping[str, Settings], classes: Sequence[str]) -> None:
+    """Refuse a guide that fits none of the networks; one of several that it does not fit fails by itself.
+
+    Raises
+    ------
+    InputError
+        As `xfer.guidance.Guidance`, for the first network.
+    """
+    if guide is None:
+        return
+    if guide.control != "none":
+        Maps(guide, classes)
+    slips = []
+    for name, settings in networks.items():
+        try:
+            model = models.build(name, len(classes), size=settings.size, output_stride=guide.output_stride)
+            Guidance(model, guide, classes, settings.size)
+            return
+        except InputError as error:
+            slips.append(f"{name}: {error}")
+    raise InputError(slips[0])

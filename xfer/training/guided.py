@@ -1,0 +1,82 @@
+"""The loss of guided training: the plain one, and a term for where the network looks."""
+
+import json
+from collections.abc import Sequence
+from hashlib import sha256
+from math import nan
+from typing import Any
+
+from torch import Tensor, nn
+
+from xfer import masks
+from xfer.guidance import Guidance, Guide
+from xfer.training.batches import Batch, classification
+
+
+class GuidedLoss:
+    """Cross entropy, and the guide's weight times the mean of its term over the faces that take part.
+
+    A face without landmarks, or of an expression without Action Units, takes no part; a batch without any other has
+    the term 0.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The network that is trained; its layers are looked up once.
+    guide : Guide
+    classes : sequence of str
+        The expressions, in the order of the logits.
+    size : int
+        Side of the faces, px.
+
+    Attributes
+    ----------
+    guide : Guide
+    digest : str
+        Of the guide and the maps it draws.
+    told : tuple of float, int
+        The mean term of the last batch, NaN where no face took part, and how many did.
+
+    Raises
+    ------
+    InputError
+        As `xfer.guidance.Guidance`: a layer that is not there, a codebook without one of the classes.
+    """
+
+    def __init__(self, model: nn.Module, guide: Guide, classes: Sequence[str], size: int) -> None:
+        self.guide, self.digest = guide, guide_digest(guide)
+        self._guidance = Guidance(model, guide, tuple(classes), size)
+        self.told: tuple[float, int] = (nan, 0)
+
+    def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
+        """The loss of a batch; `told` is of it then."""
+        logits, terms = self._guidance(model, batch.images, batch.labels, batch.landmarks)
+        taking = terms.isfinite()
+        loss, faces = classification(logits, batch), int(taking.sum())
+        if not faces:
+            self.told = (nan, 0)
+            return loss
+        term = terms[taking].mean()
+        self.told = (float(term.detach()), faces)
+        return loss + self.guide.weight_at(batch.progress) * term
+
+
+def guide_facts(guide: Guide) -> dict[str, Any]:
+    """What a guided training is told by in a study's configuration and in the file of the weights.
+
+    The mask source goes by its name, whatever file it came from, and by the digest of its masks.
+
+    >>> guide_facts(Guide(control="none", output_stride=8))
+    {'control': 'none', 'output_stride': 8}
+    >>> guide_facts(Guide(masks="ekman"))["masks"]
+    'ekman'
+    """
+    if guide.control == "none":
+        return {"control": guide.control, "output_stride": guide.output_stride}
+    drawn = masks.load(guide.masks)
+    return {**guide.config(), "masks": str(drawn.name), "masks_digest": drawn.attrs["digest"]}
+
+
+def guide_digest(guide: Guide) -> str:
+    """The sha256 (hex) of `guide_facts`."""
+    return sha256(json.dumps(guide_facts(guide), sort_keys=True).encode()).hexdigest()
