@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,8 @@ from xfer.warping import FLIPPED_TOLERANCE, Warped, to_frame
 SELECTIONS = ("true", "shown", "predicted")
 """Whose map a face's is: of the expression it shows, correct faces apart or not, or of the one the network sees."""
 
+Watch = Callable[[NDArray[np.intp], Tensor], None]
+
 UNLABELLED = "shows none of the expressions"
 TURNED = f"turned-over triangles take more than {FLIPPED_TOLERANCE:.0%} of the face"
 NO_EYES = "the outer eye corners coincide"
@@ -51,12 +53,15 @@ class Explained:
         Faces that are predicted but in no heatmap, and why.
     maps : FaceMaps or None
         Where they were asked for.
+    tables : mapping of str to DataFrame
+        What a witness kept of them.
     """
 
     sums: Sums
     predictions: pd.DataFrame
     left_out: tuple[Dropped, ...]
     maps: FaceMaps | None
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -82,6 +87,8 @@ def explain_faces(
     device: str = "cpu",
     batch_size: int = 32,
     per_face: bool = False,
+    methods: Mapping[str, Mapping[str, Any]] | None = None,
+    watch: Watch | None = None,
     tick: Callable[[], None] | None = None,
 ) -> Explained:
     """Predict test faces, explain them, and add their heatmaps up in the frame, in float32.
@@ -122,6 +129,11 @@ def explain_faces(
         Faces in one forward.
     per_face : bool
         Return every face's maps too, which memory grows with.
+    methods : mapping, optional
+        Per family of explainers its own settings, see `xfer.explainers.families.FAMILIES`.
+    watch : callable, optional
+        Is shown every batch of faces that are in a heatmap: positions in the data set and the raw maps in the frame
+        (face, explainer, y, x), NaN outside the photograph.
     tick : callable, optional
         Called once a face.
 
@@ -143,7 +155,8 @@ def explain_faces(
     whole |= {"selection": selection, "per_class": per_class}
     count = int(np.max(np.asarray(blocks), initial=0)) + 1
     total = Accumulator(chosen, frame.support if support is None else support, count, device)
-    unit = _Unit(model, pixels, settings, layer, chosen, frame, device, batch_size, total, tick or (lambda: None))
+    at_hand = (methods or {}, watch or (lambda index, maps: None), tick or (lambda: None))
+    unit = _Unit(model, pixels, settings, layer, chosen, frame, device, batch_size, total, *at_hand)
     with _at_work(model, settings.threads, device):
         logits, kept = unit.run(faces, selection, per_class, per_face)
     predictions = table(pixels, faces.row, logits.softmax(1).numpy())
@@ -166,6 +179,8 @@ class _Unit:
     device: str
     batch: int
     total: Accumulator
+    methods: Mapping[str, Mapping[str, Any]]
+    watch: Watch
     tick: Callable[[], None]
     silent: SilentLayerError | None = None
     heard: bool = False
@@ -242,7 +257,8 @@ class _Unit:
         seed = int(np.random.SeedSequence([self.settings.seed, int(index[0])]).generate_state(1)[0])
         known: dict[str, Any] = {"mean": self.settings.mean, "std": self.settings.std, "seed": seed}
         points = self.pixels.landmarks[self.pixels.rows(index)]
-        return {"gradient": known, "perturbation": {**known, "layer": self.layer, "landmarks": points}}
+        told = {"gradient": known, "perturbation": {**known, "landmarks": points}}
+        return {family: {**own, **self.methods.get(family, {})} for family, own in told.items()}
 
     def _add(
         self,
@@ -267,6 +283,7 @@ class _Unit:
             names = [self.pixels.classes[target] for target in targets[part]]
             outcomes = ["all" if correct is None else "correct" if correct[i] else "incorrect" for i in part]
             self.total.add(values[kept], names, outcomes, faces.block[batch[part]].tolist())
+            self.watch(faces.index[batch[part]], values[kept])
 
     def _warped(self, maps: Sequence[Tensor], points: Tensor) -> tuple[Tensor, Warped]:
         """Maps in the frame (face, explainer, y, x), and how the faces were warped; one warp per grid."""
