@@ -84,6 +84,7 @@ def explain_faces(
     support: NDArray[np.bool_] | None = None,
     selection: str = "true",
     per_class: int = 0,
+    drawn_by: int | None = None,
     device: str = "cpu",
     batch_size: int = 32,
     per_face: bool = False,
@@ -123,7 +124,9 @@ def explain_faces(
         "true": a face counts for the expression it shows, correct faces apart from incorrect ones; unlabelled faces
         are only predicted. "shown": the same, all faces together. "predicted": for the expression the network sees.
     per_class : int
-        The most faces of one expression, drawn by the seed among those with landmarks; 0 for all.
+        The most faces of one expression, drawn among those with landmarks; 0 for all.
+    drawn_by : int, optional
+        The seed that draws them; the settings' by default.
     device : str
     batch_size : int
         Faces in one forward.
@@ -158,7 +161,8 @@ def explain_faces(
     at_hand = (methods or {}, watch or (lambda index, maps: None), tick or (lambda: None))
     unit = _Unit(model, pixels, settings, layer, chosen, frame, device, batch_size, total, *at_hand)
     with _at_work(model, settings.threads, device):
-        logits, kept = unit.run(faces, selection, per_class, per_face)
+        drawn = settings.seed if drawn_by is None else drawn_by
+        logits, kept = unit.run(faces, selection, per_class, drawn, per_face)
     predictions = table(pixels, faces.row, logits.softmax(1).numpy())
     left_out = tuple(
         Dropped(pixels.ids[row], reason) for row, reason in zip(faces.row, faces.reason, strict=True) if reason
@@ -186,7 +190,7 @@ class _Unit:
     heard: bool = False
 
     def run(
-        self, faces: SelectedFaces, selection: str, per_class: int, per_face: bool
+        self, faces: SelectedFaces, selection: str, per_class: int, drawn_by: int, per_face: bool
     ) -> tuple[Tensor, FaceMaps | None]:
         """The logits (face, class) on the CPU, and single maps where asked for; the sums go to `total`."""
         logits = torch.zeros((len(faces.row), len(self.pixels.classes)))
@@ -199,7 +203,7 @@ class _Unit:
             self._predict(faces, np.arange(len(known)), logits)
             classes, known[:] = logits.argmax(1).numpy(), True
         if classes is not None and per_class:
-            faces.draw(classes, per_class, self.settings.seed)
+            faces.draw(classes, per_class, drawn_by)
         order = faces.in_blocks()
         others = np.setdiff1d(np.arange(len(known)), order)
         self._predict(faces, others[~known[others]], logits)

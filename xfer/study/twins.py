@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from xfer import models
@@ -27,9 +28,14 @@ from xfer.study.recognition import SHOWN
 from xfer.study.results import config_digest
 from xfer.study.twin import Twin
 from xfer.study.twin_study import KIND, TwinStudy
+from xfer.training import Settings
+from xfer.training.settings import usable_precision
 
 LOOKING = ("metrics", "nulls/trivial", "study/looking", "study/twin", "study/twins")
 """The rooms and files that the table of every face comes from besides."""
+
+EXPLAINED = {"quick": 25}
+"""Test faces an expression that a preset explains."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +130,7 @@ def settle(
     guide_masks: str = "belharbi2024",
     output_stride: int | None = None,
     threshold: str | float = "area",
+    explained: int | None = None,
     draws: int | None = None,
     out: str | Path | None = None,
     fresh: bool = False,
@@ -151,6 +158,9 @@ def settle(
         Of the guide, see `xfer.guidance.Guide`.
     threshold : str or float
         Of IoU: by default as many pixels as the mask has, so that maps of every contrast can be compared.
+    explained : int, optional
+        The most test faces of an expression that are explained, the same for all twins; 0 for all. `EXPLAINED` with
+        the preset ``quick``, else all. Accuracies are of all test faces.
     draws : int, optional
         Behind every interval.
     **options
@@ -182,6 +192,7 @@ def settle(
         output_stride=output_stride,
         metrics=list(JUDGED),
         threshold=threshold,
+        per_class=EXPLAINED.get(options.get("preset", "quick"), 0) if explained is None else explained,
         draws=draws,
         randomised=0,
         folds=1,
@@ -227,12 +238,13 @@ def describe(chosen: TwinPlan, gathered: Gathered) -> list[dict[str, Any]]:
     whole, (fold,) = chosen.plan, gathered.folds
     sources = whole.versions(plan.TRAINING), whole.versions(plan.EXPLAINING)
     truth = truth_of(whole)
+    settings = whole.networks[0].settings
     looking = {
         "source": provenance.source_digest(LOOKING),
         "truth": provenance.digest_bytes([truth.masks.tobytes(), truth.support.tobytes()]),
         "threshold": str(truth.threshold),
         "guide": whole.config["guide"],
-        "methods": methods(whole.networks[0].settings.size),
+        "methods": methods(settings, whole.device),
     }
     units = []
     for seed in chosen.seeds:
@@ -251,7 +263,7 @@ def describe(chosen: TwinPlan, gathered: Gathered) -> list[dict[str, Any]]:
                 "truth": truth,
                 "floors": seed == chosen.seeds[0],
             }
-            units.append({**unit, **own, "methods": looking["methods"]})
+            units.append({**unit, **own, "methods": looking["methods"], "drawn_by": chosen.seeds[0]})
     return units
 
 
@@ -273,13 +285,16 @@ def some_subjects(gathered: Gathered, fold: Fold, share: float) -> NDArray[np.in
     return fold.train[np.isin(names, chosen)]
 
 
-def methods(size: int) -> dict[str, dict[str, Any]]:
-    """Occlusion in some 50 forwards a face: windows of a quarter of the picture, at every eighth.
+def methods(settings: Settings, device: str) -> dict[str, dict[str, Any]]:
+    """Occlusion in 50 forwards a face, in the precision of training: windows of a quarter of the picture's side, an
+    eighth apart; gradients at 16 points of the way.
 
-    >>> methods(64)["perturbation"]
-    {'window': 16, 'stride': 8}
+    >>> methods(Settings(size=64), "cpu")["perturbation"]
+    {'window': 16, 'stride': 8, 'autocast': False}
     """
-    return {"perturbation": {"window": size // 4, "stride": size // 8}, "gradient": {"steps": 16}}
+    fast = usable_precision(settings.precision, torch.device(device))[0] == "bf16"
+    window = {"window": settings.size // 4, "stride": settings.size // 8, "autocast": fast}
+    return {"perturbation": window, "gradient": {"steps": 16}}
 
 
 def truth_of(whole: Plan) -> Truth:

@@ -72,6 +72,8 @@ class Unit:
         What guides the training; None for a plain one of a network as it is.
     methods : mapping
         Per family of explainers its own settings.
+    drawn_by : int or None
+        The seed that draws the faces of a heatmap; the settings' by default.
     """
 
     network: str
@@ -96,6 +98,7 @@ class Unit:
     randomised: int | None = None
     guide: Guide | None = None
     methods: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    drawn_by: int | None = None
 
     def witness(self, model: nn.Module) -> Witness | None:
         """What else is kept of every test face of the trained network; nothing, unless a kind of unit wants more."""
@@ -223,6 +226,7 @@ def _explained(
                 explainers=unit.explainers,
                 selection=unit.selection,
                 per_class=unit.per_class,
+                drawn_by=unit.drawn_by,
                 device=unit.device,
                 batch_size=batch,
                 per_face=unit.per_face,
