@@ -32,13 +32,31 @@ Expressions = Annotated[str | None, typer.Option(help="Those to tell apart, with
 MinFaces = Annotated[
     int | None, typer.Option(min=1, help="Leave out expressions with fewer faces; 30 by default, 1 for drawn faces.")
 ]
-Preset = Annotated[str, typer.Option(help="quick (drawn faces on a laptop), standard or paper (the published study).")]
+Preset = Annotated[
+    str, typer.Option(help="quick (drawn faces on a laptop), standard, paper (the published study) or belharbi2024.")
+]
 Pretrained = Annotated[str, typer.Option(help="ImageNet weights where the study had them: auto, yes or no.")]
 Weights = Annotated[list[str] | None, typer.Option(help="Starting weights, NAME=FILE.safetensors; may be repeated.")]
 Folds = Annotated[int | None, typer.Option(min=1, help="Folds that share no subject; 1 is a single split.")]
 Seed = Annotated[int, typer.Option(min=0, help="Everything drawn at random follows from it.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")]
 Landmarker = Annotated[str, typer.Option(help="mediapipe, points:FILE or onnx:FILE, for faces without landmarks.")]
+Guide = Annotated[
+    str | None,
+    typer.Option(
+        help="Train networks to look at maps: none, au, template, shuffled or random; the preset's by default."
+    ),
+]
+GuideWeight = Annotated[float | None, typer.Option(help="The guide's factor beside the cross entropy, 4 by default.")]
+GuideLayers = Annotated[
+    str | None, typer.Option(help="Layers that are guided, with commas: names, indices or 'last' (the default).")
+]
+GuideLoss = Annotated[str | None, typer.Option(help="au_cosine (the default), au_region, cam or harmonize.")]
+GuideMasks = Annotated[str | None, typer.Option(help="The mask source of the maps, belharbi2024 by default.")]
+OutputStride = Annotated[
+    int | None,
+    typer.Option(help="8, 16 or 32 px a cell of a network's deepest layer, where it has the choice; 0: its own."),
+]
 FacesShown = Annotated[str, typer.Option(help="Pictures in the report: mean, none, or all (mind the licence).")]
 
 MAPS_PATTERN = "{model}_{expression}_heatmap.png"

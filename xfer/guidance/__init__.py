@@ -1,7 +1,6 @@
 """Guided training: a network's attention is pulled to the Action Units of the expression, from the label alone."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -37,7 +36,7 @@ class Guidance:
     Attributes
     ----------
     layers : tuple of Layer
-        None where the loss reads the images' gradient, or the control is ``none``.
+        Empty where the loss reads the images' gradient, or the control is ``none``.
 
     Raises
     ------
@@ -47,11 +46,10 @@ class Guidance:
 
     def __init__(self, model: nn.Module, guide: Guide, classes: Sequence[str], size: int) -> None:
         self.guide, self.size = guide, size
-        self._loss, self._maps, self.layers = LOSSES[guide.loss], None, ()
-        if guide.control == "none":
-            return
-        self._maps = Maps(guide, classes)
-        if not self._loss.of_images:
+        self._loss = LOSSES[guide.loss]
+        self._maps = None if guide.control == "none" else Maps(guide, classes)
+        self.layers: tuple[Layer, ...] = ()
+        if self._maps and not self._loss.of_images:
             self.layers = layers.find(model, guide.layers, size, guide.output_stride)
 
     def __call__(self, model: nn.Module, images: Tensor, labels: Tensor, landmarks: Tensor) -> tuple[Tensor, Tensor]:
@@ -83,38 +81,32 @@ class Guidance:
         if images.shape[-2:] != (self.size, self.size):
             side = " x ".join(map(str, images.shape[-2:]))
             raise InputError(f"the guide is made for images of {self.size} px; got {side}")
-        with self._differentiable():
-            return self._seen(model, images, labels, landmarks)
+        if not self._loss.twice:
+            return self._seen(self._maps, model, images, labels, landmarks)
+        learning = torch.is_grad_enabled()
+        with torch.inference_mode(False), torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
+            images = images.detach().clone().requires_grad_(self._loss.of_images)
+            logits, terms = self._seen(self._maps, model, images, labels.clone(), landmarks)
+        return (logits, terms) if learning else (logits.detach(), terms.detach())
 
-    def _seen(self, model: nn.Module, images: Tensor, labels: Tensor, landmarks: Tensor) -> tuple[Tensor, Tensor]:
+    def _seen(
+        self, maps: Maps, model: nn.Module, images: Tensor, labels: Tensor, landmarks: Tensor
+    ) -> tuple[Tensor, Tensor]:
         outputs: dict[str, Tensor] = {}
-        watched = [(model.get_submodule(each.name), partial(_keep, outputs, each)) for each in self.layers]
-        if self._loss.of_images:
-            images = images.detach().clone().requires_grad_()
-        with hooked(watched):
+        with hooked((model.get_submodule(each.name), partial(_keep, outputs, each)) for each in self.layers):
             logits = model(images)
         part = torch.ones(len(images), dtype=torch.bool, device=images.device)
 
         def draw(height: int, width: int) -> Tensor:
-            maps = self._maps.maps(landmarks, labels, self.size, height, width)
-            there = maps.isfinite().all(2).all(1)
+            drawn = maps.maps(landmarks, labels, self.size, height, width)
+            there = drawn[:, 0, 0].isfinite()
             part.logical_and_(there)
-            return torch.where(there[:, None, None], maps, 1.0)
+            return torch.where(there[:, None, None], drawn, 1.0)
 
         activations = tuple(outputs[each.name] for each in self.layers)
         with torch.autocast(images.device.type, enabled=False):
             terms = self._loss.function(Seen(model, images, labels, logits, activations, draw))
         return logits, torch.where(part, terms, torch.nan)
-
-    @contextmanager
-    def _differentiable(self) -> Iterator[None]:
-        """Where the loss differentiates the logits, they are differentiable, and twice."""
-        with ExitStack() as stack:
-            if self._loss.twice:
-                stack.enter_context(torch.inference_mode(False))
-                stack.enter_context(torch.enable_grad())
-                stack.enter_context(sdpa_kernel(SDPBackend.MATH))
-            yield
 
 
 def _keep(outputs: dict[str, Tensor], layer: Layer, module: nn.Module, inputs: Any, output: Tensor) -> None:

@@ -9,7 +9,10 @@ from torch.nn import functional
 
 from xfer import geometry, masks
 from xfer.errors import InputError
-from xfer.rasteriser import SHARP, rescale
+from xfer.rasteriser import rescale
+
+FINE = 56
+"""Side of the canvas, px, on which maps of smaller grids are drawn before they are averaged."""
 
 
 class Atlas:
@@ -62,9 +65,11 @@ class Atlas:
         Returns
         -------
         Tensor (face, height, width)
-            In [0, 1]; NaN for a face without landmarks or of a class without AUs.
+            Each from 0 to 1; NaN for a face without landmarks, of a class without AUs, or with nothing of its map, or
+            nothing else, on the canvas.
         """
-        maps = points.new_full((len(points), height, width), torch.nan, dtype=torch.float32)
+        maps = points.new_empty((len(points), height, width), dtype=torch.float32)
+        maps[~torch.isin(labels, labels.new_tensor(self.named))] = torch.nan
         for label in self.named:
             rows = (labels == label).nonzero()[:, 0]
             if len(rows):
@@ -72,26 +77,29 @@ class Atlas:
         return maps
 
     def _of(self, expression: str, points: Tensor, height: int, width: int) -> Tensor:
-        """One expression on some faces: drawn fine, then averaged, so that thin shapes keep their weight."""
-        factor = -(-SHARP // max(height, width))
-        fine = masks.expression_masks(
-            rescale(points, factor), self.source, height=height * factor, width=width * factor, expressions=[expression]
-        )[:, 0]
+        """One expression on some faces: drawn finer than the canvas if that is small, then averaged."""
+        factor = -(-FINE // max(height, width))
+        canvas = {"height": height * factor, "width": width * factor, "sharp": FINE}
+        placed = rescale(points, factor) if factor > 1 else points
+        fine = masks.expression_masks(placed, self.source, expressions=[expression], **canvas)[:, 0]
         return stretched(functional.avg_pool2d(fine[:, None], factor)[:, 0] if factor > 1 else fine)
 
     @cached_property
     def on_the_mean_face(self) -> Tensor:
         """The map of each class on the canonical frame (class, y, x); NaN without AUs."""
         frame = geometry.load_frame()
-        points = torch.from_numpy(frame.points[:68]).expand(len(self.classes), -1, -1)
+        points = torch.from_numpy(frame.points[:68].copy()).expand(len(self.classes), -1, -1)
         return self.draw(points, torch.arange(len(self.classes)), frame.height, frame.width)
 
 
 def stretched(maps: Tensor) -> Tensor:
-    """Each map (..., y, x) from its least value, 0, to its greatest, 1; NaN where it is constant.
+    """Each map (face, y, x) from its least value, 0, to its greatest, 1; NaN where it is constant.
 
     >>> stretched(torch.tensor([[[2.0, 4.0]], [[3.0, 3.0]]])).tolist()
     [[[0.0, 1.0]], [[nan, nan]]]
     """
-    low, high = maps.amin((-2, -1), keepdim=True), maps.amax((-2, -1), keepdim=True)
-    return (maps - low) / (high - low)
+    flat = maps.flatten(1)
+    low, high = flat.amin(1), flat.amax(1)
+    if bool(((low == 0) & (high == 1)).all()):
+        return maps
+    return (maps - low[:, None, None]) / (high - low)[:, None, None]

@@ -6,7 +6,7 @@ from torch import nn
 
 from xfer.errors import InputError
 from xfer.explainers.layers import addresses
-from xfer.models.layers import Layer, heatmap_layer, layer_at
+from xfer.models.layers import Layer, grids, heatmap_layer, layer_at
 
 LAST = "last"
 CELLS = 14
@@ -56,6 +56,14 @@ def _by_index(model: nn.Module, index: int, size: int) -> Layer:
 
 
 def stages(model: nn.Module, size: int) -> tuple[str, ...]:
-    """The names of a network's stages, first to last."""
-    told = getattr(model, "feature_info", None)
-    return tuple(entry["module"] for entry in told or ())
+    """The names of a network's stages, first to last: as timm tells them, else the deepest layer of each grid.
+
+    >>> from xfer import models
+    >>> stages(models.build("songnet", 6, size=64), 64)
+    ('features.2', 'features.6', 'features.10', 'features.11')
+    """
+    told = [str(entry["module"]) for entry in getattr(model, "feature_info", ())]
+    if told:
+        return tuple(told)
+    deepest = {layer.grid: layer.name for layer in grids(model, size) if min(layer.grid) > 1}
+    return tuple(deepest.values())

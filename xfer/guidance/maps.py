@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from xfer.errors import InputError
-from xfer.guidance.atlas import Atlas, stretched
+from xfer.guidance.atlas import Atlas
 from xfer.guidance.controls import CONTROLS
 from xfer.guidance.settings import Guide
 from xfer.rasteriser import rescale
@@ -72,7 +72,8 @@ class Maps:
             )
         maps = self._paint(rescale(landmarks.detach(), width / size), labels, height, width)
         part = torch.isin(labels, labels.new_tensor(self.atlas.named)) & landmarks.isfinite().all((-2, -1))
-        return torch.where(part[:, None, None], stretched(maps), torch.nan)
+        maps[~part] = torch.nan
+        return maps
 
 
 def _outside(landmarks: Tensor, size: int) -> int:

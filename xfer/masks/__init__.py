@@ -20,6 +20,7 @@ from xfer.masks.catalogue import Source, names, show, source, sources
 from xfer.masks.codebooks import Codebook
 from xfer.masks.merges import MERGES
 from xfer.masks.regions import Regions
+from xfer.rasteriser import SHARP
 
 __all__ = [
     "MERGES", "Codebook", "Regions", "Source", "action_units", "check", "expression_masks", "load", "names", "show",
@@ -66,6 +67,7 @@ def expression_masks(
     width: int,
     frame: str = "xfer",
     expressions: Sequence[str] | None = None,
+    sharp: int = SHARP,
 ) -> Any:
     """The masks of a source on any faces.
 
@@ -81,6 +83,8 @@ def expression_masks(
         The canonical frame that lends 68 points its forehead and corners.
     expressions : sequence of str, optional
         Which of ``source.expressions`` to draw; all by default.
+    sharp : int
+        As in `xfer.rasteriser.draw`.
 
     Returns
     -------
@@ -90,19 +94,29 @@ def expression_masks(
     entry = source(masks) if isinstance(masks, str) else masks
     points = _fit(points, entry.drawing.points, entry.name, frame)
     asked = [entry.codebook.expressions[name] for name in expressions or entry.expressions]
+    canvas = {"height": height, "width": width, "sharp": sharp}
     if entry.regions is None:
-        drawn = [entry.drawing.draw(one.shapes, points, height=height, width=width) for one in asked]
+        drawn = [entry.drawing.draw(one.shapes, points, **canvas) for one in asked]
     else:
-        drawn = _merged(entry, entry.regions, [one.weights for one in asked], points, height, width)
-    return array_namespace(drawn[0]).stack(drawn, axis=-3)
+        drawn = _merged(entry, entry.regions, [one.weights for one in asked], points, canvas)
+    return array_namespace(drawn[0]).stack(drawn, axis=-3) if len(drawn) > 1 else drawn[0][..., None, :, :]
 
 
 def _merged(
-    entry: Source, regions: Regions, weights: Sequence[Mapping[str, float]], points: Any, height: int, width: int
+    entry: Source, regions: Regions, weights: Sequence[Mapping[str, float]], points: Any, canvas: dict[str, int]
 ) -> list[Any]:
+    if len(weights) == 1 and _union(entry.merge, weights[0], canvas):
+        shapes = dict.fromkeys(shape for code in weights[0] for shape in regions.action_units[code].shapes)
+        return [entry.drawing.draw(tuple(shapes), points, **canvas)]
     codes = dict.fromkeys(code for w in weights for code in w)
-    maps = region_files.draw_units(regions, codes, points, height=height, width=width)
+    maps = region_files.draw_units(regions, codes, points, **canvas)
     return [MERGES[entry.merge]([maps[code] for code in w], tuple(w.values())) for w in weights]
+
+
+def _union(merge: str, weights: Mapping[str, float], canvas: dict[str, int]) -> bool:
+    """Whether to unite all shapes is to merge the Action Units' maps."""
+    undivided = max(canvas["height"], canvas["width"]) >= canvas["sharp"]
+    return merge == "max" and set(weights.values()) == {1.0} and undivided
 
 
 def _fit(points: Any, wanted: int, name: str, frame: str) -> Any:

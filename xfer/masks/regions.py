@@ -9,7 +9,7 @@ from typing import Any
 from xfer import geometry, labels, tables
 from xfer.errors import InputError, unknown
 from xfer.masks import facs
-from xfer.rasteriser import AXES, UNITS, Shape, draw, read_shapes
+from xfer.rasteriser import AXES, SHARP, UNITS, Shape, draw, read_shapes
 
 POINTS = (68, 89, 468)
 """The point sets that shapes may index: iBUG, iBUG with forehead and corners, the face mesh."""
@@ -39,9 +39,10 @@ class Drawing:
     axes: str
     softness: float
 
-    def draw(self, shapes: tuple[Shape, ...], points: Any, *, height: int, width: int) -> Any:
+    def draw(self, shapes: tuple[Shape, ...], points: Any, *, height: int, width: int, sharp: int = SHARP) -> Any:
         """The union of shapes on faces (..., point, 2) in px: (..., y, x) in [0, 1]."""
-        return draw(shapes, points, height=height, width=width, softness=self.softness, unit=self.unit, axes=self.axes)
+        laid: dict[str, Any] = {"softness": self.softness, "unit": self.unit, "axes": self.axes}
+        return draw(shapes, points, height=height, width=width, sharp=sharp, **laid)
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,10 @@ def load(name: str) -> Regions:
     return read(geometry.data_folder() / "regions" / f"{name}.toml")
 
 
-def draw_units(regions: Regions, codes: Iterable[str], points: Any, *, height: int, width: int) -> dict[str, Any]:
-    """Maps (..., y, x) of some Action Units, by code, on faces (..., point, 2), in px, of the source's point set."""
+def draw_units(regions: Regions, codes: Iterable[str], points: Any, **canvas: int) -> dict[str, Any]:
+    """Maps (..., y, x) of some Action Units, by code, on faces (..., point, 2), in px, of the source's point set.
+
+    The canvas is as in `Drawing.draw`.
+    """
     placed, drawing = regions.action_units, regions.drawing
-    return {code: drawing.draw(placed[code].shapes, points, height=height, width=width) for code in codes}
+    return {code: drawing.draw(placed[code].shapes, points, **canvas) for code in codes}

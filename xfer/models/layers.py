@@ -115,6 +115,18 @@ def heatmap_layer(model: nn.Module, size: int, *, cells: int = CELLS) -> Layer:
     )
 
 
+def grids(model: nn.Module, size: int) -> list[Layer]:
+    """Every module whose output is a grid of cells for faces of `size` px, as they finish.
+
+    >>> [layer.grid for layer in grids(build("songnet", 6, size=64), 64)][::4]
+    [(64, 64), (32, 32), (16, 16)]
+    """
+    with _watched(model) as visits:
+        _forward(model, size)
+        speaking = [v for v in _once(visits) if not isinstance(model.get_submodule(v.name), TRANSPARENT)]
+        return [layer for v in speaking if (layer := _read(model, v)) is not None]
+
+
 def layer_at(model: nn.Module, name: str, size: int) -> Layer:
     """A module by its name, with its grid for faces of `size` px; arguments otherwise as for `heatmap_layer`.
 

@@ -11,11 +11,11 @@ from xfer.nulls.spec import NULLS
     words="the maps of the same network with randomised weights",
 )
 def random_weights(cells: Cells, index: int) -> Rivals:
-    """The randomised maps of this cell's key, one per seed; the layer may differ."""
+    """The randomised maps of this cell's key, one per seed; the layer may differ, and nothing guided them."""
     own = cells.masks[[cells.own(index)]]
     others = cells.randomised
     if others is None:
         return Rivals(own[:0], own, (), "no run with randomised weights")
-    found = [i for i in cells.alike_in(others, index, "seed", "layer") if not others.constant[i]]
+    found = [i for i in cells.alike_in(others, index, "seed", "layer", "guide") if not others.constant[i]]
     names = tuple(f"seed {others.keys['seed'].iloc[i]}" for i in found)
     return Rivals(others.maps[found], own, names, "" if found else "no map of this cell with randomised weights")

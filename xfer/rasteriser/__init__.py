@@ -24,7 +24,8 @@ AXES = ("image", "face")
 """What ellipses and offsets are laid along: the sides of the image, or the line of the eyes."""
 
 SHARP = 224
-"""A canvas whose longer side is below this, px, is drawn larger and averaged, so that thin shapes keep their weight."""
+"""A canvas whose longer side is below this, px, is drawn larger and averaged, so that thin shapes keep their weight.
+On one that is not, the host draws face by face, each in its own window."""
 
 CHUNK = 64
 """Faces whose polygons are drawn at once on the host; bounds the memory."""
@@ -51,6 +52,7 @@ def draw(
     softness: float = 0.0,
     unit: str = "inter_ocular",
     axes: str = "image",
+    sharp: int = SHARP,
 ) -> Any:
     """The union of some shapes on every face.
 
@@ -68,6 +70,8 @@ def draw(
         What 1.0 means in sizes, offsets and softness.
     axes : {"image", "face"}
         What ellipses and offsets are laid along.
+    sharp : int
+        A canvas whose longer side is below this, px, is drawn larger and averaged.
 
     Returns
     -------
@@ -94,12 +98,12 @@ def draw(
     if axes not in AXES:
         raise unknown("axes", axes, AXES)
     host, zeros = _canvas(points)
-    factor = -(-SHARP // max(height, width))
+    factor = -(-sharp // max(height, width))
     faces = Faces(rescale(host, factor), unit, axes)
     maps = zeros((len(faces.points), height * factor, width * factor))
+    one_by_one = isinstance(maps, np.ndarray) and max(maps.shape[1:]) >= SHARP
     for shape in shapes:
-        placed = faces.placed(shape, softness)
-        (_paint if isinstance(maps, np.ndarray) else _paint_device)(placed, maps)
+        (_paint if one_by_one else _paint_together)(faces.placed(shape, softness), maps)
     if factor > 1:
         maps = maps.reshape(-1, height, factor, width, factor).mean((2, 4))
     if not faces.valid.all():
@@ -152,7 +156,7 @@ def _paint_polygons(placed: Placed, chosen: np.ndarray, first: np.ndarray, after
         np.maximum(window, value[: bottom - top, : right - left], out=window)
 
 
-def _paint_device(placed: Placed, maps: Any) -> None:
+def _paint_together(placed: Placed, maps: Any) -> None:
     """Unite a shape with the maps (face, y, x) on their device, all faces in one window."""
     first, after = _windows(placed, *maps.shape[1:])
     if not placed.solid.any():
@@ -161,8 +165,9 @@ def _paint_device(placed: Placed, maps: Any) -> None:
     xp = compat.array_namespace(maps)
     table = np.concatenate([placed.solid[:, None], placed.origin, placed.numbers], axis=1)
     solid, x0, y0, *numbers = xp.asarray(table.T.astype(np.float32), device=maps.device)[..., None, None]
-    x = xp.arange(left, right, device=maps.device)[None, None, :] - x0
-    y = xp.arange(top, bottom, device=maps.device)[None, :, None] - y0
+    x = xp.arange(left, right, device=maps.device, dtype=xp.float32)[None, None, :] - x0
+    y = xp.arange(top, bottom, device=maps.device, dtype=xp.float32)[None, :, None] - y0
     window = maps[:, top:bottom, left:right]
-    value = placed.cover(xp, x, y, *numbers)
+    with np.errstate(divide="ignore", invalid="ignore"):  # faces that are not solid
+        value = placed.cover(xp, x, y, *numbers)
     maps[:, top:bottom, left:right] = xp.maximum(window, xp.where(solid > 0, value, xp.zeros_like(value)))

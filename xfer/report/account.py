@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from xfer import scoring
-from xfer.report import words
+from xfer.report import guided, words
 from xfer.report.blocks import Block, number
 from xfer.report.canvas import finite_mean, spoken
 from xfer.report.reading import is_human
@@ -37,7 +37,7 @@ def account(study: Study) -> list[Block]:
         chosen=words.say("account", "per_class", n=per_class) if per_class else words.say("account", "every"),
         target=words.say("account", "predicted" if config.get("selection") == "predicted" else "true"),
     )
-    return [text, *_cautions(study, str(data.get("name", "")))]
+    return [text, *guided.blocks(study), *_cautions(study, str(data.get("name", "")))]
 
 
 def listed(names: list[str]) -> str:

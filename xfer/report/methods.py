@@ -5,7 +5,7 @@ import pandas as pd
 
 import xfer
 from xfer.nulls import NULLS, primary
-from xfer.report import standings, words
+from xfer.report import guided, standings, words
 from xfer.report.account import listed
 from xfer.report.blocks import Section, Text
 from xfer.report.canvas import spoken
@@ -31,6 +31,7 @@ def methods(study: Study) -> str:
         return ""
     parts = (
         _data(study),
+        guided.sentence(study),
         _estimand(study),
         _chance(study),
         _ceiling(study),

@@ -9,6 +9,7 @@ from xfer.report import figures, words
 from xfer.report.account import disjoint
 from xfer.report.blocks import Block, Cell, Items, Section, Table, number, vector
 from xfer.report.canvas import decimal, finite_mean, spoken
+from xfer.report.guided import guide_of
 from xfer.report.reading import figure_names
 from xfer.report.trained import (
     ERRORS,
@@ -127,11 +128,13 @@ def _made(study: Study, table: pd.DataFrame) -> list[Block]:
     for name in names:
         own = study.networks[study.networks["model"] == name]
         start, layer = Cell(_each(own["start"]), "", "words"), Cell(_each(own["layer"]), "", "code")
-        kinds.append([name, start, _number(own["size"]), layer, _each(own["grid"]), _number(own["parameters"])])
+        guide = [_each(own["guide"])] if guide_of(study) else []
+        kinds.append([name, start, *guide, _number(own["size"]), layer, _each(own["grid"]), _number(own["parameters"])])
         numbers = [_number(own[c]) for c in ("epochs", "epoch", "batch", "n_train")]
         told: Row = [_each(own["precision"]), _time(own["train_seconds"]), Cell(_remarks(own), "", "words")]
         training.append([name, *numbers, *told])
-    head = ["network", "start", "size (px)", "heatmap layer", "grid", "parameters"]
+    guided = ["guide"] if guide_of(study) else []
+    head = ["network", "start", *guided, "size (px)", "heatmap layer", "grid", "parameters"]
     then = ["network", "epochs", "kept epoch", "batch", "training faces", "precision", "training time", "remarks"]
     return [
         Table(words.say("recognition", "made"), head, kinds),

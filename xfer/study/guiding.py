@@ -67,8 +67,7 @@ def settle(
     stride = start.output_stride if output_stride is None else output_stride
     if chosen == "none":
         if given:
-            guides = ", ".join(name for name in CONTROLS if name != "none")
-            raise InputError(f"{', '.join(FLAGS[name] for name in given)}: nothing is guided; add --guide {guides}")
+            raise InputError(f"{', '.join(FLAGS[name] for name in given)}: nothing is guided; add --guide au")
         return Guide(control="none", output_stride=stride) if stride else None
     if isinstance(layers, str):
         given["layers"] = [name.strip() for name in layers.split(",") if name.strip()]
@@ -87,8 +86,20 @@ def described(guide: Guide | None) -> dict[str, Any]:
     return UNGUIDED if guide is None else guide_facts(guide)
 
 
-def require(guide: Guide | None, networks: Mapping[str, Settings], classes: Sequence[str]) -> None:
-    """Refuse a guide that fits none of the networks; one of several that it does not fit fails by itself.
+def require(
+    guide: Guide | None, networks: Mapping[str, Settings], classes: Sequence[str], *, strict: bool
+) -> dict[str, Guide | None]:
+    """The guide of each network; a guide that fits none of them is refused.
+
+    One of several that it does not fit fails by itself later.
+
+    Parameters
+    ----------
+    guide : Guide or None
+    networks : mapping of str to Settings
+    classes : sequence of str
+    strict : bool
+        Whether the output stride was asked for; a preset's gives way where a network has its own only.
 
     Raises
     ------
@@ -96,15 +107,30 @@ def require(guide: Guide | None, networks: Mapping[str, Settings], classes: Sequ
         As `xfer.guidance.Guidance`, for the first network.
     """
     if guide is None:
-        return
+        return dict.fromkeys(networks)
     if guide.control != "none":
         Maps(guide, classes)
-    slips = []
+    found: dict[str, Guide | None] = {}
+    slips: list[str] = []
     for name, settings in networks.items():
+        own = found[name] = guide if strict else _with_stride(guide, name, settings.size, len(classes))
+        if len(slips) < len(found) - 1:
+            continue  # it fits one of those before
         try:
-            model = models.build(name, len(classes), size=settings.size, output_stride=guide.output_stride)
-            Guidance(model, guide, classes, settings.size)
-            return
+            model = models.build(name, len(classes), size=settings.size, output_stride=own.output_stride)
+            Guidance(model, own, classes, settings.size)
         except InputError as error:
             slips.append(f"{name}: {error}")
-    raise InputError(slips[0])
+    if len(slips) == len(networks):
+        raise InputError(slips[0])
+    return found
+
+
+def _with_stride(guide: Guide, network: str, size: int, classes: int) -> Guide:
+    """The guide, without its output stride where the network has its own only."""
+    if guide.output_stride:
+        try:
+            models.build(network, classes, size=size, output_stride=guide.output_stride)
+        except InputError:
+            return guide.change(output_stride=0)
+    return guide

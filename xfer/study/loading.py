@@ -106,17 +106,16 @@ def _of_file(name: str, file: Path, given: dict[str, Any], any_labels: bool) -> 
     own = {k: given[k] if given[k] is not None else _settings(told, file).get(k) for k in ("size", "mean", "std")}
     size = int(own["size"] or models.spec(name).input_size)
     count = _classes(name, size, {key: tuple(tensor.shape) for key, tensor in state.items()})
-    network = models.build(name, count, size=size, output_stride=_stride(told))
+    network = models.build(name, count, size=size, output_stride=_stride(told.get("guide")))
     load_into(network, state, f"{name}={file}")
     names = given["classes"] if given["classes"] is not None else told.get("classes", ())
     facts = Facts(size, triple(own["mean"] or 0.0), triple(own["std"] or 1.0))
     return network, replace(facts, classes=named(names, count, any_labels=any_labels)) if names else facts
 
 
-def _stride(told: Mapping[str, Any]) -> int:
-    """The output stride of what a checkpoint or a study tells of its guide; 0 for the network's own."""
-    guide = told.get("guide")
-    return int(guide.get("output_stride", 0)) if isinstance(guide, Mapping) else 0
+def _stride(told: Any) -> int:
+    """The output stride that a checkpoint or a study tells of; 0, the network's own, where it tells of none."""
+    return int(told.get("output_stride", 0)) if isinstance(told, Mapping) else 0
 
 
 def _settings(told: dict[str, Any], file: Path) -> dict[str, Any]:
@@ -149,7 +148,7 @@ def _of_study(folder: str, network: str) -> tuple[nn.Module, Facts]:
     path = _checkpoint(home, name, fold, config.get("guide", {}).get("control", "none"))
     settings = Settings.from_config({k: v for k, v in trained[name].items() if k in {f.name for f in fields(Settings)}})
     classes = tuple(config["data"]["expressions"])
-    built = models.build(name, len(classes), size=settings.size, output_stride=_stride(config))
+    built = models.build(name, len(classes), size=settings.size, output_stride=_stride(trained[name]))
     load_into(built, read_weights(path)[0], str(path))
     return built, Facts(settings.size, settings.mean, settings.std, classes)
 

@@ -14,7 +14,7 @@ import torch
 from xfer.errors import InputError, TrainingError, unknown
 from xfer.models import operations
 from xfer.progress import Stage, silent
-from xfer.study import assembly, engine, folder, gathering, guiding, plan, randomised, shards
+from xfer.study import assembly, engine, folder, gathering, guiding, model_card, plan, randomised, shards
 from xfer.study.assembly import Finished
 from xfer.study.dealing import Fold
 from xfer.study.gathering import Gathered
@@ -86,6 +86,8 @@ def compare_networks(
         drawn = [each["digest"] for each in rivals if each["digest"] not in lost]
         assembly.write(home, chosen, gathered, Finished(done, drawn, failed), progress)
         study = Study(home)
+        for card in model_card.of_study(study):
+            model_card.write(home, card)
         step = progress("report", 1)
         study.report(faces=faces)
         step()
@@ -135,7 +137,11 @@ def train(
     with folder.claim(home, chosen.config, fresh=fresh):
         gathered = gathering.gather(home, chosen, progress)
         worked = work(home, chosen, gathered, _describe(chosen, gathered), workers, progress, until="training")
-    linear = gathering.linear_accuracies(home)
+        linear = gathering.linear_accuracies(home)
+        for unit, result in worked:
+            if isinstance(result, Done):
+                card = model_card.of_unit(chosen.config, unit, result.accuracy, linear.get(unit.fold, nan))
+                model_card.write(home, card)
     return [
         Trained(
             unit.network,
@@ -229,7 +235,7 @@ def described(
             "faces": gathered.digest,
             "fold": gathered.fold_digest(fold),
             "classes": gathered.dataset.expressions,
-            "guide": guiding.described(chosen.guide),
+            "guide": guiding.described(network.guide),
             **training,
         }
     )
@@ -251,7 +257,7 @@ def described(
         "blocks": gathered.blocks(fold, config["blocks"]),
         "explainers": tuple(config["explainers"]),
         "frame": chosen.frame.name,
-        "guide": chosen.guide,
+        "guide": network.guide,
         **selection,
     }
 

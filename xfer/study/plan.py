@@ -1,7 +1,7 @@
 """What a study of networks will do, settled whole before anything runs: its configuration and its parts."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,18 +42,20 @@ LEAD = "grad_cam"
 
 @dataclass(frozen=True)
 class Network:
-    """A network of the study: how it is trained and what it starts from."""
+    """A network of the study: how it is trained, what it starts from and what guides it."""
 
     name: str
     settings: Settings
     start: Start
     weights_digest: str
+    guide: Guide | None = None
 
     def config(self) -> dict[str, Any]:
         """Its table in ``study.toml``; no path."""
         source = Path(self.start.source).name if self.start.kind == "file" else self.start.source
         told = {"start_kind": self.start.kind, "start_source": source}
-        return {**self.settings.config(), **told, "weights_digest": self.weights_digest}
+        stride = {"output_stride": self.guide.output_stride if self.guide else 0}
+        return {**self.settings.config(), **stride, **told, "weights_digest": self.weights_digest}
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,6 @@ class Plan:
     sources: MaskSources
     frame: CanonicalFrame
     device: str
-    guide: Guide | None = None
 
     def versions(self, rooms: tuple[str, ...]) -> dict[str, str]:
         """What touches a unit's numbers besides the configuration: the device's type, sources and libraries."""
@@ -207,7 +208,7 @@ def settle(
         output_stride=output_stride,
         seed=seed,
     )
-    guiding.require(guided, settings, dataset.expressions)
+    guides = guiding.require(guided, settings, dataset.expressions, strict=output_stride is not None)
     files = weights if isinstance(weights, Mapping) else starting.pairs(weights)
     config = {
         "format": folder.FORMAT,
@@ -239,9 +240,12 @@ def settle(
     home = Path(out) if out else _default_folder(config)
     known = {} if fresh else (folder.read_config(home) or {}).get("networks", {})
     starts = _starts(settings, len(dataset.expressions), pretrained, files, known)
-    settled = tuple(_network(name, settings[name], starts[name], len(dataset.expressions), preset) for name in settings)
+    settled = tuple(
+        replace(_network(name, settings[name], starts[name], len(dataset.expressions), preset), guide=guides[name])
+        for name in settings
+    )
     config["networks"] = {network.name: network.config() for network in settled}
-    return Plan(home, config, landmarker, dataset, settled, sources, frame, where, guided)
+    return Plan(home, config, landmarker, dataset, settled, sources, frame, where)
 
 
 def _times(randomised: int) -> int:

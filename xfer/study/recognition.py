@@ -20,9 +20,9 @@ SHOWN = ("mean", "none", "all")
 """Whose pictures a page shows: the mean face beneath heatmaps, nobody's, single faces too."""
 
 NETWORK_COLUMNS = (
-    "model", "guide", "fold", "parameters", "size", "layer", "grid", "coarse", "start", "epochs", "epoch", "batch", "precision",
-    "remarks", "validation_accuracy", "accuracy", "macro_f1", "linear", "chance", "n_train", "n_validation", "n_test",
-    "train_seconds", "explain_seconds", "weights_digest", "checkpoint", "failed",
+    "model", "guide", "fold", "parameters", "size", "layer", "grid", "coarse", "start", "epochs", "epoch", "batch",
+    "precision", "remarks", "validation_accuracy", "accuracy", "macro_f1", "linear", "chance", "n_train",
+    "n_validation", "n_test", "train_seconds", "explain_seconds", "weights_digest", "checkpoint", "failed",
 )  # fmt: skip
 PREDICTION_COLUMNS = ("model", "fold", "face", "subject", "expression", "predicted")
 DROPPED_COLUMNS = ("kind", "name", "reason", "n")

@@ -96,9 +96,9 @@ doi:10.1007/s11042-024-20090-5, whose networks saw faces divided by 255 and not 
 MobileNetV3 and EfficientNetV2 are the likeliest reading of its list, which names one network fewer.
 
 ``belharbi2024`` trains as Belharbi et al. 2024, doi:10.48550/arXiv.2402.00281, guided by Action Units; where 224
-faces do not fit into memory the batch is halved, and the study says so. Three things differ: their faces were enlarged to
-256 px before they were cropped to 224, these are cropped at 224; these are trained in bfloat16, theirs in float16; and the
-epoch is chosen on validation subjects, theirs on the test faces.
+faces do not fit into memory the batch is halved, and the study says so. Three things differ: their faces were enlarged
+to 256 px before they were cropped to 224, these are cropped at 224; these are trained in bfloat16, theirs in float16;
+and the epoch is chosen on validation subjects, theirs on the test faces.
 """
 
 FACES: Mapping[str, int] = {"quick": 4200}

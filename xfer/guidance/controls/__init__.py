@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from xfer.guidance.settings import Guide
 
 Paint: TypeAlias = Callable[[Tensor, Tensor, int, int], Tensor]
-"""``(points (face, 68, 2) in px of the canvas, labels (face,), height, width) -> maps (face, height, width)``."""
+"""``(points (face, 68, 2) in px of the canvas, labels (face,), height, width) -> maps (face, height, width)``, new and
+each from 0 to 1. What it gives faces without landmarks, and of classes without Action Units, is not used."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Control:
     ----------
     name : str
     function : callable
-        ``(guide, atlas) -> paint``, see `Paint`. What it paints for classes without Action Units is not used.
+        ``(guide, atlas) -> paint``, see `Paint`.
     title : str
         Which map a face gets, in words.
     answers : str

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from xfer.registry import Registry
 
@@ -71,6 +72,18 @@ LOSSES: Registry[GuideLoss] = Registry("loss", "xfer.guidance.losses", GuideLoss
 def wide(values: Tensor) -> torch.dtype:
     """The precision in which a term is computed: at least float32."""
     return torch.promote_types(values.dtype, torch.float32)
+
+
+def unlike(drawn: Tensor, maps: Tensor) -> Tensor:
+    """One minus the cosine of drawn and wanted maps (face, y, x): (face,); NaN, without gradient, where all is 0.
+
+    >>> unlike(torch.tensor([[[1.0, 0.0]], [[0.0, 0.0]]]), torch.ones(2, 1, 2)).tolist()
+    [0.2928932309150696, nan]
+    """
+    largest = drawn.detach().abs().amax((1, 2), keepdim=True)
+    scaled = torch.where(largest > 0, drawn / torch.where(largest > 0, largest, 1.0), 1.0)
+    cosines = functional.cosine_similarity(scaled.flatten(1), maps.to(drawn.dtype).flatten(1), dim=1)
+    return torch.where(largest[:, 0, 0] > 0, 1 - cosines, torch.nan)
 
 
 def over_layers(term: Callable[[Tensor, Tensor], Tensor], seen: Seen) -> Tensor:

@@ -1,0 +1,47 @@
+"""What guided the networks in training, in words, and where a score would be of what they were trained to."""
+
+from typing import Any
+
+from xfer.report import words
+from xfer.report.blocks import Block, Text
+from xfer.study import Study
+
+
+def guide_of(study: Study) -> dict[str, Any]:
+    """The guide of a study's configuration; {} where the networks were trained plainly."""
+    told: dict[str, Any] = study.config.get("guide", {})
+    return told if told.get("control", "none") != "none" else {}
+
+
+def sentence(study: Study) -> str:
+    """What guided the networks; "" where nothing did."""
+    guide = guide_of(study)
+    if not guide:
+        return ""
+    layers = ", ".join(map(str, guide["layers"]))
+    stride = int(guide["output_stride"])
+    changing = guide["schedule"] != "constant" or guide["warm_up"]
+    return words.say(
+        "guided",
+        "text",
+        control=words.say("guided", guide["control"], masks=guide["masks"]),
+        loss=guide["loss"],
+        weight=f"{guide['weight']:g}",
+        layers=words.say("guided", "last") if layers == "last" else words.say("guided", "layers", layers=layers),
+        schedule=words.say("guided", "schedule", **guide) if changing else "",
+        stride=words.say("guided", "stride", stride=stride) if stride else "",
+    )
+
+
+def blocks(study: Study) -> list[Block]:
+    """The paragraph on the guide, and a caution where masks or maps are what the networks were trained to."""
+    guide = guide_of(study)
+    if not guide:
+        return []
+    taught = [
+        str(masks.name)
+        for masks in study.mask_sources.masks
+        if str(masks.name) == guide["masks"] or masks.attrs.get("digest") == guide["masks_digest"]
+    ]
+    circle = [words.text("guided", "circle", tone="note", masks=", ".join(taught))] if taught else []
+    return [Text(sentence(study)), *circle]
