@@ -13,7 +13,7 @@ from xfer.metrics import METRICS
 from xfer.nulls.trivial import FLOORS, SPREAD, trivial_maps
 from xfer.rasteriser import rescale
 
-PUBLISHED = {"uniform": 0.476, "gaussian": 0.587, "all_units": 0.724, "mean_map": 0.785}
+PUBLISHED = {"uniform": 0.476, "gaussian": 0.587, "all_au": 0.724, "mean": 0.785}
 """`../shared/reference/studies.md` section 2: cosines with the own map, mean over six expressions."""
 
 

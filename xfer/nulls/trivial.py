@@ -10,8 +10,8 @@ Array = Any
 FLOORS: Mapping[str, str] = {
     "uniform": "the same value everywhere",
     "gaussian": "a round blob in the middle of the picture",
-    "all_units": "every Action Unit at once",
-    "mean_map": "the mean of the expressions' own masks",
+    "all_au": "every Action Unit at once",
+    "mean": "the mean of the expressions' own masks",
 }
 """Names and what they are, from the one that knows least to the one that knows most."""
 
@@ -48,7 +48,7 @@ def trivial_maps(
     --------
     >>> import numpy as np
     >>> maps = trivial_maps(np.eye(4).reshape(2, 2, 4), np.eye(4).reshape(2, 2, 4))
-    >>> maps["uniform"].tolist(), maps["mean_map"].tolist()
+    >>> maps["uniform"].tolist(), maps["mean"].tolist()
     ([[1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 1.0, 1.0]], [[0.5, 0.0, 0.5, 0.0], [0.0, 0.5, 0.0, 0.5]])
     """
     xp = array_namespace(masks, units)
@@ -61,6 +61,6 @@ def trivial_maps(
     return {
         "uniform": xp.ones_like(mean),
         "gaussian": xp.broadcast_to(blob, mean.shape),
-        "all_units": xp.max(units, axis=-3),
-        "mean_map": mean,
+        "all_au": xp.max(units, axis=-3),
+        "mean": mean,
     }
