@@ -112,7 +112,7 @@ class Looking:
             self._trivial += self._of_floors(table, points, labels, drawn)
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """``looking``, a face a row: every measure with the own mask and the others'; ``floors``: the same of cosines."""
+        """``looking``, a face a row: measures with the own mask and the others'; ``floors``: cosines with both."""
         columns = ["face", *(name for measure in MEASURES for name in (measure, others(measure)))]
         whole = pd.concat(self._parts, ignore_index=True) if self._parts else pd.DataFrame(columns=columns)
         found = {"looking": whole[columns]}

@@ -15,6 +15,7 @@ from xfer.study.twin_study import ALL, DIFFERENCE_COLUMNS, TWIN_COLUMNS
 
 MARGIN = 0.02
 """Accuracy is not inferior if the lower end of the difference's interval lies above minus this."""
+PLAIN = "none"
 ACCURACY, F1 = "accuracy", "macro_f1"
 HEADLINE = JUDGED[0]
 VALUE, SPECIFICITY = "value", "specificity"
@@ -104,12 +105,18 @@ def twins_table(panel: Panel, model: str, arms: Sequence[str], draws: int) -> pd
 
 
 def differences_table(panel: Panel, model: str, pairs: Sequence[tuple[str, str]], draws: int) -> pd.DataFrame:
-    """`DIFFERENCE_COLUMNS` for every pair of arms that have a seed in common."""
+    """`DIFFERENCE_COLUMNS` for every pair of arms that have a seed in common.
+
+    Of arms that are not compared otherwise, accuracy and macro-F1 minus those of ``none``.
+    """
     rows = []
-    for first, second in pairs:
+    paired = {tuple(pair) for pair in pairs}
+    further = [(arm, PLAIN) for arm in panel.seeds if PLAIN in panel.seeds and arm != PLAIN]
+    for first, second in (*map(tuple, pairs), *(pair for pair in further if pair not in paired)):
+        told = _wanted() if (first, second) in paired else ((ACCURACY, VALUE), (F1, VALUE))
         if first not in panel.seeds or second not in panel.seeds or not (seeds := panel.common(first, second)):
             continue
-        for measure, form in _wanted():
+        for measure, form in told:
             single = (ALL, *_expressions(panel)) if (measure, form) in _TOLD_BY_EXPRESSION else (ALL,)
             for expression in single:
                 score = _paired(panel, first, second, measure, form, seeds, expression)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from xfer.guidance.atlas import Atlas
 from xfer.progress import Stage, silent
 from xfer.scoring import read_threshold
 from xfer.study import arms as kinds
-from xfer.study import folder, gathering, networks, plan, provenance, twin_assembly
+from xfer.study import folder, gathering, model_card, networks, plan, provenance, twin_assembly
 from xfer.study.arms import Arm, Arms
 from xfer.study.assembly import Finished
 from xfer.study.dealing import Fold
@@ -28,7 +29,9 @@ from xfer.study.recognition import SHOWN
 from xfer.study.results import config_digest
 from xfer.study.twin import Twin
 from xfer.study.twin_study import KIND, TwinStudy
+from xfer.study.unit import Done, Unit
 from xfer.training import Settings
+from xfer.training.guided import guide_facts
 from xfer.training.settings import usable_precision
 
 LOOKING = ("metrics", "nulls/trivial", "study/looking", "study/twin", "study/twins")
@@ -57,8 +60,7 @@ class TwinPlan:
     @property
     def guide(self) -> Guide:
         """Whose layer and maps every arm is looked at with."""
-        assert self.plan.guide is not None
-        return self.plan.guide
+        return _guide(self.plan)
 
 
 def guide_network(
@@ -104,6 +106,7 @@ def guide_network(
         require_other_people(gathered.dataset, gathered.folds)
         units = describe(chosen, gathered)
         worked = networks.work(home, whole, gathered, units, workers, progress, kind=Twin)
+        _write_cards(home, whole, worked)
         failed = [(unit, result) for unit, result in worked if isinstance(result, str)]
         lost = {unit.digest for unit, _ in failed}
         done = [each["digest"] for each in units if each["digest"] not in lost]
@@ -113,6 +116,15 @@ def guide_network(
         study.report(faces=faces)
         step()
     return study
+
+
+def _write_cards(home: Path, whole: Plan, worked: Sequence[tuple[Unit, Done | str]]) -> None:
+    """A model card beside the weights of every twin that was worked on."""
+    linear = gathering.linear_accuracies(home).get("0", nan)
+    for unit, result in worked:
+        if isinstance(result, Done) and unit.guide is not None:
+            config = {**whole.config, "guide": guide_facts(unit.guide)}
+            model_card.write(home, model_card.of_unit(config, unit, result.accuracy, linear))
 
 
 def settle(
@@ -127,7 +139,7 @@ def settle(
     guide_weight: float | None = None,
     guide_layers: str | Sequence[str | int] | None = None,
     guide_loss: str | None = None,
-    guide_masks: str = "belharbi2024",
+    guide_masks: str | Path | None = None,
     output_stride: int | None = None,
     threshold: str | float = "area",
     explained: int | None = None,
@@ -201,11 +213,10 @@ def settle(
         fresh=fresh,
         **options,
     )
-    assert whole.guide is not None
     if len(whole.networks) > 1:
         raise InputError(f"xfer guide takes one network at a time; got {', '.join(n.name for n in whole.networks)}")
     chosen = _arms(whole, controls, ablate)
-    used = {arm.guide.masks for arm in chosen.arms if arm.guide.control != "none"} | {whole.guide.masks}
+    used = {arm.guide.masks for arm in chosen.arms if arm.guide.control != "none"}
     require_other_masks([str(each.name) for each in whole.sources.masks], sorted(used))
     for source in sorted(used):
         Atlas(source, whole.dataset.expressions)
@@ -215,17 +226,24 @@ def settle(
     return TwinPlan(replace(whole, config=config, home=home), chosen, tuple(range(seed, seed + seeds)))
 
 
+def _guide(whole: Plan) -> Guide:
+    """The one network's, of the control ``au``."""
+    guide = whole.networks[0].guide
+    assert guide is not None
+    return guide
+
+
 def _arms(whole: Plan, controls: Sequence[str] | None, ablate: str | None) -> Arms:
-    assert whole.guide is not None
+    base = _guide(whole)
     if ablate is None:
-        return kinds.controls(list(CONTROLS) if controls is None else controls, whole.guide)
+        return kinds.controls(list(CONTROLS) if controls is None else controls, base)
     stages: Sequence[str] = ()
     if ablate == "layer":
         network, classes = whole.networks[0], len(whole.dataset.expressions)
         size = network.settings.size
-        stride = whole.guide.output_stride
+        stride = base.output_stride
         stages = layers.stages(models.build(network.name, classes, size=size, output_stride=stride), size)
-    return kinds.ablation(ablate, whole.guide, stages)
+    return kinds.ablation(ablate, base, stages)
 
 
 def _default_folder(config: dict[str, Any]) -> Path:
@@ -251,9 +269,9 @@ def describe(chosen: TwinPlan, gathered: Gathered) -> list[dict[str, Any]]:
         network = whole.networks[0]
         network = replace(network, settings=network.settings.change(seed=seed))
         for arm in chosen.arms.arms:
-            guided = replace(whole, guide=arm.guide.change(seed=seed))
+            guided = replace(network, guide=arm.guide.change(seed=seed))
             part = replace(fold, train=some_subjects(gathered, fold, arm.share))
-            unit = networks.described(guided, gathered, network, part, *sources)
+            unit = networks.described(whole, gathered, guided, part, *sources)
             unit["digest"] = config_digest(
                 {"unit": unit["digest"], "arm": arm.name, **looking, "first": chosen.seeds[0]}
             )
