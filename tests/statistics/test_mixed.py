@@ -1,5 +1,7 @@
 """Intervals over seeds and subjects: the textbook's variance, coverage by simulation, and what has no interval."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -85,7 +87,9 @@ def test_what_has_no_interval_says_why(rng: np.random.Generator) -> None:
     assert alone.reason == ONE_SEED
     assert alone.ci_high - alone.ci_low == pytest.approx(2 * 2.02 * values[0].std(ddof=1) / np.sqrt(SUBJECTS), rel=0.15)
     rare = group_means(np.array([[1.0, 2.0, 3.0, 4.0]]), range(4), ["x", "x", "x", "y"])
-    assert mixed_interval(rare, 1, 4).reason == "undefined in some draws"
+    assert re.fullmatch(r"undefined in 4\d% of the draws: no interval", mixed_interval(rare, 1, 4).reason)
+    seldom = group_means(np.arange(80.0)[None], range(80), ["x"] * 76 + ["y"] * 4)
+    assert np.isfinite(mixed_interval(seldom, 1, 80).ci_low)
 
 
 def test_the_total_is_never_below_a_level() -> None:

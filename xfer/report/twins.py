@@ -22,6 +22,7 @@ from xfer.study.twin_tables import ACCURACY, F1, HEADLINE, MARGIN, SPECIFICITY, 
 Row = list[str | Cell]
 
 _FEW_SEEDS = 5
+_NUMBERS = ("value", "ci_low", "ci_high", "published", "undefined")
 _TITLES = {"att_cos": "ATT-COS", "cam_cos": "CAM-COS", "accuracy": "accuracy", "macro_f1": "macro-F1"}
 
 
@@ -107,7 +108,7 @@ def _cell(study: TwinStudy, arm: str, measure: str, form: str, expression: str =
     table = study.twins
     key = {"guide": arm, "measure": measure, "form": form, "expression": expression}
     rows = table[(table[list(key)] == pd.Series(key)).all(axis=1)]
-    return rows.iloc[0] if len(rows) else pd.Series({"value": np.nan, "ci_low": np.nan, "ci_high": np.nan})
+    return rows.iloc[0] if len(rows) else pd.Series(dict.fromkeys(_NUMBERS, np.nan))
 
 
 def _rows(study: TwinStudy, measure: str, form: str, expression: str = ALL) -> pd.DataFrame:
@@ -287,7 +288,8 @@ def _measure_table(study: TwinStudy, measure: str) -> Table:
         value, special = _cell(study, arm, measure, VALUE), _cell(study, arm, measure, SPECIFICITY)
         above = [_difference(value["value"] - floors.get((VALUE, floor), np.nan)) for floor in FLOORS]
         ends = interval(value["ci_low"], value["ci_high"]), interval(special["ci_low"], special["ci_high"])
-        rows.append([arm, number(value["value"]), ends[0], *above, _difference(special["value"]), ends[1]])
+        lost = Cell(f"{value['undefined']:.0%}", "", "number") if np.isfinite(value["undefined"]) else number(np.nan)
+        rows.append([arm, number(value["value"]), ends[0], *above, _difference(special["value"]), ends[1], lost])
     head = [
         "arm",
         "value",
@@ -295,8 +297,9 @@ def _measure_table(study: TwinStudy, measure: str) -> Table:
         *(words.say("twins_looking", f) for f in FLOORS),
         "specificity",
         "95 % interval",
+        "undefined",
     ]
-    foot: Row = ["floor itself", "", "", *(number(floors.get((VALUE, floor), np.nan)) for floor in FLOORS), "", ""]
+    foot: Row = ["floor itself", "", "", *(number(floors.get((VALUE, floor), np.nan)) for floor in FLOORS), *[""] * 3]
     return Table(name, head, rows, [foot], folded=measure in JUDGED[1:])
 
 

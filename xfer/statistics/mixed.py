@@ -19,6 +19,8 @@ PerSeed = Callable[[Floats], Floats]
 """Weights of subjects (draw, subject), with mean 1 a draw, to what every seed scores with them (draw, seed)."""
 
 MIXED = "mixed bootstrap"
+UNDEFINED = 0.05
+"""The largest share of draws that may be undefined, for want of a group's faces in them; they are left out."""
 ONE_SEED = "one seed: the interval counts subjects only"
 
 
@@ -88,8 +90,10 @@ def mixed_interval(
     people = bootstrap_weights(subjects, draws, rng)
     trainings = bootstrap_weights(seeds, draws, rng) if seeds > 1 else np.ones((draws, 1))
     drawn = np.asarray(score(people), np.float64)
-    if not np.isfinite(drawn).all():
-        return replace(bare, reason="undefined in some draws")
+    sound = np.isfinite(drawn).all(axis=1)
+    if sound.mean() < 1 - UNDEFINED:
+        return replace(bare, reason=f"undefined in {1 - sound.mean():.0%} of the draws: no interval")
+    drawn, trainings = drawn[sound], trainings[sound]
     moved = trainings @ each / seeds - bare.value, drawn.mean(axis=1) - bare.value
     both = (trainings * drawn).mean(axis=1) - bare.value
     found = Components(*(float(np.mean(part**2)) for part in (*moved, both - moved[0] - moved[1])))

@@ -13,8 +13,8 @@ KIND = "twins"
 LOOKING, TWINS, DIFFERENCES, FLOORS = "looking.parquet", "twins.csv", "differences.csv", "floors.csv"
 
 TWIN_COLUMNS = (
-    "model", "guide", "measure", "form", "expression", "value", "ci_low", "ci_high", "published", "n_seeds",
-    "n_subjects", "n_faces", "reason",
+    "model", "guide", "measure", "form", "expression", "value", "ci_low", "ci_high", "published", "undefined",
+    "n_seeds", "n_subjects", "n_faces", "reason",
 )  # fmt: skip
 DIFFERENCE_COLUMNS = (
     "model", "first", "second", "measure", "form", "expression", "difference", "ci_low", "ci_high", "excludes_zero",
@@ -36,7 +36,8 @@ class TwinStudy(Study):
     twins : DataFrame
         `TWIN_COLUMNS`: a measure of an arm as ``value`` or ``specificity`` (own mask minus the mean of the others),
         mean over seeds and faces, with an interval over seeds and subjects for the mean over expressions. ``published``
-        is the mean with 0 in place of undefined faces, as the published code has it.
+        is the mean with 0 in place of undefined faces, as the published code has it, ``undefined`` their share of the
+        faces that were explained.
     differences : DataFrame
         `DIFFERENCE_COLUMNS`: first arm minus second on the same seeds and faces. ``non_inferior`` is empty but for
         the accuracy.
@@ -54,6 +55,10 @@ class TwinStudy(Study):
         if self.config["kind"] != KIND:
             raise InputError(f"{self.folder}: is no twin study; 'xfer guide' makes one")
 
+    @property
+    def _trained(self) -> bool:
+        return True
+
     @cached_property
     def looking(self) -> pd.DataFrame:
         """Every test face of every arm and seed."""
@@ -62,7 +67,7 @@ class TwinStudy(Study):
     @cached_property
     def twins(self) -> pd.DataFrame:
         """What each arm scores."""
-        return _numbers(self._read(TWINS, scoring.read_csv), "value", "ci_low", "ci_high", "published")
+        return _numbers(self._read(TWINS, scoring.read_csv), "value", "ci_low", "ci_high", "published", "undefined")
 
     @cached_property
     def differences(self) -> pd.DataFrame:

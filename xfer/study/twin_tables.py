@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,23 @@ class Panel:
         own = self.columns[arm, measure][rows].astype(float)
         return own - self.columns[arm, others(measure)][rows].astype(float) if form == SPECIFICITY else own
 
+    @cached_property
+    def explained(self) -> NDArray[np.bool_]:
+        """Which faces are in a heatmap of any arm and seed (face,)."""
+        known = [np.isfinite(self.columns[arm, m].astype(float)).any(axis=0) for arm in self.seeds for m in MEASURES]
+        return np.any(known, axis=0)
+
+    def scored(self, measure: str) -> NDArray[np.bool_]:
+        """Which faces are explained and show an expression that has a mask (face,)."""
+        known = [np.isfinite(self.columns[arm, measure].astype(float)).any(axis=0) for arm in self.seeds]
+        masked = sorted(set(self.faces["expression"][np.any(known, axis=0)]))
+        return self.explained & np.isin(self.faces["expression"], masked)
+
+    def undefined(self, arm: str, measure: str) -> float:
+        """The share of the scored faces, over an arm's seeds, for which a measure is not defined."""
+        found = np.isfinite(self.columns[arm, measure][:, self.scored(measure)].astype(float))
+        return float(1 - found.mean()) if found.size else np.nan
+
     def score(self, arm: str, measure: str, form: str, seeds: Sequence[int], expression: str = ALL) -> PerSeed:
         """What an arm scores, by seed, for weights of subjects."""
         if measure == F1:
@@ -89,18 +107,16 @@ def twins_table(panel: Panel, model: str, arms: Sequence[str], draws: int) -> pd
         seeds = panel.seeds[arm]
         for measure, form in _wanted():
             found = _interval(panel.score(arm, measure, form, seeds), panel, len(seeds), draws)
-            zeros = np.nan
-            if measure in GUIDED and form == VALUE:
-                filled = np.nan_to_num(panel.values(arm, measure, form, seeds))
-                zeros = _plain(panel.means(filled, measure, ALL), panel)
-            facts = (*_ends(found), zeros, len(seeds), found.n, len(panel.faces), found.reason)
+            zeros = _published(panel, arm, measure, seeds) if measure in GUIDED and form == VALUE else np.nan
+            lost = panel.undefined(arm, measure) if measure in MEASURES else 0.0
+            facts = (*_ends(found), zeros, lost, len(seeds), found.n, len(panel.faces), found.reason)
             rows.append((model, arm, measure, form, ALL, *facts))
             if measure == F1:
                 continue
             for expression in _expressions(panel):
                 one = _plain(panel.score(arm, measure, form, seeds, expression), panel)
                 n = _count(panel, expression)
-                rows.append((model, arm, measure, form, expression, one, *[np.nan] * 3, len(seeds), *n, ""))
+                rows.append((model, arm, measure, form, expression, one, *[np.nan] * 4, len(seeds), *n, ""))
     return pd.DataFrame(rows, columns=list(TWIN_COLUMNS))
 
 
@@ -137,6 +153,13 @@ def _wanted() -> Iterator[tuple[str, str]]:
     yield from ((ACCURACY, VALUE), (F1, VALUE))
     for measure in MEASURES:
         yield from ((measure, VALUE), (measure, SPECIFICITY))
+
+
+def _published(panel: Panel, arm: str, measure: str, seeds: Sequence[int]) -> float:
+    """The mean over explained faces with 0 in place of NaN."""
+    values = panel.values(arm, measure, VALUE, seeds)
+    filled = np.where(np.isnan(values) & panel.scored(measure), 0.0, values)
+    return _plain(panel.means(filled, measure, ALL), panel)
 
 
 def _paired(
