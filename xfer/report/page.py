@@ -104,8 +104,9 @@ def build(study: Study, faces: str = "mean") -> str:
     InputError
         If `faces` is another word.
     """
-    parts = twins.sections(TwinStudy(study.folder), faces) if study.config["kind"] == KIND else sections(study, faces)
-    return render("xfer report", study.name, parts)
+    if study.config["kind"] == KIND:
+        return render("xfer guide", study.name, twins.sections(TwinStudy(study.folder), faces))
+    return render("xfer report", study.name, sections(study, faces))
 
 
 def render(kind: str, name: str, parts: Sequence[Section]) -> str:

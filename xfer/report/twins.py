@@ -85,6 +85,8 @@ def headline(study: TwinStudy) -> Section:
         blocks.append(words.text("twins_headline", "one_seed", tone="note"))
     elif config["seeds"] < _FEW_SEEDS:
         blocks.append(words.text("twins_headline", "few_seeds", tone="note", seeds=f"{config['seeds']} trainings"))
+    if doubted := _doubtful(study):
+        blocks.append(words.text("twins_headline", "doubt", tone="note", names=", ".join(doubted)))
     if failed := study.networks.loc[study.networks["failed"] != "", "checkpoint"].tolist():
         blocks.append(words.text("twins_headline", "failed", tone="note", names=", ".join(failed)))
     return Section(
@@ -94,13 +96,22 @@ def headline(study: TwinStudy) -> Section:
 
 def _key_figures(study: TwinStudy) -> list[tuple[str, str]]:
     """Specificity and accuracy of the first two arms that are compared."""
-    found = []
-    for arm in study.pairs[0] if study.pairs else study.arms[:1]:
-        row = _cell(study, arm, HEADLINE, SPECIFICITY)
-        found.append((number(row["value"]).text, f"specificity of {arm} (IoU, own mask minus others)"))
-    for arm in study.pairs[0] if study.pairs else ():
-        found.append((number(_cell(study, arm, ACCURACY, VALUE)["value"]).text, f"accuracy of {arm} on test people"))
-    return found
+    pair = study.pairs[0] if study.pairs else (study.arms[0],)
+    special, right = (
+        [number(_cell(study, arm, *key)["value"]).text for arm in pair]
+        for key in ((HEADLINE, SPECIFICITY), (ACCURACY, VALUE))
+    )
+    facts = [
+        (text, f"specificity of {arm} (IoU, own mask minus others)") for text, arm in zip(special, pair, strict=True)
+    ]
+    return [*facts, (" and ".join(right), f"accuracy of {' and '.join(pair)} on test people")]
+
+
+def _doubtful(study: TwinStudy) -> list[str]:
+    """Arms that recognise no better than the linear classifier or guessing."""
+    made = study.networks[study.networks["failed"] == ""]
+    bar = max(float(made["linear"].mean()), float(made["chance"].mean()))
+    return [arm for arm in study.arms if not _cell(study, arm, ACCURACY, VALUE)["value"] > bar]
 
 
 def _cell(study: TwinStudy, arm: str, measure: str, form: str, expression: str = ALL) -> pd.Series:
@@ -126,24 +137,23 @@ def _pairs(rows: pd.DataFrame) -> list[tuple[str, str]]:
 def _answers(study: TwinStudy) -> Iterator[tuple[str, str]]:
     """One sentence a comparison; then the accuracy against no guide."""
     for (first, second), row in _rows(study, HEADLINE, SPECIFICITY).iterrows():
-        kind = "higher" if row["ci_low"] > 0 else "lower" if row["ci_high"] < 0 else "open"
-        asked = second if second in words.entries()["twins_answers"] and not study.config["ablate"] else "other"
-        answers = words.say("twins_answers", asked)
-        yield (
-            f"{first} − {second}:",
-            _sentence(kind if np.isfinite(row["ci_low"]) else "none_known", first, second, row, answers),
+        control = (
+            second if not study.config["ablate"] and f"{second}_open" in words.entries()["twins_answers"] else "other"
         )
+        end = "higher" if row["ci_low"] > 0 else "lower" if row["ci_high"] < 0 else "open"
+        yield f"{first} − {second}.", _sentence(f"{control}_{end}" if np.isfinite(row["ci_low"]) else "unknown", row)
     for (first, second), row in _rows(study, ACCURACY, VALUE).iterrows():
         if second.startswith("none"):
             kind = "safe" if row["non_inferior"] == "True" else "unsafe"
-            yield f"Accuracy, {first} − {second}:", _sentence(kind, first, second, row, "")
+            yield f"Accuracy, {first} − {second}.", _sentence(kind if np.isfinite(row["ci_low"]) else "unknown", row)
 
 
-def _sentence(kind: str, first: str, second: str, row: pd.Series, answers: str) -> str:
-    low, high = (decimal(row[end], 3) if np.isfinite(row[end]) else "none" for end in ("ci_low", "ci_high"))
-    told = {"first": first, "second": second, "low": low, "high": high, "answers": answers, "reason": row["reason"]}
-    shown = _signed(row["difference"]) if kind in ("safe", "unsafe") else decimal(abs(row["difference"]), 3)
-    return words.say("twins_answers", kind, difference=shown, margin=MARGIN, **told)
+def _sentence(name: str, row: pd.Series) -> str:
+    first, second = row.name
+    low, high = (decimal(row[end], 3) for end in ("ci_low", "ci_high"))
+    told = {"first": first, "second": second, "low": low, "high": high, "reason": row["reason"], "margin": MARGIN}
+    by = decimal(abs(row["difference"]), 3)
+    return words.say("twins_answers", name, difference=_signed(row["difference"]), by=by, **told)
 
 
 def _signed(value: float) -> str:
@@ -218,33 +228,31 @@ def _said(row: Any) -> str:
 
 def recognition(study: TwinStudy) -> Section:
     """Accuracy and macro-F1 of every arm, paired with none."""
+    tables = [_recognition_table(study, measure) for measure in (ACCURACY, F1)]
+    return Section(
+        "recognition", "How well they recognise", [words.text("twins_recognition"), *tables, _of_seeds(study)]
+    )
+
+
+def _recognition_table(study: TwinStudy, measure: str) -> Table:
+    table = study.differences
+    chosen = (table["measure"] == measure) & (table["expression"] == ALL)
+    paired = table[chosen & table["second"].astype(str).str.startswith("none")].set_index("first")
     rows: list[Row] = []
-    paired = study.differences[study.differences["second"].astype(str).str.startswith("none")]
-    paired = paired[paired["expression"] == ALL].set_index(["first", "measure", "form"])
     for arm in study.arms:
-        row: Row = [arm]
-        for measure in (ACCURACY, F1):
-            cell = _cell(study, arm, measure, VALUE)
-            row += [number(cell["value"]), interval(cell["ci_low"], cell["ci_high"])]
-            there = (arm, measure, VALUE) in paired.index
-            other = paired.loc[(arm, measure, VALUE)] if there else None
-            row += (
-                [_difference(other["difference"]), interval(other["ci_low"], other["ci_high"])] if there else ["", ""]
-            )
-        rows.append(row)
-    head = [
-        "arm",
-        *(f"{m}{c}" for m in ("accuracy", "macro-F1") for c in ("", ", interval", " − none", " − none, interval")),
-    ]
-    foot = _foot(study)
-    table = Table(words.say("twins_recognition", "table"), head, rows, foot)
-    return Section("recognition", "How well they recognise", [words.text("twins_recognition"), table, _of_seeds(study)])
-
-
-def _foot(study: TwinStudy) -> list[Row]:
+        cell = _cell(study, arm, measure, VALUE)
+        row: Row = [arm, number(cell["value"]), interval(cell["ci_low"], cell["ci_high"])]
+        if arm in paired.index:
+            other = paired.loc[arm]
+            row += [_difference(other["difference"]), interval(other["ci_low"], other["ci_high"]), _said(other)]
+        rows.append(row if arm in paired.index else [*row, "", "", ""])
     made = study.networks[study.networks["failed"] == ""]
     known = {"linear classifier": made["linear"].mean(), "chance": made["chance"].mean()}
-    return [[name, number(float(value)), *[""] * 7] for name, value in known.items()]
+    foot: list[Row] = [[name, number(float(value)), *[""] * 4] for name, value in known.items()]
+    head = ["arm", measure_title(measure), "95 % interval", "minus none", "95 % interval", ""]
+    name = measure_title(measure)
+    told = words.say("twins_recognition", "table", measure=name[0].upper() + name[1:])
+    return Table(told, head, rows, foot if measure == ACCURACY else ())
 
 
 def _of_seeds(study: TwinStudy) -> Table:
@@ -262,6 +270,10 @@ def looking(study: TwinStudy) -> Section:
     blocks: list[Block] = [words.text("twins_looking")]
     for measure in (HEADLINE, *GUIDED, *JUDGED[1:]):
         blocks.append(_measure_table(study, measure))
+        lost = {arm: _cell(study, arm, measure, VALUE)["undefined"] for arm in study.arms}
+        if any(share > 0 for share in lost.values()) and measure in (HEADLINE, *GUIDED):
+            values = ", ".join(f"{arm} {share:.0%}" for arm, share in lost.items() if np.isfinite(share))
+            blocks.append(words.text("twins_looking", "undefined", values=values))
         if measure in GUIDED:
             shown = {arm: _cell(study, arm, measure, VALUE).get("published", np.nan) for arm in study.arms}
             values = ", ".join(f"{arm} {number(value).text}" for arm, value in shown.items())
@@ -288,8 +300,7 @@ def _measure_table(study: TwinStudy, measure: str) -> Table:
         value, special = _cell(study, arm, measure, VALUE), _cell(study, arm, measure, SPECIFICITY)
         above = [_difference(value["value"] - floors.get((VALUE, floor), np.nan)) for floor in FLOORS]
         ends = interval(value["ci_low"], value["ci_high"]), interval(special["ci_low"], special["ci_high"])
-        lost = Cell(f"{value['undefined']:.0%}", "", "number") if np.isfinite(value["undefined"]) else number(np.nan)
-        rows.append([arm, number(value["value"]), ends[0], *above, _difference(special["value"]), ends[1], lost])
+        rows.append([arm, number(value["value"]), ends[0], *above, _difference(special["value"]), ends[1]])
     head = [
         "arm",
         "value",
@@ -297,9 +308,8 @@ def _measure_table(study: TwinStudy, measure: str) -> Table:
         *(words.say("twins_looking", f) for f in FLOORS),
         "specificity",
         "95 % interval",
-        "undefined",
     ]
-    foot: Row = ["floor itself", "", "", *(number(floors.get((VALUE, floor), np.nan)) for floor in FLOORS), *[""] * 3]
+    foot: Row = ["floor itself", "", "", *(number(floors.get((VALUE, floor), np.nan)) for floor in FLOORS), "", ""]
     return Table(name, head, rows, [foot], folded=measure in JUDGED[1:])
 
 
