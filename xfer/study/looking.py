@@ -15,6 +15,7 @@ from xfer import masks
 from xfer.explainers import SilentLayerError, trace
 from xfer.explainers.state import hooked
 from xfer.guidance import Guide, Maps, layers
+from xfer.guidance.alignment import attention_cosine, cam_cosine
 from xfer.metrics import METRICS, view
 from xfer.nulls.trivial import trivial_maps
 from xfer.training import Pixels, Settings, inputs
@@ -140,14 +141,12 @@ class Looking:
         self, index: NDArray[np.intp], labels: NDArray[np.int64], drawn: Tensor
     ) -> dict[str, NDArray[np.float64]]:
         """The guided layer's attention and class activation maps, enlarged to the picture, against the guide's maps."""
-        size, device = self._settings.size, next(self._model.parameters()).device
-        images = inputs(self._pixels, index, self._settings).to(device)
-        seen = {"att_cos": self._attention(images), "cam_cos": self._activation(images, labels)}
+        images = inputs(self._pixels, index, self._settings).to(next(self._model.parameters()).device)
+        attention, cams = self._attention(images).cpu(), self._activation(images, labels).cpu()
         found: dict[str, NDArray[np.float64]] = {}
-        for measure, grid in seen.items():
-            large = functional.interpolate(grid[:, None].float().cpu(), (size, size), mode="bilinear")[:, 0]
-            scores = METRICS[measure](large.numpy()[:, None], drawn.numpy())
-            found |= split(measure, scores, self._own(labels))
+        for measure, cosine, seen in (("att_cos", attention_cosine, attention), ("cam_cos", cam_cosine, cams)):
+            scores = torch.stack([cosine(seen, one) for one in drawn.unbind(1)], 1)
+            found |= split(measure, scores.numpy(), self._own(labels))
         return found
 
     def _attention(self, images: Tensor) -> Tensor:

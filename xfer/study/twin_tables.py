@@ -138,7 +138,8 @@ def differences_table(panel: Panel, model: str, pairs: Sequence[tuple[str, str]]
                 score = _paired(panel, first, second, measure, form, seeds, expression)
                 found = _interval(score, panel, len(seeds), draws)
                 apart = bool(found.ci_low > 0 or found.ci_high < 0)
-                safe = str(found.ci_low > -MARGIN) if measure == ACCURACY and expression == ALL else ""
+                told_safe = measure == ACCURACY and expression == ALL and np.isfinite(found.ci_low)
+                safe = str(bool(found.ci_low > -MARGIN)) if told_safe else ""
                 n = (found.n, len(panel.faces)) if expression == ALL else _count(panel, expression)
                 facts = (*_ends(found), apart, safe, len(seeds), *n, found.reason)
                 rows.append((model, first, second, measure, form, expression, *facts))
