@@ -71,8 +71,8 @@ def shortcuts(home: Path, seeds: int, small: bool) -> Iterator[str]:
         yield f"## Shortcut: {shortcut} ({minutes})"
         yield ""
         yield (
-            f"It tells the class in {HOLDS:.0%} of the training and validation faces, and another one in every test face. "
-            f"{seeds} seeds, {len(study.looking['face'].unique())} test faces of "
+            f"It tells the class in {HOLDS:.0%} of the faces that train and choose the epoch, and another one in every "
+            f"test face. {seeds} seeds, {len(study.looking['face'].unique())} test faces of "
             f"{study.looking['subject'].nunique()} people. Accuracies on the test faces, and what they differ by:"
         )
         yield ""

@@ -51,11 +51,13 @@ class TwinPlan:
         Of the one network; its guide is that of ``au``.
     arms : Arms
     seeds : tuple of int
+    truth : Truth
     """
 
     plan: Plan
     arms: Arms
     seeds: tuple[int, ...]
+    truth: Truth
 
     @property
     def guide(self) -> Guide:
@@ -110,7 +112,7 @@ def guide_network(
         failed = [(unit, result) for unit, result in worked if isinstance(result, str)]
         lost = {unit.digest for unit, _ in failed}
         done = [each["digest"] for each in units if each["digest"] not in lost]
-        twin_assembly.write(home, whole, truth_of(whole), gathered, Finished(done, [], failed), progress)
+        twin_assembly.write(home, whole, chosen.truth, gathered, Finished(done, [], failed), progress)
         study = TwinStudy(home)
         step = progress("report", 1)
         study.report(faces=faces)
@@ -223,7 +225,8 @@ def settle(
     own = {"kind": KIND, "selection": "shown", "blocks": 1, "seeds": seeds, "ablate": ablate or "", **chosen.config()}
     config = {**whole.config, **own}
     home = Path(out) if out else _default_folder(config)
-    return TwinPlan(replace(whole, config=config, home=home), chosen, tuple(range(seed, seed + seeds)))
+    settled = replace(whole, config=config, home=home)
+    return TwinPlan(settled, chosen, tuple(range(seed, seed + seeds)), truth_of(settled))
 
 
 def _guide(whole: Plan) -> Guide:
@@ -255,7 +258,7 @@ def describe(chosen: TwinPlan, gathered: Gathered) -> list[dict[str, Any]]:
     """The units, seed by seed, but for where their pictures and files are."""
     whole, (fold,) = chosen.plan, gathered.folds
     sources = whole.versions(plan.TRAINING), whole.versions(plan.EXPLAINING)
-    truth = truth_of(whole)
+    truth = chosen.truth
     settings = whole.networks[0].settings
     looking = {
         "source": provenance.source_digest(LOOKING),
