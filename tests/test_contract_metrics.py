@@ -20,7 +20,7 @@ from xfer.metrics import METRICS, Metric, reason, view
 SHAPE = (7, 6)
 EXPECTED = {
     "iou", "dice", "precision", "recall", "iou_curve_area", "pearson", "spearman", "cosine", "energy_inside",
-    "rank_accuracy", "pointing_game", "nss", "auc_judd", "shuffled_auc", "kl", "sim", "emd",
+    "rank_accuracy", "pointing_game", "nss", "auc_judd", "shuffled_auc", "kl", "sim", "emd", "att_cos", "cam_cos",
 }  # fmt: skip
 CEILING = {
     "nss": lambda p: math.sqrt((1 - p) / p),
@@ -140,10 +140,11 @@ CHANGES = {
 
 @every_metric
 def test_it_is_as_invariant_as_it_declares_and_no_more(metric: Metric, heatmap: np.ndarray, masks: np.ndarray) -> None:
-    expected = metric(heatmap, masks, **options(metric, masks))
+    both = np.stack([heatmap, abs(heatmap)])[:, None]
+    expected = metric(both, masks, **options(metric, masks))
     promised = list(CHANGES).index(metric.invariance)
     for rank, change in enumerate(CHANGES.values()):
-        changed = metric(change(heatmap), masks, **options(metric, masks))
+        changed = metric(change(both), masks, **options(metric, masks))
         if rank <= promised:
             np.testing.assert_allclose(changed, expected, rtol=1e-9, atol=1e-12)
         else:

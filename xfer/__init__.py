@@ -8,9 +8,10 @@ if TYPE_CHECKING:
     from xfer.study import Study
     from xfer.study.export import export
     from xfer.study.networks import Trained
+    from xfer.study.twin_study import TwinStudy
 
 __version__ = "0.1.0"
-__all__ = ["Study", "compare", "explain", "export", "score", "train"]
+__all__ = ["Study", "compare", "explain", "export", "guide", "score", "train"]
 
 
 def compare(models: str = "all", *, heatmaps: Any = None, **options: Any) -> "Study":
@@ -37,6 +38,16 @@ def train(model: str, **options: Any) -> "list[Trained]":
     from xfer.study.networks import train
 
     return train(model, **options)
+
+
+def guide(model: str, **options: Any) -> "TwinStudy":
+    """Train twins of a network, guided by Action Units and by controls: what the Action Units did, in one folder.
+
+    With the options of `xfer.study.twins.guide_network` and `xfer.study.twins.settle`.
+    """
+    from xfer.study.twins import guide_network
+
+    return guide_network(model, **options)
 
 
 def __getattr__(name: str) -> Any:

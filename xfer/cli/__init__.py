@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from xfer.cli import data, explain, explainers, export, masks, metrics, models, studies, units
+from xfer.cli import data, explain, explainers, export, guide, masks, metrics, models, studies, units
 from xfer.errors import InputError, TrainingError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -20,6 +20,7 @@ app.add_typer(masks.app, name="masks")
 app.add_typer(metrics.app, name="metrics")
 app.add_typer(models.app, name="models")
 app.add_typer(explain.app)
+app.add_typer(guide.app)
 app.add_typer(export.app)
 
 # typer keeps its own copy of click; this is the public way to that copy's exception

@@ -83,6 +83,15 @@ MAPS_PATTERN = "{model}_{expression}_heatmap.png"
 MASKS_PATTERN = "{expression}_gt.png"
 
 
+def names(text: str | None) -> list[str] | None:
+    """What stands between commas.
+
+    >>> names("anger, fear"), names(None)
+    (['anger', 'fear'], None)
+    """
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
 def numbers(flag: str, text: str | None) -> list[float] | None:
     """One number, or three with commas.
 

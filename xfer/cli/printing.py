@@ -37,6 +37,36 @@ def print_networks(study: Any) -> None:
     print_rows(("network", "fold", "accuracy", "macro-F1", "linear", "chance", "layer, grid, start"), rows)
 
 
+def print_twins(study: Any) -> None:
+    """What the arms score, and the differences of specificity and accuracy with their intervals."""
+    table = study.twins[study.twins["expression"] == "all"]
+    wanted = [
+        ("accuracy", "value"),
+        ("iou", "specificity"),
+        ("iou", "value"),
+        ("att_cos", "value"),
+        ("cam_cos", "value"),
+    ]
+    by = table.set_index(["guide", "measure", "form"])["value"]
+    rows = [[arm, *(_share(by.get((arm, *key), float("nan"))) for key in wanted)] for arm in study.arms]
+    heads = ("accuracy", "specificity", "IoU", "ATT-COS (training objective)", "CAM-COS (guided layer)")
+    print_rows(("arm", *heads), rows)
+    differences = study.differences[study.differences["expression"] == "all"]
+    keys = (("iou", "specificity"), ("accuracy", "value"))
+    for measure, form in keys:
+        shown = differences[(differences["measure"] == measure) & (differences["form"] == form)]
+        rows = [
+            [
+                f"{row.first} - {row.second}",
+                f"{row.difference:+.3f}",
+                f"{row.ci_low:+.3f} to {row.ci_high:+.3f}",
+                row.reason,
+            ]
+            for row in shown.itertuples()
+        ]
+        print_rows((form if form == "specificity" else measure, "difference", "95 % interval", ""), rows)
+
+
 def measures(sources: Any) -> str:
     """What scores against each mask source are, such as ``FACS agreement with ekman, emfacs``."""
     held: dict[str, list[str]] = {}

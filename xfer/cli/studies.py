@@ -44,6 +44,7 @@ from xfer.cli.options import (
     Support,
     Threshold,
     Weights,
+    names,
     of_onnx,
 )
 from xfer.cli.printing import measures, print_inference, print_left_out, print_networks, print_table, progress
@@ -167,7 +168,7 @@ def compare(
         options = {
             "models": models,
             "data": data,
-            "expressions": _names(expressions),
+            "expressions": names(expressions),
             "min_faces": min_faces,
             "explainers": explainers,
             "perturbation": {name: value for name, value in hiding.items() if value is not None},
@@ -195,10 +196,6 @@ def compare(
 def _refuse(given: set[str], why: str) -> None:
     if given:
         raise InputError(f"{', '.join('--' + name.replace('_', '-') for name in sorted(given))} {why}")
-
-
-def _names(text: str | None) -> list[str] | None:
-    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _compare(options: dict[str, Any]) -> None:
@@ -249,7 +246,7 @@ def train(
         trained = xfer.train(
             model,
             data=data,
-            expressions=_names(expressions),
+            expressions=names(expressions),
             min_faces=min_faces,
             preset=preset,
             pretrained=pretrained,

@@ -70,9 +70,9 @@ class Maps:
             If the middle of most faces lies outside their images.
         """
         known, outside = landmarks.isfinite().all((-2, -1)), _outside(landmarks, size)
-        if 2 * int(outside.sum()) > int(known.sum()):
+        if (wrong := int(outside.sum())) * 2 > int(known.sum()):
             raise InputError(
-                f"the landmarks of {int(outside.sum())} of {len(landmarks)} faces lie outside their images of {size} px; "
+                f"the landmarks of {wrong} of {len(landmarks)} faces lie outside their images of {size} px; "
                 "they must be (x, y) in px of these images"
             )
         maps = self._paint(rescale(landmarks.detach(), width / size), labels, height, width)

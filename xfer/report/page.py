@@ -26,10 +26,12 @@ from xfer.report import (
     recognition,
     record,
     supports,
+    twins,
     variance,
 )
 from xfer.report.blocks import Plot, Section, Table
 from xfer.study import Study
+from xfer.study.twin_study import KIND, TwinStudy
 
 _DOI = re.compile(r"\b(?:doi:|https://doi\.org/)(10\.\d{4,9}/[^\s,;]*[^\s,;.)])")
 
@@ -102,6 +104,8 @@ def build(study: Study, faces: str = "mean") -> str:
     InputError
         If `faces` is another word.
     """
+    if study.config["kind"] == KIND:
+        return render("xfer guide", study.name, twins.sections(TwinStudy(study.folder), faces))
     return render("xfer report", study.name, sections(study, faces))
 
 

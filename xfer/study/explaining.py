@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,8 @@ from xfer.warping import FLIPPED_TOLERANCE, Warped, to_frame
 SELECTIONS = ("true", "shown", "predicted")
 """Whose map a face's is: of the expression it shows, correct faces apart or not, or of the one the network sees."""
 
+Watch = Callable[[NDArray[np.intp], Tensor], None]
+
 UNLABELLED = "shows none of the expressions"
 TURNED = f"turned-over triangles take more than {FLIPPED_TOLERANCE:.0%} of the face"
 NO_EYES = "the outer eye corners coincide"
@@ -57,12 +59,15 @@ class Explained:
         Faces that are predicted but in no heatmap, and why.
     maps : FaceMaps or None
         Where they were asked for.
+    tables : mapping of str to DataFrame
+        What a witness kept of them.
     """
 
     sums: Sums
     predictions: pd.DataFrame
     left_out: tuple[Dropped, ...]
     maps: FaceMaps | None
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -81,15 +86,17 @@ def explain_faces(
     frame: CanonicalFrame,
     facts: Mapping[str, Any],
     explainers: str | Iterable[str] = "all",
-    perturbation: Mapping[str, Any] | None = None,
     lacking: Iterable[str] = (),
     landmarks: ArrayLike | None = None,
     support: NDArray[np.bool_] | None = None,
     selection: str = "true",
     per_class: int = 0,
+    drawn_by: int | None = None,
     device: str = "cpu",
     batch_size: int = 32,
     per_face: bool = False,
+    methods: Mapping[str, Mapping[str, Any]] | None = None,
+    watch: Watch | None = None,
     tick: Callable[[], None] | None = None,
 ) -> Explained:
     """Predict test faces, explain them, and add their heatmaps up in the frame, in float32.
@@ -116,8 +123,6 @@ def explain_faces(
         and what is explained are added.
     explainers : str or iterable of str
         Those that do not apply to the network are left out, and named among the facts as ``left_out``.
-    perturbation : mapping, optional
-        Settings of the methods that hide parts of a face, see `hiding`.
     lacking : iterable of str
         Expressions that the network has no class for: unless a face counts for what the network sees, faces that show
         them are only predicted.
@@ -129,12 +134,19 @@ def explain_faces(
         "true": a face counts for the expression it shows, correct faces apart from incorrect ones; unlabelled faces
         are only predicted. "shown": the same, all faces together. "predicted": for the expression the network sees.
     per_class : int
-        The most faces of one expression, drawn by the seed among those with landmarks; 0 for all.
+        The most faces of one expression, drawn among those with landmarks; 0 for all.
+    drawn_by : int, optional
+        The seed that draws them; the settings' by default.
     device : str
     batch_size : int
         Faces in one forward.
     per_face : bool
         Return every face's maps too, which memory grows with.
+    methods : mapping, optional
+        Per family of explainers its own settings, see `xfer.explainers.families.FAMILIES`.
+    watch : callable, optional
+        Is shown every batch of faces that are in a heatmap: positions in the data set and the raw maps in the frame
+        (face, explainer, y, x), NaN outside the photograph.
     tick : callable, optional
         Called once a face.
 
@@ -159,12 +171,11 @@ def explain_faces(
     whole |= {"selection": selection, "per_class": per_class}
     count = int(np.max(np.asarray(blocks), initial=0)) + 1
     total = Accumulator(chosen, frame.support if support is None else support, count, device)
-    unit = _Unit(
-        model, pixels, settings, layer, chosen, frame, device, batch_size, total, tick or (lambda: None),
-        perturbation or {},
-    )  # fmt: skip
+    at_hand = (methods or {}, watch or (lambda index, maps: None), tick or (lambda: None))
+    unit = _Unit(model, pixels, settings, layer, chosen, frame, device, batch_size, total, *at_hand)
     with _at_work(model, settings.threads, device):
-        logits, kept = unit.run(faces, selection, per_class, per_face)
+        drawn = settings.seed if drawn_by is None else drawn_by
+        logits, kept = unit.run(faces, selection, per_class, drawn, per_face)
     predictions = table(pixels, faces.row, logits.softmax(1).numpy())
     left_out = tuple(
         Dropped(pixels.ids[row], reason) for row, reason in zip(faces.row, faces.reason, strict=True) if reason
@@ -185,13 +196,14 @@ class _Unit:
     device: str
     batch: int
     total: Accumulator
+    methods: Mapping[str, Mapping[str, Any]]
+    watch: Watch
     tick: Callable[[], None]
-    perturbation: Mapping[str, Any]
     silent: SilentLayerError | None = None
     heard: bool = False
 
     def run(
-        self, faces: SelectedFaces, selection: str, per_class: int, per_face: bool
+        self, faces: SelectedFaces, selection: str, per_class: int, drawn_by: int, per_face: bool
     ) -> tuple[Tensor, FaceMaps | None]:
         """The logits (face, class) on the CPU, and single maps where asked for; the sums go to `total`."""
         logits = torch.zeros((len(faces.row), len(self.pixels.classes)))
@@ -204,7 +216,7 @@ class _Unit:
             self._predict(faces, np.arange(len(known)), logits)
             classes, known[:] = logits.argmax(1).numpy(), True
         if classes is not None and per_class:
-            faces.draw(classes, per_class, self.settings.seed)
+            faces.draw(classes, per_class, drawn_by)
         order = faces.in_blocks()
         others = np.setdiff1d(np.arange(len(known)), order)
         self._predict(faces, others[~known[others]], logits)
@@ -263,7 +275,8 @@ class _Unit:
         seed = int(np.random.SeedSequence([self.settings.seed, int(index[0])]).generate_state(1)[0])
         known: dict[str, Any] = {"mean": self.settings.mean, "std": self.settings.std, "seed": seed}
         points = self.pixels.landmarks[self.pixels.rows(index)]
-        return {"gradient": known, "perturbation": {**known, **self.perturbation, "landmarks": points}}
+        told = {"gradient": known, "perturbation": {**known, "landmarks": points}}
+        return {family: {**own, **self.methods.get(family, {})} for family, own in told.items()}
 
     def _add(
         self,
@@ -288,6 +301,7 @@ class _Unit:
             names = [self.pixels.classes[target] for target in targets[part]]
             outcomes = ["all" if correct is None else "correct" if correct[i] else "incorrect" for i in part]
             self.total.add(values[kept], names, outcomes, faces.block[batch[part]].tolist())
+            self.watch(faces.index[batch[part]], values[kept])
 
     def _warped(self, maps: Sequence[Tensor], points: Tensor) -> tuple[Tensor, Warped]:
         """Maps in the frame (face, explainer, y, x), and how the faces were warped; one warp per grid."""

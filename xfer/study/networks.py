@@ -80,7 +80,7 @@ def compare_networks(
         gathered = gathering.gather(home, chosen, progress)
         units = _describe(chosen, gathered)
         rivals = _rivals(chosen, gathered, units)
-        worked = _work(home, chosen, gathered, [*units, *rivals], workers, progress, "heatmaps")
+        worked = work(home, chosen, gathered, [*units, *rivals], workers, progress)
         failed = [(unit, result) for unit, result in worked if isinstance(result, str)]
         lost = {unit.digest for unit, _ in failed}
         done = [each["digest"] for each in units if each["digest"] not in lost]
@@ -139,7 +139,7 @@ def train(
     home = chosen.home
     with folder.claim(home, chosen.config, fresh=fresh):
         gathered = gathering.gather(home, chosen, progress)
-        worked = _work(home, chosen, gathered, _describe(chosen, gathered), workers, progress, "training")
+        worked = work(home, chosen, gathered, _describe(chosen, gathered), workers, progress, until="training")
         linear = gathering.linear_accuracies(home)
         for unit, result in worked:
             if isinstance(result, Done):
@@ -158,17 +158,19 @@ def train(
     ]
 
 
-def _work(
+def work(
     home: Path,
     chosen: Plan,
     gathered: Gathered,
-    described: Sequence[dict[str, Any]],
+    described_units: Sequence[dict[str, Any]],
     workers: int | None,
     progress: Stage,
-    until: str,
+    *,
+    until: str = "heatmaps",
+    kind: type[Unit] = Unit,
 ) -> list[tuple[Unit, Done | str]]:
     """Compute the units that are not finished; each with what it took, or the reason why it failed."""
-    pending = [each for each in described if until == "training" or not _has_shard(home, each["digest"])]
+    pending = [each for each in described_units if until == "training" or not _has_shard(home, each["digest"])]
     sizes = {each["settings"].size for each in pending}
     if gathering.needs_baselines(home, gathered, chosen):
         sizes.add(min(network.settings.size for network in chosen.networks))
@@ -180,7 +182,7 @@ def _work(
             gathering.baselines(home, gathered, chosen, pixels, progress)
             gathering.portrait(home, gathered, chosen.frame, pixels, progress)
         units = [
-            Unit(**each, pixels=pixels[each["settings"].size], home=home, until=until)
+            kind(**each, pixels=pixels[each["settings"].size], home=home, until=until)
             for each in longest_first(pending, len(gathered.dataset.expressions))
         ]
         for unit, result in engine.run(units, compute, _side_by_side(units, chosen.device, workers), progress):
@@ -211,11 +213,11 @@ def _describe(chosen: Plan, gathered: Gathered) -> list[dict[str, Any]]:
     """The units, fold by fold, but for where their pictures and files are."""
     sources = chosen.versions(plan.TRAINING), chosen.versions(plan.EXPLAINING)
     return [
-        _described(chosen, gathered, network, fold, *sources) for fold in gathered.folds for network in chosen.networks
+        described(chosen, gathered, network, fold, *sources) for fold in gathered.folds for network in chosen.networks
     ]
 
 
-def _described(
+def described(
     chosen: Plan,
     gathered: Gathered,
     network: Network,
@@ -259,7 +261,7 @@ def _described(
         "test": fold.test,
         "blocks": gathered.blocks(fold, config["blocks"]),
         "explainers": tuple(config["explainers"]),
-        "perturbation": hiding,
+        "methods": {"perturbation": hiding} if hiding else {},
         "black_box": box,
         "frame": chosen.frame.name,
         "guide": network.guide,

@@ -3,14 +3,14 @@
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from xfer import geometry, models, training
 from xfer.errors import TrainingError
@@ -27,6 +27,16 @@ from xfer.training.guided import guide_facts
 
 _EXPLAINED = 32
 """Faces explained at a time; where memory runs out half of it, and so on."""
+
+
+class Witness(Protocol):
+    """Something that is shown the maps of a unit's test faces, batch by batch, and keeps tables about them."""
+
+    def __call__(self, index: NDArray[np.intp], maps: Tensor) -> None:
+        """As `xfer.study.explaining.explain_faces` calls what watches."""
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """What goes into the shard."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +69,14 @@ class Unit:
     until : {"training", "heatmaps"}
     black_box : BlackBox or None
         The file of a network that is not trained.
-    perturbation : mapping
-        See `xfer.study.explaining.hiding`.
     randomised : int or None
         The seed of the weights of a network that is explained without training; None for one that is trained.
     guide : Guide or None
         What guides the training; None for a plain one of a network as it is.
+    methods : mapping
+        Per family of explainers its own settings.
+    drawn_by : int or None
+        The seed that draws the faces of a heatmap; the settings' by default.
     """
 
     network: str
@@ -88,8 +100,13 @@ class Unit:
     until: str = "heatmaps"
     randomised: int | None = None
     black_box: BlackBox | None = None
-    perturbation: Mapping[str, Any] = field(default_factory=dict)
     guide: Guide | None = None
+    methods: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    drawn_by: int | None = None
+
+    def witness(self, model: nn.Module) -> Witness | None:
+        """What else is kept of every test face of the trained network; nothing, unless a kind of unit wants more."""
+        return None
 
     @property
     def control(self) -> str:
@@ -216,10 +233,11 @@ def _explained(
     most = batch = min(_EXPLAINED, unit.settings.batch)
     while True:
         remarks = list(known)
+        witness = unit.witness(model)
         if batch < most:
             remarks.append(f"memory ran out with {most} faces explained at a time; explained {batch} at a time")
         try:
-            return explain_faces(
+            explained = explain_faces(
                 model,
                 unit.pixels,
                 unit.test,
@@ -229,15 +247,18 @@ def _explained(
                 frame=geometry.load_frame(unit.frame),
                 facts={**facts, "remarks": "; ".join(remarks)},
                 explainers=unit.explainers,
-                perturbation=unit.perturbation,
                 lacking=facts.get("lacking", ()),
                 selection=unit.selection,
                 per_class=unit.per_class,
+                drawn_by=unit.drawn_by,
                 device=unit.device,
                 batch_size=batch,
                 per_face=unit.per_face,
+                methods=unit.methods,
+                watch=witness,
                 tick=progress(f"{unit.name}: heatmaps", len(unit.test)),
             )
+            return replace(explained, tables=witness.tables()) if witness else explained
         except (MemoryError, RuntimeError) as error:
             if not training.out_of_memory(error):
                 raise
@@ -262,6 +283,7 @@ def _keep(unit: Unit, explained: Explained) -> None:
         folder.write_whole(unit.home / MAPS / name, lambda aside: _save(aside, stored))
     left_out = pd.DataFrame(explained.left_out, columns=["face", "reason"])
     tables = {"predictions": explained.predictions.drop(columns="subject"), "left_out": left_out}
+    tables |= explained.tables
     shards.write(unit.home / SHARDS / name, explained.sums, tables)
 
 

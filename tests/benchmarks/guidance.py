@@ -1,0 +1,241 @@
+"""Twins of guided training: drawn faces, shortcuts that break at test time, real faces.
+
+Run: ``python tests/benchmarks/guidance.py drawn shortcuts lfw [--home DIR] [--seeds 8] [--write]``; each part alone or
+all, some 60 minutes on two cores. A killed run goes on where it was, in ``--home``; ``--write`` makes
+``results/guidance.md`` of every part that is finished there. ``--small`` is a run of minutes that shows nothing.
+"""
+
+import argparse
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+
+import xfer
+from xfer import geometry
+from xfer.datasets.synthetic import Face, draw, faces, landmarks
+from xfer.datasets.synthetic.cues import colour
+from xfer.guidance import Guide, Maps
+from xfer.labels import BASIC
+from xfer.study.twin_study import TwinStudy
+
+RESULTS = Path(__file__).parent / "results" / "guidance.md"
+LFW = Path(__file__).resolve().parents[3] / "shared" / "data" / "lfw_expressions" / "labels.csv"
+
+HOLDS = 0.9
+"""The share of training faces in which a shortcut tells the class; in the others, and in all test faces, it lies."""
+TESTED = 0.25
+SIDE = 96
+PATCH = 0.16
+"""Radius of a patch, in inter-ocular distances."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network, how long it trains and at which size, so that all parts together take an hour."""
+
+    name: str
+    training: dict[str, Any]
+
+
+CNN = Trained("songnet_bn", {"epochs": 6})
+VIT = Trained("timm:test_vit", {"size": 112, "epochs": 15, "lr": 2e-3})
+
+
+def drawn(home: Path, seeds: int, small: bool) -> Iterator[str]:
+    """Twins of a small CNN and a small ViT on drawn faces."""
+    for network in (CNN, VIT):
+        place = home / f"drawn-{network.name.removeprefix('timm:')}"
+        study, minutes = guided(network, place, seeds=seeds, drawn=240 if small else 1500)
+        yield from told(study, f"Drawn faces, {network.name}", minutes)
+
+
+def shortcuts(home: Path, seeds: int, small: bool) -> Iterator[str]:
+    """A background colour, and a patch on the face outside the class's own regions."""
+    for shortcut in ("background", "patch"):
+        data = home / f"{shortcut}-faces"
+        if not (data / "labels.csv").is_file():
+            write_faces(data, shortcut, 240 if small else 1500)
+        options = {"data": f"csv:{data / 'labels.csv'}", "landmarker": f"points:{data / 'landmarks.csv'}"}
+        arms = ["au", "none", "template"]
+        study, minutes = guided(CNN, home / shortcut, seeds=seeds, controls=arms, explained=4, **options)
+        yield f"## Shortcut: {shortcut} ({minutes})"
+        yield ""
+        yield (
+            f"It tells the class in {HOLDS:.0%} of the faces that train and choose the epoch, and another one in every "
+            f"test face. {seeds} seeds, {len(study.looking['face'].unique())} test faces of "
+            f"{study.looking['subject'].nunique()} people. Accuracies on the test faces, and what they differ by:"
+        )
+        yield ""
+        yield from markdown(accuracies(study))
+        yield ""
+        table = study.differences
+        chosen = (table["measure"] == "accuracy") & (table["expression"] == "all")
+        yield from markdown(differences(table[chosen]))
+        yield ""
+
+
+def lfw(home: Path, seeds: int, small: bool) -> Iterator[str]:
+    """Real faces with noisy labels; neutral has no Action Units."""
+    options = {"data": f"csv:{LFW}", "min_faces": 30, "explained": 0}
+    study, minutes = guided(CNN, home / "lfw", seeds=seeds, **options)
+    yield from told(study, "LFW photographs, songnet_bn", minutes)
+
+
+PARTS = {"drawn": drawn, "shortcuts": shortcuts, "lfw": lfw}
+
+
+def guided(network: Trained, out: Path, **options: Any) -> tuple[TwinStudy, str]:
+    """A twin study, resumed where it is begun, and the minutes it took."""
+    start = time.perf_counter()
+    study = xfer.guide(network.name, out=out, pretrained="no", draws=2000, training=network.training, **options)
+    return study, f"{(time.perf_counter() - start) / 60:.1f} min in this run"
+
+
+def told(study: TwinStudy, title: str, minutes: str) -> Iterator[str]:
+    """The page's numbers."""
+    people = study.looking["subject"].nunique()
+    yield f"## {title} ({minutes})"
+    yield ""
+    yield (
+        f"{study.config['seeds']} seeds; {study.looking['face'].nunique()} test faces of {people} people; "
+        f"{study.config['explainers'][0]} judged by {study.masks.name}, guided by {study.config['guide']['masks']}."
+    )
+    yield ""
+    yield from markdown(accuracies(study))
+    yield ""
+    yield "Specificity (IoU, own mask minus the mean of the others), held out, and the accuracy:"
+    yield ""
+    table = study.differences
+    whole = table["expression"] == "all"
+    special = (table["measure"] == "iou") & (table["form"] == "specificity")
+    yield from markdown(differences(table[whole & (special | (table["measure"] == "accuracy"))]))
+    yield ""
+    floors = study.floors
+    floors = floors[(floors["expression"] == "all") & (floors["form"] == "value")]
+    yield "Floors: what maps score that know no expression."
+    yield ""
+    yield from markdown(floors.pivot_table("value", "measure", "floor").reset_index())
+    yield ""
+
+
+def accuracies(study: TwinStudy) -> pd.DataFrame:
+    """Every arm's means."""
+    table = study.twins[study.twins["expression"] == "all"]
+    keys = {"accuracy": ("accuracy", "value"), "macro-F1": ("macro_f1", "value"), "IoU": ("iou", "value"),
+            "IoU specificity": ("iou", "specificity"), "energy specificity": ("energy_inside", "specificity"),
+            "ATT-COS (objective)": ("att_cos", "value"), "CAM-COS (guided layer)": ("cam_cos", "value")}  # fmt: skip
+    by = table.set_index(["guide", "measure", "form"])["value"]
+    rows = [[arm, *(float(by.get((arm, *key), np.nan)) for key in keys.values())] for arm in study.arms]
+    return pd.DataFrame(rows, columns=["arm", *keys])
+
+
+def differences(table: pd.DataFrame) -> pd.DataFrame:
+    """Differences with their intervals and what they say."""
+    rows = [
+        (f"{r.first} - {r.second}", r.measure, r.difference, r.ci_low, r.ci_high, "yes" if r.excludes_zero else "no",
+         {"True": "yes", "False": "no"}.get(str(r.non_inferior), ""), r.reason)
+        for r in table.itertuples()
+    ]  # fmt: skip
+    heads = ["difference", "measure", "value", "low", "high", "excludes 0", "not inferior (-.02)", "reason"]
+    return pd.DataFrame(rows, columns=heads)
+
+
+def markdown(shown: pd.DataFrame) -> list[str]:
+    """A table's lines."""
+    rows = [[f"{v:.3f}" if isinstance(v, float) else str(v) for v in row] for row in shown.itertuples(index=False)]
+    return ["| " + " | ".join(row) + " |" for row in [list(map(str, shown.columns)), ["---"] * shown.shape[1], *rows]]
+
+
+def write_faces(folder: Path, shortcut: str, count: int) -> None:
+    """Drawn faces as files, with a shortcut that tells the class in training and lies in every test face."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng, rows, points = np.random.default_rng(0), [], []
+    people = faces(count, seed=7)
+    tested = set(sorted({face.subject for face in people})[:: round(1 / TESTED)])
+    places = patch_places()
+    for i, face in enumerate(people):
+        label = BASIC.index(face.expression)
+        lies = face.subject in tested or rng.random() > HOLDS
+        code = (label + int(rng.integers(1, len(BASIC)))) % len(BASIC) if lies else label
+        at = landmarks(face, SIDE)
+        Image.fromarray(picture(face, shortcut, code, at, places)).save(folder / f"{i:05d}.png")
+        split = "test" if face.subject in tested else "train"
+        rows.append({"file": f"{i:05d}.png", "expression": face.expression, "subject": face.subject, "split": split})
+        points.append({"file": f"{i:05d}.png", **{f"{a}{k}": at[k, j] for k in range(68) for j, a in enumerate("xy")}})
+    pd.DataFrame(points).to_csv(folder / "landmarks.csv", index=False)
+    pd.DataFrame(rows).to_csv(folder / "labels.csv", index=False)
+
+
+def picture(face: Face, shortcut: str, code: int, at: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """A face with the shortcut that says `code`: the colour of the background, or of a patch at that class's place."""
+    if shortcut == "background":
+        return draw(replace(face, backdrop=code), SIDE)
+    seen = draw(face, SIDE).astype(float)
+    unit = float(geometry.inter_ocular(at))
+    middle = at.mean(axis=0) + places[code] * unit
+    y, x = np.indices(seen.shape[:2])
+    cover = np.clip(PATCH * unit - np.hypot(x - middle[0], y - middle[1]) + 0.5, 0, 1)[..., None]
+    return np.round(seen * (1 - cover) + 255 * colour(code) * cover).astype(np.uint8)
+
+
+def patch_places() -> np.ndarray:
+    """Where each class's patch lies (class, xy), in inter-ocular distances from the middle of the landmarks.
+
+    On the face, where the class's own map is least and, among such places, the mean of all classes' maps greatest: a
+    guide by a template draws the eye to the patch, one by the class's Action Units does not.
+    """
+    frame = geometry.load_frame()
+    points = torch.from_numpy(np.asarray(frame.points[:68], np.float64))
+    maps = Maps(Guide(), BASIC).atlas.draw(points.expand(6, -1, -1), torch.arange(6), frame.height, frame.width)
+    unit = float(geometry.inter_ocular(frame.points[:68]))
+    reach = round(PATCH * unit)
+    soft = torch.nn.functional.avg_pool2d(maps[:, None], 2 * reach + 1, 1, reach)[:, 0].numpy()
+    y, x = np.indices(soft.shape[1:])
+    low, high = frame.points[:68].min(axis=0) + reach, frame.points[:68].max(axis=0) - reach
+    on_face = (x > low[0]) & (x < high[0]) & (y > low[1]) & (y < high[1])
+    found = []
+    for own in soft:
+        merit = np.where(on_face, soft.mean(axis=0) - 4 * own, -np.inf)
+        row, column = np.unravel_index(merit.argmax(), merit.shape)
+        found.append((np.array([column, row]) - frame.points[:68].mean(axis=0)) / unit)
+    return np.array(found)
+
+
+def main() -> None:
+    """Run the parts asked for and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", default=list(PARTS), help=", ".join(PARTS))
+    parser.add_argument("--home", type=Path, default=Path(tempfile.gettempdir()) / "xfer-guidance")
+    parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument("--small", action="store_true")
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    if wrong := set(options.parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(wrong))}")
+    options.home.mkdir(parents=True, exist_ok=True)
+    lines = ["# Guided training: twins", ""]
+    lines += [f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, no GPU.", ""]
+    for part in PARTS:
+        kept = options.home / f"{part}.md"
+        if part in options.parts:
+            text = "\n".join(PARTS[part](options.home, options.seeds, options.small))
+            kept.write_text(text, encoding="utf-8")
+            print(text, flush=True)
+        if kept.is_file():
+            lines += [kept.read_text(encoding="utf-8"), ""]
+    if options.write:
+        RESULTS.write_text("\n".join(lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

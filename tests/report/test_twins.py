@@ -1,0 +1,148 @@
+"""The page of a twin study, from made-up tables: what it answers, what it marks, what it never hides."""
+
+import re
+from typing import Any
+
+import lxml.html
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from xfer.labels import BASIC, KEY
+from xfer.report import twins
+from xfer.report.page import render
+from xfer.report.twin_figures import difference_plot, specificity_cells
+from xfer.study.looking import GUIDED, MEASURES
+from xfer.study.twin_study import ALL, DIFFERENCE_COLUMNS, FLOOR_COLUMNS, TWIN_COLUMNS
+
+ARMS = ["au", "none", "template", "shuffled"]
+SPECIFICITY = {"au": 0.05, "none": 0.01, "template": 0.04, "shuffled": 0.07}
+ENDS = {"none": (0.02, 0.06), "template": (-0.01, 0.03), "shuffled": (-0.04, -0.005)}
+
+
+def twins_of(accuracy: float) -> pd.DataFrame:
+    rows = []
+    for arm in ARMS:
+        for measure in ("accuracy", "macro_f1", *MEASURES):
+            for form in ("value", "specificity") if measure in MEASURES else ("value",):
+                value = accuracy if form == "value" and measure == "accuracy" else SPECIFICITY[arm]
+                facts = (value - 0.01, value + 0.01, 0.123 if measure in GUIDED else np.nan, 0.25)
+                for expression in (ALL, *BASIC):
+                    rows.append(("net", arm, measure, form, expression, value, *facts, 8, 50, 300, ""))
+    return pd.DataFrame(rows, columns=list(TWIN_COLUMNS))
+
+
+def differences_of(safe: bool) -> pd.DataFrame:
+    rows = []
+    for second in ARMS[1:]:
+        for measure, form in (("accuracy", "value"), ("macro_f1", "value"), ("iou", "specificity")):
+            low, high = ENDS[second] if measure == "iou" else (-0.015 if safe else -0.05, 0.01)
+            for expression in (ALL, *BASIC):
+                said = str(safe) if measure == "accuracy" and expression == ALL else ""
+                facts = ((low + high) / 2, low, high, low > 0 or high < 0, said, 8, 50, 300, "")
+                rows.append(("net", "au", second, measure, form, expression, *facts))
+    return pd.DataFrame(rows, columns=list(DIFFERENCE_COLUMNS))
+
+
+@pytest.fixture
+def make(fake: Any) -> Any:
+    """A function that makes a twin study without a folder."""
+    study_class, masks_for = fake
+
+    def made(
+        *, accuracy: float = 0.8, safe: bool = True, seeds: int = 8, ablate: str = "", name: str = "synthetic"
+    ) -> Any:
+        masks = masks_for(BASIC)
+        keys = [(arm, seed, e) for arm in ARMS for seed in ("0", "1") for e in BASIC]
+        coords = {key: ["x"] * len(keys) for key in KEY}
+        coords |= {"guide": [k[0] for k in keys], "seed": [k[1] for k in keys], "expression": [k[2] for k in keys]}
+        coords |= {"model": ["net"] * len(keys), "target": coords["expression"], "outcome": ["all"] * len(keys)}
+        values = np.random.default_rng(0).random((len(keys), *masks.shape[1:])).astype(np.float32)
+        maps = xr.DataArray(values, {k: ("cell", np.array(v, object)) for k, v in coords.items()}, ("cell", "y", "x"))
+        study = study_class(maps, masks, np.ones(masks.shape[1:], bool))
+        study.config |= {
+            "kind": "twins", "seeds": seeds, "ablate": ablate, "models": ["net"], "explainers": ["occlusion"],
+            "draws": 500, "data": {"name": name}, "arms": {arm: {} for arm in ARMS},
+            "guide": {"weight": 4.0, "loss": "au_cosine", "layers": ["last"], "masks": "belharbi2024"},
+        }  # fmt: skip
+        study.arms, study.pairs = ARMS, [("au", second) for second in ARMS[1:]]
+        study.twins, study.differences = twins_of(accuracy), differences_of(safe)
+        study.floors = pd.DataFrame(
+            [(f, m, "value", ALL, 0.3) for f in ("uniform", "gaussian", "all_au", "mean") for m in MEASURES],
+            columns=list(FLOOR_COLUMNS),
+        )
+        study.looking = pd.DataFrame({"face": ["f", "g"], "subject": ["s", "t"], "iou": [0.2, np.nan]})
+        study.networks = pd.DataFrame(
+            [{"model": "net", "guide": arm, "seed": s, "fold": "0", "accuracy": accuracy, "linear": 0.5,
+              "chance": 1 / 6, "failed": "", "coarse": "", "checkpoint": f"net-{arm}-s{s}"} for arm in ARMS for s in (0, 1)]
+        )  # fmt: skip
+        return study
+
+    return made
+
+
+def said(study: Any, section: str) -> str:
+    html = render("xfer guide", study.name, [getattr(twins, section)(study)])
+    found = lxml.html.document_fromstring(html).xpath(f"//section[@aria-labelledby='{section}']")[0]
+    return re.sub(r"\s+", " ", found.text_content())
+
+
+def test_each_control_has_its_answer(make: Any) -> None:
+    text = said(make(), "headline")
+    assert "Guiding by Action Units made the network more specific: by 0.040 (0.020 to 0.060)." in text
+    assert (
+        "A map of the face with no expression in it may do as well: the difference is +0.010 (−0.010 to 0.030)." in text
+    )
+    assert "Another expression's Action Units do better: au is less specific by 0.022 (−0.040 to −0.005)." in text
+    assert "It changes by −0.002 (−0.015 to 0.010) and is not inferior: the interval lies above −0.02." in text
+    assert "that it is not inferior by more than 0.02 is not shown" in said(make(safe=False), "headline")
+    assert "au is more specific than none by 0.040" in said(make(ablate="weight"), "headline")
+
+
+def test_what_must_not_be_overlooked_is_a_note(make: Any) -> None:
+    whole = said(make(name="lfw"), "headline")
+    assert "same author" not in whole
+    assert "recognises nothing" not in whole
+    doubtful = said(make(accuracy=0.4, seeds=2), "headline")
+    assert "than guessing: au, none, template, shuffled." in doubtful
+    assert "With 2 trainings an interval over trainings is a guess" in doubtful
+    assert "tests the method and the software" in doubtful
+    assert "the intervals are over test people only" in said(make(seeds=1), "headline")
+
+
+def test_the_rules_are_told(make: Any) -> None:
+    text = said(make(), "rules")
+    assert "Guided by 'belharbi2024', judged by 'ekman'; the two share neither regions nor a codebook." in text
+    assert "2 test faces of 2 people, none of whom trained a network or chose an epoch; 1 of the faces" in text
+
+
+def test_floors_stand_beside_and_the_objective_is_called_one(make: Any) -> None:
+    text = said(make(), "looking")
+    assert (
+        "ATT-COS at the guided layer ('last') with the maps 'belharbi2024' that guide: the training objective" in text
+    )
+    assert "−0.250" in text
+    assert "Faces without a value, left out of the means: au 25%" in text
+    assert "counts what is undefined as 0; with that: au 0.123" in text
+
+
+def test_maps_are_averaged_over_seeds(make: Any) -> None:
+    study = make()
+    found = twins.over_seeds(study.leading, ARMS)
+    own = [c for c in study.heatmaps if str(c.guide.values) == "none" and str(c.expression.values) == "fear"]
+    np.testing.assert_allclose(
+        found.sel(model="none", expression="fear"), np.mean([c.values for c in own], axis=0), rtol=1e-6
+    )
+    assert np.isnan(twins.over_seeds(study.leading, [*ARMS, "random"]).sel(model="random")).all()
+
+
+def test_figures_draw_intervals_and_hatch_what_is_undefined() -> None:
+    index = pd.MultiIndex.from_tuples([("au", "none"), ("au", "random")])
+    table = pd.DataFrame({"difference": [0.1, np.nan], "ci_low": [0.05, np.nan], "ci_high": [0.2, np.nan]}, index)
+    drawn = difference_plot(table, table, 0.02)
+    assert [a.get_title(loc="left") for a in drawn.axes] == ["specificity (headline)", "accuracy"]
+    low, high = drawn.axes[1].get_xlim()
+    assert low < -0.02 < 0.2 < high
+    cells = specificity_cells(pd.DataFrame({"fear": [0.1, np.nan]}, ["au", "none"]))
+    assert "undefined" in {text.get_text() for text in cells.axes[0].texts}

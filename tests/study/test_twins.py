@@ -1,0 +1,154 @@
+"""A twin study from faces to tables: what is in the folder, what is kept, what is refused."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import xfer
+from xfer.errors import InputError
+from xfer.guidance import Guide
+from xfer.labels import BASIC
+from xfer.study import Study
+from xfer.study.arms import ablation
+from xfer.study.looking import MEASURES
+from xfer.study.recognition import CHECKPOINTS
+from xfer.study.twin_study import TwinStudy
+from xfer.study.twins import settle
+from xfer.training import read_weights
+
+TINY: Mapping[str, Any] = {
+    "controls": ["au", "none"],
+    "seeds": 2,
+    "drawn": 48,
+    "explained": 1,
+    "pretrained": "no",
+    "draws": 50,
+    "training": {"epochs": 1, "precision": "32", "batch": 8},
+}
+
+
+def guide(place: Path, **options: Any) -> TwinStudy:
+    return xfer.guide("songnet", out=place / "study", workers=1, **{**TINY, **options})
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("twins")
+    guide(place)
+    return place
+
+
+@pytest.fixture
+def study(home: Path) -> TwinStudy:
+    return TwinStudy(home / "study")
+
+
+def test_every_heatmap_tells_its_guide_and_seed(study: TwinStudy) -> None:
+    keys = {(str(c.guide.values), str(c.seed.values)) for c in study.leading}
+    assert keys == {(arm, seed) for arm in ("au", "none") for seed in "01"}
+    assert set(study.leading.coords["explainer"].values) == {"occlusion"}
+    assert set(study.scores["guide"]) == {"au", "none"}
+    assert set(study.networks["seed"].astype(int)) == {0, 1}
+
+
+def test_every_test_face_is_in_the_table_and_some_are_explained(study: TwinStudy) -> None:
+    table = study.looking
+    assert len(table) == 4 * table["face"].nunique()
+    explained = table[np.isfinite(table["att_cos"].astype(float))]
+    by = explained.groupby(["guide", "seed"])["face"].agg(lambda faces: tuple(sorted(faces)))
+    assert len(set(by)) == 1
+    assert len(by.iloc[0]) == len(BASIC)
+    assert set(study.twins["measure"]) == {"accuracy", "macro_f1", *MEASURES}
+
+
+def test_tested_people_trained_nothing(study: TwinStudy) -> None:
+    tested = set(study.looking["subject"])
+    faces = study.faces
+    others = faces[faces["fold_0"].isin(["train", "validation"])] if "fold_0" in faces else faces[~faces["used"]]
+    assert not tested & set(others["subject"])
+
+
+def test_the_twin_without_a_guide_is_a_plain_training(study: TwinStudy, tmp_path: Path) -> None:
+    """And at its start that of the guided one: the first batch is the only thing that differs later."""
+    plain = xfer.train(
+        "songnet", out=tmp_path / "plain", workers=1, drawn=48, pretrained="no", training=TINY["training"]
+    )
+    alone, _ = read_weights(plain[0].weights)
+    twin, _ = read_weights(study.folder / CHECKPOINTS / "songnet-none-s0-f0.safetensors")
+    guided, _ = read_weights(study.folder / CHECKPOINTS / "songnet-au-s0-f0.safetensors")
+    assert all(torch.equal(alone[name], twin[name]) for name in alone)
+    assert not all(torch.equal(guided[name], twin[name]) for name in alone)
+
+
+def test_a_second_run_trains_nothing_and_changes_no_number(study: TwinStudy, home: Path) -> None:
+    log = (study.folder / "units.jsonl").read_text()
+    before = {name: (study.folder / name).read_bytes() for name in ("scores.csv", "twins.csv", "differences.csv")}
+    guide(home)
+    assert (study.folder / "units.jsonl").read_text() == log
+    assert {name: (study.folder / name).read_bytes() for name in before} == before
+    assert len(log.splitlines()) == 4
+    assert {json.loads(line)["fold"] for line in log.splitlines()} == {"0"}
+
+
+def test_another_weight_in_the_folder_is_refused_with_the_difference(home: Path) -> None:
+    with pytest.raises(InputError, match=r"arms\.au\.weight: 4\.0 there, 2\.0 now"):
+        guide(home, guide_weight=2.0)
+
+
+def test_every_twin_has_a_card(study: TwinStudy) -> None:
+    for name in ("songnet-au-s0-f0", "songnet-none-s1-f0"):
+        assert "synthetic" in (study.folder / CHECKPOINTS / f"{name}.md").read_text(encoding="utf-8")
+
+
+def test_a_plain_study_is_no_twin_study(study: TwinStudy) -> None:
+    assert Study(study.folder).config["kind"] == "twins"
+    page = (study.folder / "report.html").read_text(encoding="utf-8")
+    assert "No circles" in page
+    assert "training objective" in page
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"explainer": "grad_cam"}, "the headline is never read from a layer that training may have guided"),
+        ({"masks": "belharbi2024_code"}, "shares regions 'belharbi2024' with --guide-masks belharbi2024"),
+        ({"guide_masks": "ekman"}, "shares codebook 'ekman' with --guide-masks ekman"),
+        ({"controls": ["au", "template"]}, "--controls lacks none"),
+        ({"controls": ["au", "none", "tempalte"]}, "did you mean 'template'?"),
+        ({"ablate": "weight"}, "leave --controls out"),
+        ({"ablate": "weigth", "controls": None}, "did you mean 'weight'?"),
+        ({"seeds": 0}, "--seeds 0: train every twin at least once"),
+        ({"guide_weight": -1.0}, "must be 0 or more; got -1.0"),
+        ({"expressions": ["anger", "neutral"]}, "two expressions of the data need a mask; got anger"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_any_work(options: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as error:
+        settle("songnet", out=tmp_path / "study", **{**{k: v for k, v in TINY.items() if k != "workers"}, **options})
+    assert message in str(error.value)
+    assert not (tmp_path / "study").exists()
+
+
+def test_two_networks_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="xfer guide takes one network at a time; got songnet, silnet"):
+        settle("songnet,silnet", out=tmp_path / "study", **TINY)
+
+
+def test_ablations_vary_one_thing() -> None:
+    base = Guide(weight=4.0)
+    for kind, stages in (("weight", ()), ("codebook", ()), ("layer", ("a", "b")), ("data", ())):
+        found = ablation(kind, base, stages)
+        for first, second in found.pairs:
+            arms = {arm.name: arm for arm in found.arms}
+            one, other = arms[first], arms[second]
+            assert other.guide.control == "none"
+            assert one.share == other.share
+            changed = {k for k, v in one.guide.config().items() if v != base.config()[k]}
+            assert changed <= {{"weight": "weight", "codebook": "masks", "layer": "layers", "data": ""}[kind]}
+    assert pd.Series([arm.share for arm in ablation("data", base).arms]).nunique() == 3

@@ -1,0 +1,112 @@
+"""``xfer guide``: did the Action Units do it?"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from xfer.cli.options import (
+    Data,
+    Device,
+    Expressions,
+    FacesShown,
+    GuideLayers,
+    GuideLoss,
+    GuideMasks,
+    GuideWeight,
+    Landmarker,
+    Masks,
+    MinFaces,
+    OutputStride,
+    Preset,
+    Pretrained,
+    Seed,
+    Support,
+    Weights,
+    names,
+)
+from xfer.cli.printing import print_twins, progress
+
+app = typer.Typer()
+
+
+@app.command()
+def guide(
+    model: Annotated[str, typer.Argument(help="A network: NAME or timm:NAME.")],
+    data: Data = "synthetic",
+    controls: Annotated[
+        str | None, typer.Option(help="au, none and any of template, shuffled, random, with commas; all by default.")
+    ] = None,
+    ablate: Annotated[
+        str | None, typer.Option(help="Vary one setting in place of controls: layer, weight, codebook or data.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of every arm, from --seed on.")] = 8,
+    preset: Preset = "quick",
+    guide_weight: GuideWeight = None,
+    guide_layers: GuideLayers = None,
+    guide_loss: GuideLoss = None,
+    guide_masks: GuideMasks = None,
+    output_stride: OutputStride = None,
+    explainer: Annotated[
+        str, typer.Option(help="What judges: occlusion or integrated_gradients, never the guided layer.")
+    ] = "occlusion",
+    masks: Masks = "ekman",
+    support: Support = None,
+    expressions: Expressions = None,
+    min_faces: MinFaces = None,
+    drawn: Annotated[int | None, typer.Option(min=1, help="Faces of synthetic; the preset's by default.")] = None,
+    explained: Annotated[
+        int | None, typer.Option(min=0, help="Test faces an expression that are explained; 0 for all.")
+    ] = None,
+    pretrained: Pretrained = "auto",
+    weights: Weights = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    landmarker: Landmarker = "mediapipe",
+    draws: Annotated[int | None, typer.Option(help="Draws behind every interval; the preset's by default.")] = None,
+    faces: FacesShown = "mean",
+    out: Annotated[Path | None, typer.Option(help="The study folder; reports/... by default.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Set a study that is there aside.")] = False,
+) -> None:
+    """Train twins of a network, guided by Action Units and by controls, and report what the Action Units did."""
+    import xfer
+
+    with progress() as stage:
+        study = xfer.guide(
+            model,
+            data=data,
+            controls=names(controls),
+            ablate=ablate,
+            seeds=seeds,
+            preset=preset,
+            guide_weight=guide_weight,
+            guide_layers=guide_layers,
+            guide_loss=guide_loss,
+            guide_masks=guide_masks,
+            output_stride=output_stride,
+            explainer=explainer,
+            masks=masks,
+            support=support,
+            expressions=names(expressions),
+            min_faces=min_faces,
+            drawn=drawn,
+            explained=explained,
+            pretrained=pretrained,
+            weights=weights or [],
+            seed=seed,
+            device=device,
+            landmarker=landmarker,
+            draws=draws,
+            faces=faces,
+            out=out,
+            fresh=fresh,
+            progress=stage,
+        )
+    print_twins(study)
+    failed = study.networks[study.networks["failed"] != ""]
+    for name, why in zip(failed["checkpoint"], failed["failed"], strict=True):
+        print(f"twin failed: {name}: {why}", file=sys.stderr)
+    print(f"{study.folder / 'report.html'}")
+    if len(failed):
+        raise typer.Exit(1)

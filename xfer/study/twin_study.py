@@ -1,0 +1,94 @@
+"""A twin study that is on disk, read lazily."""
+
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from xfer import scoring
+from xfer.errors import InputError
+from xfer.study.study import Study
+
+KIND = "twins"
+LOOKING, TWINS, DIFFERENCES, FLOORS = "looking.parquet", "twins.csv", "differences.csv", "floors.csv"
+
+TWIN_COLUMNS = (
+    "model", "guide", "measure", "form", "expression", "value", "ci_low", "ci_high", "published", "undefined",
+    "n_seeds", "n_subjects", "n_faces", "reason",
+)  # fmt: skip
+DIFFERENCE_COLUMNS = (
+    "model", "first", "second", "measure", "form", "expression", "difference", "ci_low", "ci_high", "excludes_zero",
+    "non_inferior", "n_seeds", "n_subjects", "n_faces", "reason",
+)  # fmt: skip
+FLOOR_COLUMNS = ("floor", "measure", "form", "expression", "value")
+ALL = "all"
+"""What stands for the expression of a mean over expressions that count alike."""
+
+
+class TwinStudy(Study):
+    """One folder that `xfer guide` wrote: a `Study` whose heatmaps have guides and seeds, and what the guides did.
+
+    Attributes
+    ----------
+    looking : DataFrame
+        One row per arm, seed and test face: ``guide seed face subject expression predicted``, every measure of
+        `xfer.study.looking.MEASURES` with the own mask, and with the others' as ``MEASURE_others``.
+    twins : DataFrame
+        `TWIN_COLUMNS`: a measure of an arm as ``value`` or ``specificity`` (own mask minus the mean of the others),
+        mean over seeds and faces, with an interval over seeds and subjects for the mean over expressions. ``published``
+        is the mean with 0 in place of undefined faces, as the published code has it, ``undefined`` their share of the
+        faces that were explained.
+    differences : DataFrame
+        `DIFFERENCE_COLUMNS`: first arm minus second on the same seeds and faces. ``non_inferior`` is empty but for
+        the accuracy.
+    floors : DataFrame
+        `FLOOR_COLUMNS`: what maps that know no expression score.
+
+    Raises
+    ------
+    InputError
+        If the folder is none that `xfer guide` wrote.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        super().__init__(folder)
+        if self.config["kind"] != KIND:
+            raise InputError(f"{self.folder}: is no twin study; 'xfer guide' makes one")
+
+    @property
+    def _trained(self) -> bool:
+        return True
+
+    @cached_property
+    def looking(self) -> pd.DataFrame:
+        """Every test face of every arm and seed."""
+        return self._read(LOOKING, pd.read_parquet)
+
+    @cached_property
+    def twins(self) -> pd.DataFrame:
+        """What each arm scores."""
+        return _numbers(self._read(TWINS, scoring.read_csv), "value", "ci_low", "ci_high", "published", "undefined")
+
+    @cached_property
+    def differences(self) -> pd.DataFrame:
+        """What two arms differ by."""
+        return _numbers(self._read(DIFFERENCES, scoring.read_csv), "difference", "ci_low", "ci_high")
+
+    @cached_property
+    def floors(self) -> pd.DataFrame:
+        """What knows no expression."""
+        return _numbers(self._read(FLOORS, scoring.read_csv), "value")
+
+    @property
+    def arms(self) -> list[str]:
+        """Their names, the leading one first."""
+        return list(self.config["arms"])
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """Which arms are compared, first minus second."""
+        return [(first, second) for first, second in self.config["pairs"]]
+
+
+def _numbers(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    return table.assign(**{name: pd.to_numeric(table[name], errors="coerce") for name in columns})

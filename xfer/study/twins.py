@@ -1,0 +1,334 @@
+"""Twins: networks trained from the same weights on the same faces in the same order, guided or not, and compared."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import nan
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from xfer import models
+from xfer.errors import InputError, unknown
+from xfer.guidance import CONTROLS, Guide, layers
+from xfer.guidance.atlas import Atlas
+from xfer.progress import Stage, silent
+from xfer.scoring import read_threshold
+from xfer.study import arms as kinds
+from xfer.study import folder, gathering, model_card, networks, plan, provenance, twin_assembly
+from xfer.study.arms import Arm, Arms
+from xfer.study.assembly import Finished
+from xfer.study.dealing import Fold
+from xfer.study.gathering import Gathered
+from xfer.study.independence import require_judge, require_other_masks, require_other_people
+from xfer.study.looking import JUDGED, Truth, coarse
+from xfer.study.plan import Plan
+from xfer.study.recognition import SHOWN
+from xfer.study.results import config_digest
+from xfer.study.twin import Twin
+from xfer.study.twin_study import KIND, TwinStudy
+from xfer.study.unit import Done, Unit
+from xfer.training import Settings
+from xfer.training.guided import guide_facts
+from xfer.training.settings import usable_precision
+
+LOOKING = ("metrics", "nulls/trivial", "study/looking", "study/twin", "study/twins")
+"""The rooms and files that the table of every face comes from besides."""
+
+EXPLAINED = {"quick": 25}
+"""Test faces an expression that a preset explains."""
+
+
+@dataclass(frozen=True)
+class TwinPlan:
+    """A twin study before it runs.
+
+    Attributes
+    ----------
+    plan : Plan
+        Of the one network; its guide is that of ``au``.
+    arms : Arms
+    seeds : tuple of int
+    truth : Truth
+    """
+
+    plan: Plan
+    arms: Arms
+    seeds: tuple[int, ...]
+    truth: Truth
+
+    @property
+    def guide(self) -> Guide:
+        """Whose layer and maps every arm is looked at with."""
+        return _guide(self.plan)
+
+
+def guide_network(
+    model: str,
+    *,
+    out: str | Path | None = None,
+    fresh: bool = False,
+    workers: int | None = None,
+    faces: str = "mean",
+    progress: Stage = silent,
+    **options: Any,
+) -> TwinStudy:
+    """Train twins of a network, guided by Action Units and by controls, and write what the Action Units did.
+
+    Parameters
+    ----------
+    model : str
+        One network: NAME or ``timm:NAME``.
+    out : path, optional
+        The study folder; ``reports/<data>-<preset>-guide-<digest>`` by default.
+    fresh, workers, faces, progress
+        As for `xfer.study.networks.compare_networks`.
+    **options
+        Those of `settle`.
+
+    Returns
+    -------
+    TwinStudy
+
+    Raises
+    ------
+    InputError
+        For anything that a user can mend; what is finished is kept.
+    TrainingError
+        If no twin finished.
+    """
+    if faces not in SHOWN:
+        raise unknown("--faces", faces, SHOWN)
+    chosen = settle(model, out=out, fresh=fresh, **options)
+    home, whole = chosen.plan.home, chosen.plan
+    with folder.claim(home, whole.config, fresh=fresh):
+        gathered = gathering.gather(home, whole, progress)
+        require_other_people(gathered.dataset, gathered.folds)
+        units = describe(chosen, gathered)
+        worked = networks.work(home, whole, gathered, units, workers, progress, kind=Twin)
+        _write_cards(home, whole, worked)
+        failed = [(unit, result) for unit, result in worked if isinstance(result, str)]
+        lost = {unit.digest for unit, _ in failed}
+        done = [each["digest"] for each in units if each["digest"] not in lost]
+        twin_assembly.write(home, whole, chosen.truth, gathered, Finished(done, [], failed), progress)
+        study = TwinStudy(home)
+        step = progress("report", 1)
+        study.report(faces=faces)
+        step()
+    return study
+
+
+def _write_cards(home: Path, whole: Plan, worked: Sequence[tuple[Unit, Done | str]]) -> None:
+    """A model card beside the weights of every twin that was worked on."""
+    linear = gathering.linear_accuracies(home).get("0", nan)
+    for unit, result in worked:
+        if isinstance(result, Done) and unit.guide is not None:
+            config = {**whole.config, "guide": guide_facts(unit.guide)}
+            model_card.write(home, model_card.of_unit(config, unit, result.accuracy, linear))
+
+
+def settle(
+    model: str,
+    *,
+    controls: Sequence[str] | None = None,
+    ablate: str | None = None,
+    seeds: int = 8,
+    seed: int = 0,
+    explainer: str = "occlusion",
+    masks: str | Path | Sequence[str | Path] = "ekman",
+    guide_weight: float | None = None,
+    guide_layers: str | Sequence[str | int] | None = None,
+    guide_loss: str | None = None,
+    guide_masks: str | Path | None = None,
+    output_stride: int | None = None,
+    threshold: str | float = "area",
+    explained: int | None = None,
+    draws: int | None = None,
+    out: str | Path | None = None,
+    fresh: bool = False,
+    **options: Any,
+) -> TwinPlan:
+    """Refuse everything that can be refused, circles among it; nothing is written.
+
+    Parameters
+    ----------
+    model : str
+    controls : sequence of str, optional
+        Of `xfer.guidance.CONTROLS`; all by default. ``au`` and ``none`` are needed.
+    ablate : {"layer", "weight", "codebook", "data"}, optional
+        Compare variants of ``au`` with ``none`` in place of controls, see `xfer.study.arms.ablation`.
+    seeds : int
+        Trainings of every arm, from `seed` on. Of one seed all arms have the weights they begin with, the order of
+        the faces and their changes in common.
+    seed : int
+        Also of drawn faces and of who is tested, the same for every training.
+    explainer : {"occlusion", "integrated_gradients"}
+        Whose maps are judged; never the guided layer.
+    masks
+        What they are judged by; must share nothing with `guide_masks`.
+    guide_weight, guide_layers, guide_loss, guide_masks, output_stride
+        Of the guide, see `xfer.guidance.Guide`.
+    threshold : str or float
+        Of IoU: by default as many pixels as the mask has, so that maps of every contrast can be compared.
+    explained : int, optional
+        The most test faces of an expression that are explained, the same for all twins; 0 for all. `EXPLAINED` with
+        the preset ``quick``, else all. Accuracies are of all test faces.
+    draws : int, optional
+        Behind every interval.
+    **options
+        Of `xfer.study.plan.settle`: data, expressions, min_faces, preset, drawn, pretrained, device ...
+
+    Returns
+    -------
+    TwinPlan
+
+    Raises
+    ------
+    InputError
+        For anything a user can mend.
+    """
+    if seeds < 1:
+        raise InputError(f"--seeds {seeds}: train every twin at least once")
+    if ablate is not None and controls is not None:
+        raise InputError("--ablate varies one setting of au; leave --controls out")
+    require_judge(explainer)
+    whole = plan.settle(
+        model,
+        explainers=explainer,
+        masks=masks,
+        guide="au",
+        guide_weight=guide_weight,
+        guide_layers=guide_layers,
+        guide_loss=guide_loss,
+        guide_masks=guide_masks,
+        output_stride=output_stride,
+        metrics=list(JUDGED),
+        threshold=threshold,
+        per_class=EXPLAINED.get(options.get("preset", "quick"), 0) if explained is None else explained,
+        draws=draws,
+        randomised=0,
+        folds=1,
+        seed=seed,
+        out=out,
+        fresh=fresh,
+        **options,
+    )
+    if len(whole.networks) > 1:
+        raise InputError(f"xfer guide takes one network at a time; got {', '.join(n.name for n in whole.networks)}")
+    chosen = _arms(whole, controls, ablate)
+    used = {arm.guide.masks for arm in chosen.arms if arm.guide.control != "none"}
+    require_other_masks([str(each.name) for each in whole.sources.masks], sorted(used))
+    for source in sorted(used):
+        Atlas(source, whole.dataset.expressions)
+    own = {"kind": KIND, "selection": "shown", "blocks": 1, "seeds": seeds, "ablate": ablate or "", **chosen.config()}
+    config = {**whole.config, **own}
+    home = Path(out) if out else _default_folder(config)
+    settled = replace(whole, config=config, home=home)
+    return TwinPlan(settled, chosen, tuple(range(seed, seed + seeds)), truth_of(settled))
+
+
+def _guide(whole: Plan) -> Guide:
+    """The one network's, of the control ``au``."""
+    guide = whole.networks[0].guide
+    assert guide is not None
+    return guide
+
+
+def _arms(whole: Plan, controls: Sequence[str] | None, ablate: str | None) -> Arms:
+    base = _guide(whole)
+    if ablate is None:
+        return kinds.controls(list(CONTROLS) if controls is None else controls, base)
+    stages: Sequence[str] = ()
+    if ablate == "layer":
+        network, classes = whole.networks[0], len(whole.dataset.expressions)
+        size = network.settings.size
+        stride = base.output_stride
+        stages = layers.stages(models.build(network.name, classes, size=size, output_stride=stride), size)
+    return kinds.ablation(ablate, base, stages)
+
+
+def _default_folder(config: dict[str, Any]) -> Path:
+    """``reports/<data>-<preset>-guide-<digest8>`` under the working directory."""
+    return Path("reports") / f"{config['source']}-{config['preset']}-guide-{config_digest(config)[:8]}"
+
+
+def describe(chosen: TwinPlan, gathered: Gathered) -> list[dict[str, Any]]:
+    """The units, seed by seed, but for where their pictures and files are."""
+    whole, (fold,) = chosen.plan, gathered.folds
+    sources = whole.versions(plan.TRAINING), whole.versions(plan.EXPLAINING)
+    truth = chosen.truth
+    settings = whole.networks[0].settings
+    looking = {
+        "source": provenance.source_digest(LOOKING),
+        "truth": provenance.digest_bytes([truth.masks.tobytes(), truth.support.tobytes()]),
+        "threshold": str(truth.threshold),
+        "guide": whole.config["guide"],
+        "methods": methods(settings, whole.device),
+    }
+    units = []
+    for seed in chosen.seeds:
+        network = whole.networks[0]
+        network = replace(network, settings=network.settings.change(seed=seed))
+        for arm in chosen.arms.arms:
+            guided = replace(network, guide=arm.guide.change(seed=seed))
+            part = replace(fold, train=some_subjects(gathered, fold, arm.share))
+            unit = networks.described(whole, gathered, guided, part, *sources)
+            unit["digest"] = config_digest(
+                {"unit": unit["digest"], "arm": arm.name, **looking, "first": chosen.seeds[0]}
+            )
+            own = {
+                "arm": arm.name,
+                "looked_at": _looked_at(chosen, arm),
+                "truth": truth,
+                "floors": seed == chosen.seeds[0],
+            }
+            units.append({**unit, **own, "methods": looking["methods"], "drawn_by": chosen.seeds[0]})
+    return units
+
+
+def _looked_at(chosen: TwinPlan, arm: Arm) -> Guide:
+    """Whose layer and maps an arm is looked at with: the study's, or where layers are varied its own layer."""
+    if chosen.plan.config["ablate"] != "layer" or arm.guide.control == "none":
+        return chosen.guide
+    return chosen.guide.change(layers=arm.guide.layers)
+
+
+def some_subjects(gathered: Gathered, fold: Fold, share: float) -> NDArray[np.intp]:
+    """The training faces of a share of the subjects; a smaller share's are among a larger one's."""
+    if share == 1:
+        return fold.train
+    names = np.array([gathered.dataset.samples[i].subject for i in fold.train])
+    people = np.unique(names)
+    order = np.random.default_rng(0).permutation(len(people))
+    chosen = people[order[: max(1, round(share * len(people)))]]
+    return fold.train[np.isin(names, chosen)]
+
+
+def methods(settings: Settings, device: str) -> dict[str, dict[str, Any]]:
+    """Occlusion in 50 forwards a face, in the precision of training: windows of a quarter of the picture's side, an
+    eighth apart; gradients at 16 points of the way.
+
+    >>> methods(Settings(size=64), "cpu")["perturbation"]
+    {'window': 16, 'stride': 8, 'autocast': False}
+    """
+    fast = usable_precision(settings.precision, torch.device(device))[0] == "bf16"
+    window = {"window": settings.size // 4, "stride": settings.size // 8, "autocast": fast}
+    return {"perturbation": window, "gradient": {"steps": 16}}
+
+
+def truth_of(whole: Plan) -> Truth:
+    """The leading source's masks of the study's expressions."""
+    source = whole.sources.masks[0]
+    known = [e for e in whole.dataset.expressions if e in source.coords["expression"].values]
+    if len(known) < 2:
+        raise InputError(
+            f"--masks {source.name}: two expressions of the data need a mask; got {', '.join(known) or 'none'}"
+        )
+    return Truth(
+        tuple(known),
+        coarse(source.sel(expression=known).values),
+        coarse(whole.sources.support.astype(np.float32)) >= 0.5,
+        read_threshold(whole.config["threshold"]),
+    )
