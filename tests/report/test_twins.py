@@ -73,10 +73,16 @@ def make(fake: Any) -> Any:
             columns=list(FLOOR_COLUMNS),
         )
         study.looking = pd.DataFrame({"face": ["f", "g"], "subject": ["s", "t"], "iou": [0.2, np.nan]})
-        study.networks = pd.DataFrame(
-            [{"model": "net", "guide": arm, "seed": s, "fold": "0", "accuracy": accuracy, "linear": 0.5,
-              "chance": 1 / 6, "failed": "", "coarse": "", "checkpoint": f"net-{arm}-s{s}"} for arm in ARMS for s in (0, 1)]
-        )  # fmt: skip
+        facts = {
+            "model": "net",
+            "fold": "0",
+            "accuracy": accuracy,
+            "linear": 0.5,
+            "chance": 1 / 6,
+            "failed": "",
+            "checkpoint": "",
+        }
+        study.networks = pd.DataFrame([{**facts, "guide": arm, "seed": s} for arm in ARMS for s in (0, 1)])
         return study
 
     return made
