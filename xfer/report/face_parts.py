@@ -1,5 +1,7 @@
 """The parts of a face that raters can click, on the canonical frame: a picture of nobody."""
 
+from textwrap import fill
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -21,8 +23,8 @@ def parts_figure() -> Figure:
         axes.contour(area, [0.5], colors=_LINE, linewidths=1)
         if name not in named:
             y, x = np.argwhere(area).mean(axis=0)
-            said = parts()[name].said.removeprefix("the ")
-            axes.text(x, y, said, ha="center", va="center", fontsize=6)
+            said = parts()[name].said.removeprefix("the ").removeprefix("skin ")
+            axes.text(x, y, fill(said, 12), ha="center", va="center", fontsize=6)
             named.add(name)
     axes.set(aspect="equal", xlim=(0, frame.width), ylim=(frame.height, 0))
     axes.set_axis_off()
