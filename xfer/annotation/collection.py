@@ -1,10 +1,11 @@
 """A folder of people's marks: which faces are shown, to whom, and how each looks on the canvas."""
 
+import re
 import secrets
 import tomllib
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -12,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import tomli_w
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from xfer import datasets, landmarking
+from xfer import datasets, labels, landmarking
 from xfer.annotation.journal import FORMAT, SUFFIX, Journal
 from xfer.annotation.order import Task, order
 from xfer.annotation.parts import FRAME, parts
@@ -38,6 +40,7 @@ SIDE = 512
 """The longer side of the canvas that a face is shown on, px."""
 
 _DRAWN_SIZE = 448
+_ID = re.compile("[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class Collection:
     home: Path
     settings: Mapping[str, Any]
     dataset: Dataset
-    table: Any = field(repr=False)
+    table: pd.DataFrame = field(repr=False)
     dropped: tuple[Dropped, ...] = ()
 
     @property
@@ -132,7 +135,7 @@ class Collection:
         return Shown(np.asarray(picture), self.points(face))
 
     def rater_id(self, name: str) -> str:
-        """The salted id of a rater: 12 hexadecimal digits; an id that is there stands for itself.
+        """The salted id of a rater: 12 hexadecimal digits, which stand for themselves.
 
         Without the folder's ``.salt`` no name leads to an id, and no id to a name.
 
@@ -144,7 +147,7 @@ class Collection:
         plain = unicodedata.normalize("NFKC", name).casefold().strip()
         if not plain:
             raise InputError("--rater: an empty name; give a name or any word of one's own")
-        if (self.home / f"{plain}{SUFFIX}").is_file() and plain in self.raters():
+        if _ID.fullmatch(plain):
             return plain
         return sha256(_salt(self.home) + plain.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
@@ -185,8 +188,8 @@ def collect(
     data: str = "synthetic",
     home: str | Path | None = None,
     *,
-    faces: int = FACES,
-    seed: int = 0,
+    faces: int | None = None,
+    seed: int | None = None,
     expressions: Iterable[str] | None = None,
     landmarker: str = "mediapipe",
     progress: Stage | None = None,
@@ -199,13 +202,14 @@ def collect(
         As `xfer.datasets.open` takes.
     home : path, optional
         ``reports/<data>-raters`` by default.
-    faces : int
-        How many every rater sees; as many of each expression, drawn by the seed.
-    seed : int
+    faces : int, optional
+        How many every rater sees, as many of each expression; what the folder began with, else `FACES`.
+    seed : int, optional
+        Draws the faces; what the folder began with, else 0.
     expressions : iterable of str, optional
-        Those to show; all by default.
+        Those to show; what the folder began with, else all.
     landmarker : str
-        As `xfer.landmarkers.open` takes; faces that come with landmarks keep those.
+        As `xfer.landmarkers.open` takes; faces that come with landmarks keep those. Found once, when a folder begins.
     progress : callable, optional
 
     Raises
@@ -213,22 +217,23 @@ def collect(
     InputError
         If the folder is a study or holds marks on other faces, no face can be shown, or it cannot be written.
     """
-    if faces < 1:
+    if faces is not None and faces < 1:
         raise InputError(f"--faces {faces}: show at least one face")
-    dataset = _chosen(data, faces, seed, expressions)
-    folder = Path("reports") / f"{slug(dataset.name)}-raters" if home is None else Path(home)
-    settings = {
-        "format": FORMAT,
-        "kind": "annotation",
-        "seed": seed,
-        "faces": faces,
-        "crop": study_faces.default_crop(data),
-        "landmarker": landmarker.partition(":")[0],
-        "side": SIDE,
-        "data": study_faces.facts(dataset),
+    asked = None if expressions is None else sorted(labels.expression(e) for e in expressions)
+    folder = Path("reports") / f"{slug(_title(data))}-raters" if home is None else Path(home)
+    there = _settings(folder)
+    began = there or {"faces": FACES, "seed": 0, "expressions": []}
+    wanted = {
+        "faces": began["faces"] if faces is None else faces,
+        "seed": began["seed"] if seed is None else seed,
+        "expressions": began["expressions"] if asked is None else asked,
     }
-    _claim(folder, settings)
-    table = study_faces.landmarks(dataset, folder, landmarker, progress)
+    dataset = _chosen(data, **wanted)
+    crop = study_faces.default_crop(data)
+    settings = {"format": FORMAT, "kind": "annotation", **wanted, "crop": crop, "side": SIDE}
+    settings["data"] = study_faces.facts(dataset)
+    _claim(folder, there, settings)
+    table = _landmarks(dataset, folder, landmarker, progress)
     reasons = [reason or turned for reason, turned in zip(study_faces.reasons(table), _turned(table), strict=True)]
     seen = [i for i, reason in enumerate(reasons) if not reason]
     dropped = tuple(Dropped(s.id, r) for s, r in zip(dataset.samples, reasons, strict=True) if r)
@@ -237,53 +242,82 @@ def collect(
     return Collection(folder, settings, dataset.take(seen), table.iloc[seen].reset_index(drop=True), dropped)
 
 
-def _chosen(data: str, faces: int, seed: int, expressions: Iterable[str] | None) -> Dataset:
+def _title(data: str) -> str:
+    """What a folder of raters' files is called after: the last part of the path, or the name of the data."""
+    name, _, path = data.partition(":")
+    return Path(path).resolve().stem if path else name
+
+
+def _chosen(data: str, faces: int, seed: int, expressions: Sequence[str]) -> Dataset:
     """As many faces of each expression as can be had, by id."""
     if data == study_faces.DRAWN:
         whole = DATASETS[data].function(faces=max(faces, 2 * len(BASIC)), size=_DRAWN_SIZE, seed=seed)
-        whole = whole.select(expressions)
+        whole = whole.select(expressions or None)
     else:
-        whole = datasets.open(data, expressions, unlabelled=expressions is None)
+        whole = datasets.open(data, expressions or None, unlabelled=not expressions)
     rng = np.random.default_rng(seed)
-    groups: dict[str | None, list[int]] = {}
+    groups: dict[str, list[int]] = {}
     for i in sorted(range(len(whole)), key=lambda i: whole.samples[i].id):
-        groups.setdefault(whole.samples[i].expression, []).append(i)
-    shuffled = [[group[k] for k in rng.permutation(len(group))] for _, group in sorted(groups.items(), key=str)]
+        groups.setdefault(whole.samples[i].expression or "", []).append(i)
+    shuffled = [[group[k] for k in rng.permutation(len(group))] for _, group in sorted(groups.items())]
     rank = sorted((k, j, i) for j, group in enumerate(shuffled) for k, i in enumerate(group))
     return whole.take(sorted((i for _, _, i in rank[:faces]), key=lambda i: whole.samples[i].id))
 
 
-def _turned(table: Any) -> list[str]:
+def _landmarks(dataset: Dataset, folder: Path, landmarker: str, progress: Stage | None) -> pd.DataFrame:
+    """Landmarks of the faces; those that the folder has are kept, so that all marks are placed alike."""
+    if (folder / LANDMARKS).is_file():
+        table = landmarking.read(folder / LANDMARKS)
+        if list(table["file"]) == [sample.id for sample in dataset.samples]:
+            return table
+    return study_faces.landmarks(dataset, folder, landmarker, progress)
+
+
+def _turned(table: pd.DataFrame) -> list[str]:
     """Why marks on a face could not be moved to the frame; "" where they can."""
     points = torch.from_numpy(landmarking.points(table).astype(np.float64))
     kept = to_frame(torch.zeros(len(table), 1, 1, 1), points, load_frame(FRAME), size=(1, 1)).kept.tolist()
     return ["" if one else "the head is turned too far to be placed in the frame" for one in kept]
 
 
-def _claim(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Begin a folder, or see that it is this collection's."""
-    if (folder / CONFIG).exists():
-        raise InputError(f"{folder}: is a study; people's marks have a folder of their own, give it with --out")
+def _settings(folder: Path) -> dict[str, Any] | None:
+    """What a folder began with; None where nothing has begun."""
     path = folder / SETTINGS
     if not path.is_file():
-        if folder.is_dir() and any(folder.iterdir()):
-            raise InputError(f"{folder}: holds files that are no raters'; give a new folder with --out")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{folder}: cannot be written ({error.strerror}); give another --out") from None
-        _salt(folder)
-        write_whole(path, lambda p: p.write_text(tomli_w.dumps(dict(settings)), encoding="utf-8"))
-        return
+        return None
     try:
         there = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: damaged ({error})") from None
-    if there != settings:
+    if there.get("format") != FORMAT or there.get("kind") != "annotation":
+        raise InputError(f"{path}: format {there.get('format')!r}; this xfer reads raters' files of format {FORMAT}")
+    return there
+
+
+def _claim(folder: Path, there: Mapping[str, Any] | None, settings: Mapping[str, Any]) -> None:
+    """Begin a folder, or see that it is this collection's."""
+    if (folder / CONFIG).exists():
+        raise InputError(f"{folder}: is a study; people's marks have a folder of their own, give it with --out")
+    if there is None:
+        _begin(folder, settings)
+    elif there != settings:
+        told = [d for d in differences(there, settings) if not d.startswith("data.")]
         raise InputError(
-            f"{folder}: holds raters' marks on other faces ({'; '.join(differences(there, settings)[:3])}); "
-            "give the options it began with, or another --out"
+            f"{folder}: holds raters' marks on other faces ({'; '.join(told) or 'the data have changed'}); "
+            "give the options and data it began with, or another --out"
         )
+
+
+def _begin(folder: Path, settings: Mapping[str, Any]) -> None:
+    if folder.is_dir() and any(folder.iterdir()):
+        raise InputError(f"{folder}: holds files that are no raters'; give a new folder with --out")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror}); give another --out") from None
+    _salt(folder)
+    text = tomli_w.dumps(dict(settings))
+    write_whole(folder / SETTINGS, lambda path: path.write_text(text, encoding="utf-8"))
 
 
 def _salt(home: Path) -> bytes:

@@ -8,13 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from xfer.cli.options import Expressions, Landmarker, Seed
+from xfer.cli.options import Expressions, Landmarker
 from xfer.cli.printing import print_rows, progress
 from xfer.errors import InputError
 
 app = typer.Typer()
-
-_FACES = 60
 
 
 @app.command()
@@ -24,9 +22,9 @@ def annotate(
         str | None, typer.Option(help="Who marks the faces; only a salted id of the name is kept.")
     ] = None,
     maps: Annotated[bool, typer.Option("--maps", help="Make maps of what raters have marked so far.")] = False,
-    faces: Annotated[int, typer.Option(min=1, help="How many faces every rater sees.")] = _FACES,
+    faces: Annotated[int | None, typer.Option(min=1, help="How many faces every rater sees; 60 by default.")] = None,
     expressions: Expressions = None,
-    seed: Seed = 0,
+    seed: Annotated[int | None, typer.Option(min=0, help="Draws the faces; 0 by default.")] = None,
     landmarker: Landmarker = "mediapipe",
     outcome: Annotated[
         str, typer.Option(help="Faces of a map: 'correct' (seen as they are labelled) or 'all' seen as the expression.")
@@ -52,7 +50,7 @@ def annotate(
     if rater is None:
         _maps(collection, outcome, everybody)
         return
-    notebook = _notebook(collection, rater, data, chosen)
+    notebook = _notebook(collection, rater, data)
     if not lab or find_spec("jupyterlab") is None:
         why = (
             ""
@@ -66,7 +64,7 @@ def annotate(
     raise typer.Exit(1 if code else 0)
 
 
-def _notebook(collection: Any, rater: str, data: str, chosen: dict[str, Any]) -> Path:
+def _notebook(collection: Any, rater: str, data: str) -> Path:
     """Write the rater's page; say so where the name has been here before."""
     from xfer.annotation.journal import held
     from xfer.report.notebooks import rater_notebook
@@ -81,18 +79,16 @@ def _notebook(collection: Any, rater: str, data: str, chosen: dict[str, Any]) ->
                 "if that is you, go on there, otherwise take another name"
             )
         print(f"{rater} has been here before: if that was you, go on; if not, stop and take another --rater")
-    defaults = {"faces": _FACES, "seed": 0, "expressions": None, "landmarker": "mediapipe"}
-    options = {name: _absolute(value) for name, value in chosen.items() if value != defaults[name]}
-    text = rater_notebook(_absolute(data), known, options)
+    text = rater_notebook(_absolute(data), known)
     notebook: Path = collection.home / f"{known}.ipynb"
     write_whole(notebook, lambda place: place.write_text(text, encoding="utf-8"))
     return notebook
 
 
-def _absolute(value: Any) -> Any:
+def _absolute(data: str) -> str:
     """``KIND:PATH`` with an absolute path: the notebook runs in another folder."""
-    kind, colon, path = value.partition(":") if isinstance(value, str) else ("", "", "")
-    return f"{kind}:{Path(path).resolve()}" if colon else value
+    kind, colon, path = data.partition(":")
+    return f"{kind}:{Path(path).resolve()}" if colon else data
 
 
 def _maps(collection: Any, outcome: str, everybody: bool) -> None:
@@ -101,14 +97,24 @@ def _maps(collection: Any, outcome: str, everybody: bool) -> None:
 
     answers = annotation.read_answers(collection)
     checked = annotation.attention(collection, answers)
-    rows = [[f"{v:.2f}" if isinstance(v, float) else str(v) for v in row] for row in checked.itertuples(index=False)]
-    print_rows(tuple(name.replace("_", " ") for name in checked.columns), rows)
+    if len(checked):
+        _print(checked, 2)
     made = annotation.maps(collection, answers, outcome=outcome, everybody=everybody)
     written = annotation.write_maps(collection, made)
     found = annotation.reliability(collection)
-    rows = [[f"{v:.3f}" if isinstance(v, float) else str(v) for v in row] for row in found.itertuples(index=False)]
-    print_rows(tuple(name.replace("_", " ") for name in found.columns), rows)
+    _print(found, 3)
     if (agreed := kappa(answers)) == agreed:
         print(f"raters name the same expression: mean Cohen's kappa {agreed:.2f}")
     n = made.sizes["rater"]
     print(f"{len(written)} maps of {n} rater{'s' * (n != 1)}; score against them with --masks human:{collection.home}")
+
+
+def _print(table: Any, places: int) -> None:
+    told = [[_number(value, places) for value in row] for row in table.itertuples(index=False)]
+    print_rows(tuple(name.replace("_", " ") for name in table.columns), told)
+
+
+def _number(value: Any, places: int) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return "" if value != value else f"{value:.{places}f}"

@@ -1,7 +1,6 @@
 """Notebooks that xfer writes for a user: the first look at a study, and a rater's page."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +22,12 @@ def study_notebook() -> str:
     """A notebook that runs the settings beside it and shows what came out, as JSON."""
     return _written(
         new_markdown_cell(
-            "# Does the network look where people do?\n\nThis runs the settings of `study.toml` beside it. As it stands "
-            "it trains one network on drawn faces (some minutes on a processor). For your own faces change the next cell."
+            "# Does the network look where people do?\n\nThis runs the settings of `study.toml` beside it. As they "
+            "stand they train one network on drawn faces, some minutes on a processor. For your own faces change "
+            "the next cell."
         ),
         new_code_cell(
-            'changes = {}  # your faces: {"data": "folder:faces"} or {"data": "csv:labels.csv"}; or any other setting\n\n'
+            'changes = {}  # your faces: {"data": "folder:faces"} or {"data": "csv:labels.csv"}\n\n'
             "import xfer\n\n"
             f'settings = xfer.read_settings("{SETTINGS}") | changes'
         ),
@@ -56,7 +56,7 @@ def study_notebook() -> str:
     )
 
 
-def rater_notebook(data: str, rater: str, options: Mapping[str, Any]) -> str:
+def rater_notebook(data: str, rater: str) -> str:
     """The page on which a rater paints: one cell, its code folded away; it lies in the folder of the raters' files.
 
     Parameters
@@ -65,11 +65,9 @@ def rater_notebook(data: str, rater: str, options: Mapping[str, Any]) -> str:
         With an absolute path, as `xfer.datasets.open` takes.
     rater : str
         The salted id.
-    options : mapping
-        Of `xfer.report.widgets.annotate`, where they are not the defaults.
     """
-    words = [json.dumps(data), f"rater={json.dumps(rater)}", 'out="."', *(f"{k}={v!r}" for k, v in options.items())]
-    cell = new_code_cell(f"from xfer.report import widgets\n\nwidgets.annotate({', '.join(words)})")
+    call = f'widgets.annotate({json.dumps(data)}, rater={json.dumps(rater)}, out=".")'
+    cell = new_code_cell(f"from xfer.report import widgets\n\n{call}")
     cell.metadata["jupyter"] = {"source_hidden": True}
     text = "# Welcome\n\nChoose **Run > Run All Cells** in the menu above; the first face appears below."
     return _written(new_markdown_cell(text), cell)

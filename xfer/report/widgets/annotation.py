@@ -9,7 +9,7 @@ from markupsafe import escape
 from matplotlib.figure import Figure
 
 from xfer.annotation import Collection, Session, collect
-from xfer.annotation.collection import FACES, SIDE
+from xfer.annotation.collection import SIDE
 from xfer.annotation.marks import Click, Mark
 from xfer.annotation.parts import parts, pieces
 from xfer.annotation.session import NONE, UNSURE
@@ -29,8 +29,8 @@ def annotate(
     rater: str = "",
     *,
     out: str | Path | None = None,
-    faces: int = FACES,
-    seed: int = 0,
+    faces: int | None = None,
+    seed: int | None = None,
     expressions: Iterable[str] | None = None,
     landmarker: str = "mediapipe",
 ) -> "Annotation | Figure":
