@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -40,20 +41,19 @@ class Journal:
         self.path = path.resolve()
         if earlier := _OPEN.pop(self.path, None):
             earlier.close()
-        self._lock = _locked(self.path)
-        try:
-            self.mended = _mend(self.path)
-            self._file = self.path.open("ab", buffering=0)
+        with ExitStack() as stack:
+            stack.callback(_locked(self.path).release)
+            try:
+                self.mended = _mend(self.path)
+                self._file = stack.enter_context(self.path.open("ab", buffering=0))
+            except PermissionError as error:
+                raise InputError(f"{path}: cannot be written ({error.strerror})") from None
             self.lines: list[dict[str, Any]] = []
             if self.path.stat().st_size == 0:
                 self._write({"format": FORMAT, **header})
             else:
                 self.lines = read(self.path, header)
-        except BaseException as error:
-            self._lock.release()
-            if isinstance(error, PermissionError):
-                raise InputError(f"{path}: cannot be written ({error.strerror})") from None
-            raise
+            self._held = stack.pop_all()
         _OPEN[self.path] = self
 
     @property
@@ -87,8 +87,7 @@ class Journal:
 
     def close(self) -> None:
         """Let go of the file."""
-        self._file.close()
-        self._lock.release()
+        self._held.close()
         if _OPEN.get(self.path) is self:
             del _OPEN[self.path]
 

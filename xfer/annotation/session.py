@@ -56,7 +56,9 @@ class Session:
         self.tasks = collection.tasks(self.rater)
         self._clock = clock
         self._journal = collection.journal(self.rater)
-        self.answers = answered(self._journal.lines, self.tasks, self._journal.path)
+        lines = self._journal.lines
+        self.answers = answered(lines, self.tasks, self._journal.path)
+        self._draft = lines[-1] if lines and "draft" in lines[-1] else {}
         self.resumed = len(self.answers)
         self._go(next((i for i in range(len(self.tasks)) if i not in self.answers), len(self.tasks)))
 
@@ -96,17 +98,21 @@ class Session:
         return marking.paint(self.marks, pieces, *self.collection.canvas(self.task.face))
 
     def add(self, mark: Mark) -> None:
-        """Mark something."""
+        """Mark something; like every change it is kept as a draft, so that a closed tab loses none."""
         self.marks.append(mark)
+        self._journal.append({**self._answer(), "draft": True})
 
     def undo(self) -> None:
         """Take the last mark back."""
         if self.marks:
             self.marks.pop()
+            self._journal.append({**self._answer(), "draft": True})
 
     def clear(self) -> None:
         """Take all marks back."""
-        self.marks.clear()
+        if self.marks:
+            self.marks.clear()
+            self._journal.append({**self._answer(), "draft": True})
 
     def lacking(self) -> str:
         """What is still to be done on this face, as the rater is told; "" if nothing."""
@@ -126,14 +132,18 @@ class Session:
         """
         if lacking := self.lacking():
             raise InputError(lacking)
-        task = self.task
-        answer: dict[str, Any] = {"n": self.position, "face": task.face, "kind": task.kind}
-        answer |= {"part": task.part} if task.kind == PART else {"seen": self.seen}
-        answer |= {"marks": [marking.to_json(mark) for mark in self.marks]}
+        answer = self._answer()
         self._journal.append({**answer, "seconds": round(self._clock() - self._since, 1)})
         self.answers[self.position] = answer
         later = (i for i in range(self.position + 1, len(self.tasks)) if i not in self.answers)
         self._go(next(later, len(self.tasks)))
+
+    def _answer(self) -> dict[str, Any]:
+        """The face on the screen as it stands."""
+        task = self.task
+        told = {"part": task.part} if task.kind == PART else {"seen": self.seen}
+        marks = [marking.to_json(mark) for mark in self.marks]
+        return {"n": self.position, "face": task.face, "kind": task.kind, **told, "marks": marks}
 
     def back(self) -> None:
         """Show the face before this one again, with its answer, to change it."""
@@ -148,14 +158,15 @@ class Session:
         self.position = position
         for name in ("shown", "pieces"):
             self.__dict__.pop(name, None)
-        answer = self.answers.get(position, {})
+        draft, self._draft = self._draft, {}
+        answer = self.answers.get(position) or (draft if draft.get("n") == position else {})
         self.marks: list[Mark] = [marking.from_json(mark) for mark in answer.get("marks", [])]
         self.seen = str(answer.get("seen", ""))
         self._since = self._clock()
 
 
 def answered(lines: Iterable[dict[str, Any]], tasks: Sequence[Task], path: Path) -> dict[int, dict[str, Any]]:
-    """The answers in a rater's file by the position of their task, the last one to each.
+    """The answers in a rater's file by the position of their task, the last one to each; drafts are none.
 
     Raises
     ------
@@ -167,5 +178,6 @@ def answered(lines: Iterable[dict[str, Any]], tasks: Sequence[Task], path: Path)
         at = line.get("n")
         if not isinstance(at, int) or not 0 <= at < len(tasks) or line.get("face") != tasks[at].face:
             raise InputError(f"{path}: an answer belongs to no face of this rater: {str(line)[:60]}")
-        found[at] = line
+        if "draft" not in line:
+            found[at] = line
     return found

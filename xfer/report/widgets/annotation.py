@@ -124,8 +124,9 @@ class Annotation(VBox):
         self.children = (HTML("<p>Nothing was changed. Start again with another name.</p>"),)
 
     def _begin(self) -> None:
-        tools = VBox([self._tool, self._size, self._part, HBox([self._undo, self._clear])])
-        side = VBox([self._question, self._answers, tools, HBox([self._back, self._save]), self._told])
+        gap = Layout(margin="0.8em 0 0 0")
+        tools = VBox([self._tool, self._size, self._part, HBox([self._undo, self._clear])], layout=gap)
+        side = VBox([self._question, self._answers, tools, HBox([self._back, self._save], layout=gap), self._told])
         side.layout = Layout(width="22em", padding="0 0 0 1em")
         wrap = Layout(flex_flow="row wrap")
         self.children = (self._head, self._progress, HBox([self.easel.canvas, side], layout=wrap))
@@ -152,8 +153,7 @@ class Annotation(VBox):
         self.easel.show(session.shown.picture, session.marked())
 
     def _marked(self, mark: Mark) -> None:
-        self.session.add(mark)
-        self.easel.show_marks(self.session.marked())
+        self._changed(lambda: self.session.add(mark))()
 
     def _picked(self, change: dict[str, Any]) -> None:
         """A part chosen from the list, as by keyboard."""
@@ -174,7 +174,11 @@ class Annotation(VBox):
         """An act on the marks, and the marks shown again."""
 
         def then() -> None:
-            act()
+            try:
+                act()
+                self._say("")
+            except InputError as error:
+                self._say(str(error))
             self.easel.show_marks(self.session.marked())
 
         return then
@@ -210,6 +214,8 @@ def _pieces() -> list[tuple[str, Any]]:
 
 
 def _button(text: str, tooltip: str, act: Callable[[], None], style: str = "") -> Button:
-    button = Button(description=text, tooltip=tooltip, button_style=style, layout=Layout(width="auto"))
+    button = Button(
+        description=text, tooltip=tooltip, button_style=style, layout=Layout(width="auto", align_self="flex-start")
+    )
     button.on_click(lambda _: act())
     return button

@@ -1,0 +1,103 @@
+"""A rater in a real JupyterLab with a real Chromium: draw, reload, find it saved, go on after a closed tab."""
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+
+from xfer.annotation import collect
+from xfer.report.notebooks import rater_notebook
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+RATER = "0123456789ab"
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Any]:
+    """A page of a headless Chromium; whatever a script there cannot cope with fails the test."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("no chromium on this machine: apt-get install chromium")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser.new_page(viewport={"width": 1300, "height": 950})
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of raters' files with six faces and a rater's page."""
+    folder = tmp_path_factory.mktemp("raters") / "people"
+    collect("synthetic", folder, faces=6)
+    (folder / f"{RATER}.ipynb").write_text(rater_notebook("synthetic", RATER))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def lab(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the rater's page in a JupyterLab of its own."""
+    pytest.importorskip("jupyterlab")
+    own = tmp_path_factory.mktemp("jupyter")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    token = secrets.token_hex(8)
+    places = {name: str(own / name) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR",
+                                                 "JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR")}  # fmt: skip
+    words = ["--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}",
+             "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={home}",
+             "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]  # fmt: skip
+    with (own / "log").open("wb") as log:
+        line = [sys.executable, "-m", "jupyterlab", *words]
+        server = subprocess.Popen(line, env={**os.environ, **places}, stdout=log, stderr=log)
+        try:
+            _wait(f"http://127.0.0.1:{port}/api?token={token}", server, own / "log")
+            yield f"http://127.0.0.1:{port}/lab/tree/{RATER}.ipynb?token={token}"
+        finally:
+            server.terminate()
+            server.wait(20)
+
+
+def _wait(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(600):
+        try:
+            urlopen(address, timeout=2).close()
+            return
+        except (URLError, ConnectionError, TimeoutError):
+            if server.poll() is not None:
+                break
+            time.sleep(0.1)
+    raise AssertionError(log.read_text()[-2000:])
+
+
+def run_all(page: Any) -> None:
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_text("Run All Cells", exact=True).click()
+
+
+def drag(page: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Draw a line on the canvas, in shares of its size."""
+    box = page.locator("canvas").last.bounding_box()
+    (x0, y0), (x1, y1) = ((box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in (start, end))
+    page.mouse.move(x0, y0)
+    page.mouse.down()
+    page.mouse.move((x0 + x1) / 2, (y0 + y1) / 2, steps=4)
+    page.mouse.move(x1, y1, steps=4)
+    page.mouse.up()
+
+
+def answers(home: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (home / f"{RATER}.jsonl").read_text().splitlines()[1:]]
