@@ -20,6 +20,12 @@ def collection(tmp_path: Path) -> Collection:
 
 
 @pytest.fixture
+def pair(tmp_path: Path) -> Collection:
+    """Two drawn faces, of anger and of fear."""
+    return collect("synthetic", tmp_path / "people", faces=2, expressions=["anger", "fear"])
+
+
+@pytest.fixture
 def work() -> Work:
     """Lets a rater answer everything: the mouth is marked, labels are guessed right, checks are passed, or not."""
 
