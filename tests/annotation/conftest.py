@@ -29,7 +29,9 @@ def pair(tmp_path: Path) -> Collection:
 def work() -> Work:
     """Lets a rater answer everything: the mouth is marked, labels are guessed right, checks are passed, or not."""
 
-    def do(collection: Collection, name: str, *, attentive: bool = True, seen: str = "", part: str = "mouth") -> Session:
+    def do(
+        collection: Collection, name: str, *, attentive: bool = True, seen: str = "", part: str = "mouth"
+    ) -> Session:
         session = Session(collection, name, clock=lambda: 0.0)
         while not session.finished:
             task = session.task

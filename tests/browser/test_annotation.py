@@ -101,3 +101,57 @@ def drag(page: Any, start: tuple[float, float], end: tuple[float, float]) -> Non
 
 def answers(home: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (home / f"{RATER}.jsonl").read_text().splitlines()[1:]]
+
+
+def test_a_rater_draws_reloads_and_finds_it_saved(page: Any, lab: str, home: Path) -> None:
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(lab)
+    page.get_by_role("heading", name="Welcome").wait_for(timeout=60_000)
+    run_all(page)
+    page.get_by_role("button", name="Start", exact=True).click(timeout=90_000)
+    page.get_by_text("Face 1 of 8").wait_for()
+    draw_until_kept(page, home)
+    page.get_by_role("button", name="fear", exact=True).click()
+    page.get_by_text("Now mark what makes you see it.").wait_for()
+    page.get_by_role("button", name="Save and next").click()
+    page.get_by_text("Face 2 of 8").wait_for()
+    kept = [line for line in answers(home) if "draft" not in line]
+    assert [(line["n"], line["seen"]) for line in kept] == [(0, "fear")]
+    path = kept[0]["marks"][0]["path"]
+    assert abs(path[0] - 0.3 * 512) < 6
+    assert abs(path[1] - 0.35 * 512) < 6
+
+    draw_until_kept(page, home)
+    page.reload()
+    page.get_by_role("heading", name="Welcome").wait_for(timeout=60_000)
+    run_all(page)
+    page.get_by_text("1 of 8 faces are saved under this name").wait_for(timeout=60_000)
+    page.get_by_role("button", name="It was me: go on").click()
+    page.get_by_text("Face 2 of 8").wait_for()
+    page.wait_for_function(ORANGE, timeout=20_000)
+    page.get_by_role("button", name="Undo", exact=True).click()
+    page.wait_for_function(f"() => !({ORANGE})()", timeout=20_000)
+    assert errors == []
+
+
+ORANGE = """() => [...document.querySelectorAll("canvas")].some(canvas => {
+    const seen = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+    let n = 0;
+    for (let i = 0; i < seen.length; i += 4)
+        n += seen[i] > 200 && seen[i + 1] > 60 && seen[i + 1] < 190 && seen[i + 2] < 40 && seen[i + 3] > 60;
+    return n > 500;
+})"""
+"""Whether marks are on some layer of the canvas."""
+
+
+def draw_until_kept(page: Any, home: Path) -> None:
+    """Draw across the brows, and see that the file has it before anything is saved."""
+    page.locator("canvas").last.wait_for()
+    before = len(answers(home))
+    drag(page, (0.3, 0.35), (0.7, 0.35))
+    for _ in range(100):
+        if len(answers(home)) > before:
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError("the stroke never reached the rater's file")

@@ -68,6 +68,6 @@ def doctor() -> None:
 
     rows = findings()
     for state, line in rows:
-        print(f"{_SIGNS[state]}{line}")
+        print(f"{_SIGNS[state]} {line}")
     if any(state == "bad" for state, _ in rows):
         raise typer.Exit(1)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import ipywidgets
 from ipywidgets import HTML, Button, Dropdown, HBox, IntProgress, IntSlider, Layout, ToggleButtons, VBox
 from markupsafe import escape
 from matplotlib.figure import Figure
@@ -59,6 +60,10 @@ def annotate(
     """
     if not _kernel():
         return parts_figure()
+    if ipywidgets.version_info < (8,):
+        raise InputError(
+            f"ipywidgets {ipywidgets.__version__} is too old for this widget; python -m pip install 'ipywidgets>=8.1'"
+        )
     chosen = {"faces": faces, "seed": seed, "expressions": expressions, "landmarker": landmarker}
     collection = collect(data, out, **chosen)  # type: ignore[arg-type]
     return Annotation(Session(collection, rater))
