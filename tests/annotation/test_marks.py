@@ -27,7 +27,8 @@ def test_json_brings_the_same_click_back() -> None:
 @pytest.mark.parametrize(
     "told",
     [None, [], {}, {"brush": 3}, {"brush": 3, "path": []}, {"brush": 3, "path": [1, 2, 3]},
-     {"brush": True, "path": [1, 2]}, {"brush": 3, "path": [1, 2.5]}, {"brush": 3, "path": [1, 10**9]}, {"part": ["eyes"]}, {"part": [1, "eyes"]}],
+     {"brush": True, "path": [1, 2]}, {"brush": 3, "path": [1, 2.5]}, {"brush": 3, "path": [1, 10**9]},
+     {"part": ["eyes"]}, {"part": [1, "eyes"]}],
 )  # fmt: skip
 def test_what_is_no_mark_is_refused(told: object) -> None:
     with pytest.raises(InputError, match=re.escape(f"not a mark: {str(told)[:60]}")):

@@ -84,6 +84,7 @@ def _wait(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def run_all(page: Any) -> None:
+    page.get_by_text("| Idle").first.wait_for(timeout=60_000)
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_text("Run All Cells", exact=True).click()
 
@@ -122,27 +123,32 @@ def test_a_rater_draws_reloads_and_finds_it_saved(page: Any, lab: str, home: Pat
     assert abs(path[0] - 0.3 * 512) < 6
     assert abs(path[1] - 0.35 * 512) < 6
 
+    bare = page.evaluate(BAND)
     draw_until_kept(page, home)
+    page.wait_for_function(f"() => ({BAND})() > {bare} + 20", timeout=20_000)
+    page.wait_for_timeout(500)
+    marked = page.evaluate(BAND)
     page.reload()
     page.get_by_role("heading", name="Welcome").wait_for(timeout=60_000)
     run_all(page)
     page.get_by_text("1 of 8 faces are saved under this name").wait_for(timeout=60_000)
     page.get_by_role("button", name="It was me: go on").click()
     page.get_by_text("Face 2 of 8").wait_for()
-    page.wait_for_function(ORANGE, timeout=20_000)
+    page.wait_for_function(f"() => Math.abs(({BAND})() - {marked}) < 2", timeout=20_000)
     page.get_by_role("button", name="Undo", exact=True).click()
-    page.wait_for_function(f"() => !({ORANGE})()", timeout=20_000)
+    page.wait_for_function(f"() => ({BAND})() < {marked} - 20", timeout=20_000)
     assert errors == []
 
 
-ORANGE = """() => [...document.querySelectorAll("canvas")].some(canvas => {
-    const seen = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
-    let n = 0;
-    for (let i = 0; i < seen.length; i += 4)
-        n += seen[i] > 200 && seen[i + 1] > 60 && seen[i + 1] < 190 && seen[i + 2] < 40 && seen[i + 3] > 60;
-    return n > 500;
-})"""
-"""Whether marks are on some layer of the canvas."""
+BAND = """() => {
+    const canvas = [...document.querySelectorAll(".jp-OutputArea canvas")].at(-1);
+    const [w, h] = [canvas.width, canvas.height];
+    const seen = canvas.getContext("2d").getImageData(0.35 * w, 0.34 * h, 0.3 * w, 0.02 * h).data;
+    let sum = 0;
+    for (let i = 0; i < seen.length; i += 4) sum += seen[i] - seen[i + 2];
+    return 4 * sum / seen.length;
+}"""
+"""How orange the stripe across the brows is: red minus blue, in [-255, 255]."""
 
 
 def draw_until_kept(page: Any, home: Path) -> None:

@@ -184,7 +184,6 @@ def test_without_a_kernel_there_is_a_picture_of_nobody_and_nothing_is_written(tm
 def test_with_a_kernel_a_rater_without_a_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(widget, "_kernel", lambda: True)
     with monkeypatch.context() as old:
-        old.setattr(widget.ipywidgets, "version_info", (7, 8, 1))
         old.setattr(widget.ipywidgets, "__version__", "7.8.1")
         with pytest.raises(InputError, match="too old for this widget; python -m pip install"):
             annotate("synthetic", "Anna", out=tmp_path / "people")

@@ -60,7 +60,7 @@ def annotate(
     """
     if not _kernel():
         return parts_figure()
-    if ipywidgets.version_info < (8,):
+    if int(ipywidgets.__version__.partition(".")[0]) < 8:
         raise InputError(
             f"ipywidgets {ipywidgets.__version__} is too old for this widget; python -m pip install 'ipywidgets>=8.1'"
         )
