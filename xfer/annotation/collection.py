@@ -28,7 +28,6 @@ from xfer.errors import InputError
 from xfer.geometry import load_frame
 from xfer.labels import BASIC
 from xfer.progress import Stage
-from xfer.rasteriser import rescale
 from xfer.study import faces as study_faces
 from xfer.study.folder import CONFIG, differences, slug, write_whole
 from xfer.warping import to_frame
@@ -112,7 +111,7 @@ class Collection:
         left, top, right, bottom = self._boxes[at]
         height, width = self.canvas(face)
         moved = landmarking.points(self.table)[at].astype(np.float64) - [left, top]
-        return np.asarray(rescale(moved, np.array([width / (right - left), height / (bottom - top)])))
+        return (moved + 0.5) * [width / (right - left), height / (bottom - top)] - 0.5
 
     def shown(self, face: str) -> Shown:
         """A face as raters see it: cut out as networks see it, on its canvas.
@@ -222,13 +221,13 @@ def collect(
     asked = None if expressions is None else sorted(labels.expression(e) for e in expressions)
     folder = Path("reports") / f"{slug(_title(data))}-raters" if home is None else Path(home)
     there = _settings(folder)
-    began = there or {"faces": FACES, "seed": 0, "expressions": []}
-    wanted = {
+    began: Mapping[str, Any] = there or {"faces": FACES, "seed": 0, "expressions": []}
+    wanted: dict[str, Any] = {
         "faces": began["faces"] if faces is None else faces,
         "seed": began["seed"] if seed is None else seed,
         "expressions": began["expressions"] if asked is None else asked,
     }
-    dataset = _chosen(data, **wanted)
+    dataset = _chosen(data, wanted["faces"], wanted["seed"], wanted["expressions"])
     crop = study_faces.default_crop(data)
     settings = {"format": FORMAT, "kind": "annotation", **wanted, "crop": crop, "side": SIDE}
     settings["data"] = study_faces.facts(dataset)

@@ -1,5 +1,6 @@
 """Raters' marks in the canonical frame: one map a rater and expression, as ``--masks human:DIR`` reads them."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -132,7 +133,7 @@ def write_maps(collection: Collection, made: xr.DataArray) -> list[Path]:
             one = made.sel(rater=rater, expression=expression).values
             if not np.isnan(one).all():
                 path = collection.home / f"{rater}_{expression}.npy"
-                write_whole(path, lambda p, one=one: _save(p, one))
+                write_whole(path, partial(_save, values=one))
                 written.append(path)
     return written
 

@@ -49,7 +49,7 @@ def order(faces: Sequence[str], rater: str, parts: Sequence[str]) -> tuple[Task,
     ids = sorted(faces)
     tasks = [Task(ids[i]) for i in rng.permutation(len(ids))]
     asked = [
-        Task(ids[rng.integers(len(ids))], PART, parts[rng.integers(len(parts))])
+        Task(ids[int(rng.integers(len(ids)))], PART, parts[int(rng.integers(len(parts)))])
         for _ in range(max(1, round(len(ids) / ASKED)))
     ]
     for task in asked:

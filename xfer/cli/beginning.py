@@ -1,5 +1,6 @@
 """``xfer init`` and ``doctor``, and the file of settings that ``--config`` reads."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -54,7 +55,7 @@ def init(
     except OSError as error:
         raise InputError(f"{folder}: cannot be made ({error.strerror}); give another folder") from None
     for name, text in contents.items():
-        write_whole(folder / name, lambda path, text=text: path.write_text(text, encoding="utf-8"))
+        write_whole(folder / name, partial(Path.write_text, data=text, encoding="utf-8"))
         print(folder / name)
     place = "" if folder.resolve() == Path.cwd() else f"cd {folder} && "
     print(f"run it: {place}xfer compare --config {notebooks.SETTINGS}")

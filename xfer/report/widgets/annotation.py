@@ -113,7 +113,7 @@ class Annotation(VBox):
     def _welcome(self) -> None:
         done, n = self.session.resumed, len(self.session.tasks)
         if not done:
-            self.children = (HTML(HOW), _button("Start", "Show the first face", self._begin, "primary"))
+            self._show(HTML(HOW), _button("Start", "Show the first face", self._begin, "primary"))
             return
         torn = "<p>The last answer was cut off when it was written; that face comes again.</p>"
         text = (
@@ -122,11 +122,14 @@ class Annotation(VBox):
         )
         mine = _button("It was me: go on", "Show the next face", self._begin, "primary")
         other = _button("It was not me", "Leave these faces alone", self._leave)
-        self.children = (HTML(text), HBox([mine, other]))
+        self._show(HTML(text), HBox([mine, other]))
+
+    def _show(self, *children: Any) -> None:
+        self.children = children
 
     def _leave(self) -> None:
         self.session.close()
-        self.children = (HTML("<p>Nothing was changed. Start again with another name.</p>"),)
+        self._show(HTML("<p>Nothing was changed. Start again with another name.</p>"))
 
     def _begin(self) -> None:
         gap = Layout(margin="0.8em 0 0 0")
@@ -134,7 +137,7 @@ class Annotation(VBox):
         side = VBox([self._question, self._answers, tools, HBox([self._back, self._save], layout=gap), self._told])
         side.layout = Layout(width="22em", padding="0 0 0 1em")
         wrap = Layout(flex_flow="row wrap")
-        self.children = (self._head, self._progress, HBox([self.easel.canvas, side], layout=wrap))
+        self._show(self._head, self._progress, HBox([self.easel.canvas, side], layout=wrap))
         self._next()
 
     def _next(self) -> None:
@@ -144,7 +147,7 @@ class Annotation(VBox):
         self._progress.value = done
         if session.finished:
             session.close()
-            self.children = (HTML("<h3>Thank you. Everything is saved.</h3><p>You can close this tab.</p>"),)
+            self._show(HTML("<h3>Thank you. Everything is saved.</h3><p>You can close this tab.</p>"))
             return
         self._head.value = f"<b>Face {session.position + 1} of {len(session.tasks)}</b>, {done} saved"
         asked = session.said
