@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from xfer.annotation import Collection, Session
+from xfer.annotation.journal import held
 from xfer.annotation.marks import Click, Stroke
 from xfer.annotation.order import PART
 from xfer.annotation.session import NONE, UNSURE
@@ -15,7 +16,7 @@ from xfer.errors import InputError
 DOT = Stroke(30, ((200, 200),))
 
 
-def begin(collection: Collection, name: str = "Anna") -> Session:
+def begin(collection: Collection, name: str = "0123456789ab") -> Session:
     return Session(collection, name, clock=iter(range(1000)).__next__)
 
 
@@ -110,7 +111,9 @@ def test_back_changes_an_answer_and_the_last_one_counts(collection: Collection) 
 def test_a_rater_who_is_done_stays_done(collection: Collection, work) -> None:
     done = work(collection, "Anna")
     assert done.finished
-    assert begin(collection).finished
+    again = begin(collection, "Anna")
+    assert again.finished
+    again.close()
     assert sorted(done.answers) == list(range(len(done.tasks)))
 
 
@@ -121,6 +124,7 @@ def test_an_answer_to_no_task_is_named(collection: Collection) -> None:
         file.write('{"n":0,"face":"elsewhere.png"}\n')
     with pytest.raises(InputError, match="an answer belongs to no face of this rater"):
         begin(collection)
+    assert not held(collection.path(session.rater))
 
 
 def test_labels_are_shown_nowhere(collection: Collection) -> None:

@@ -57,7 +57,11 @@ class Session:
         self._clock = clock
         self._journal = collection.journal(self.rater)
         lines = self._journal.lines
-        self.answers = answered(lines, self.tasks, self._journal.path)
+        try:
+            self.answers = answered(lines, self.tasks, self._journal.path)
+        except InputError:
+            self._journal.close()
+            raise
         self._draft = lines[-1] if lines and "draft" in lines[-1] else {}
         self.resumed = len(self.answers)
         self._go(next((i for i in range(len(self.tasks)) if i not in self.answers), len(self.tasks)))

@@ -1,6 +1,7 @@
 """The rater's screen, driven as the browser drives it: pointer events, buttons, choices."""
 
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def screen(home: Path, request: pytest.FixtureRequest) -> Iterator[Annotation]:
     """A new rater's screen with the first face on it."""
-    shown = Annotation(Session(collect("synthetic", home), request.node.name))
+    rater = sha256(request.node.name.encode()).hexdigest()[:12]
+    shown = Annotation(Session(collect("synthetic", home), rater))
     press(shown, "Start")
     yield shown
     shown.session.close()
