@@ -79,7 +79,7 @@ def test_a_part_is_clicked_where_it_lies_or_chosen_from_the_list(screen: Annotat
     screen.easel.down(1, 1)
     screen._part.value = ("eyes", 1)
     assert screen.session.marks == [Click(("nose", 0)), Click(("eyes", 1))]
-    assert screen._part.value is None
+    assert screen._part.value == ""
     assert "the eyes, right" in dict(screen._part.options)
 
 

@@ -90,7 +90,7 @@ class Annotation(VBox):
         super().__init__()
         self.session = session
         self.easel = Easel(SIDE, self._marked, lambda: self.session.pieces)
-        self._progress = IntProgress(max=len(session.tasks), layout=Layout(width="100%", height="0.6em"))
+        self._progress = IntProgress(max=len(session.tasks), layout=Layout(width="100%"))
         self._head, self._question, self._told = HTML(), HTML(), HTML()
         self._answers = ToggleButtons(options=_options(session.collection), style={"button_width": "9.5em"})
         self._tool = ToggleButtons(
@@ -99,7 +99,7 @@ class Annotation(VBox):
             style={"button_width": "5.8em"},
         )
         self._size = IntSlider(self.easel.size, 6, SIDE // 5, description="Width")
-        self._part = Dropdown(options=[("or choose a part ...", None), *_pieces()], layout=Layout(width="17em"))
+        self._part = Dropdown(options=[("or choose a part ...", ""), *_pieces()], layout=Layout(width="17em"))
         self._undo = _button("Undo", "Take the last mark back", self._changed(session.undo))
         self._clear = _button("Clear", "Take all marks back", self._changed(session.clear))
         self._back = _button("Back", "Show the face before this one again", self._turned(session.back))
@@ -165,8 +165,8 @@ class Annotation(VBox):
 
     def _picked(self, change: dict[str, Any]) -> None:
         """A part chosen from the list, as by keyboard."""
-        if change["new"] is not None:
-            self._part.value = None
+        if change["new"]:
+            self._part.value = ""
             self._marked(Click(change["new"]))
 
     def _chosen(self, change: dict[str, Any]) -> None:
