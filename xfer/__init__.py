@@ -8,10 +8,11 @@ if TYPE_CHECKING:
     from xfer.study import Study
     from xfer.study.export import export
     from xfer.study.networks import Trained
+    from xfer.study.settings import read_settings
     from xfer.study.twin_study import TwinStudy
 
 __version__ = "0.1.0"
-__all__ = ["Study", "compare", "explain", "export", "guide", "score", "train"]
+__all__ = ["Study", "compare", "explain", "export", "guide", "read_settings", "score", "train"]
 
 
 def compare(models: str = "all", *, heatmaps: Any = None, **options: Any) -> "Study":
@@ -59,6 +60,10 @@ def __getattr__(name: str) -> Any:
         from xfer.study.export import export
 
         return export
+    if name == "read_settings":
+        from xfer.study.settings import read_settings
+
+        return read_settings
     if name == "score":
         from xfer.scoring import score
 

@@ -7,6 +7,10 @@ from difflib import get_close_matches
 class InputError(ValueError):
     """Bad input. The command line prints the message on one line and exits with 2."""
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the line alone."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class UnknownNameError(InputError, KeyError):
     """A name that is not in a vocabulary; a `KeyError` too, so that mappings behave."""

@@ -6,11 +6,15 @@ from typing import Any, NoReturn
 
 import typer
 
-from xfer.cli import data, explain, explainers, export, guide, masks, metrics, models, studies, units
+from xfer.cli import (
+    annotate, beginning, data, explain, explainers, export, guide, masks, metrics, models, studies, units,
+)  # fmt: skip
 from xfer.errors import InputError, TrainingError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(studies.app)
+app.add_typer(beginning.app)
+app.add_typer(annotate.app)
 app.add_typer(data.app, name="data")
 app.add_typer(data.landmarks_app)
 app.add_typer(data.assets_app, name="assets")

@@ -1,4 +1,4 @@
-"""``xfer compare``, ``score``, ``report`` and ``doctor``."""
+"""``xfer compare``, ``train``, ``score`` and ``report``."""
 
 import os
 import sys
@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from xfer.cli.beginning import Config
 from xfer.cli.options import (
     MAPS_PATTERN,
     MASKS_PATTERN,
@@ -74,6 +75,7 @@ _LEFT_OUT = {
 @app.command()
 def compare(
     context: typer.Context,
+    config: Config = None,
     models: Models = "all",
     data: Data = "synthetic",
     expressions: Expressions = None,
@@ -342,15 +344,3 @@ def report(
     print(path)
     if open_:
         typer.launch(str(path))
-
-
-@app.command()
-def doctor() -> None:
-    """Say what is installed, and what is missing with the command that mends it."""
-    from xfer.study.provenance import findings
-
-    rows = findings()
-    for good, line in rows:
-        print(f"{'ok ' if good else '!! '} {line}")
-    if not all(good for good, _ in rows):
-        raise typer.Exit(1)

@@ -1,7 +1,6 @@
 """What a study was made with: digests, versions, source; no path, host or user name."""
 
 import hashlib
-import os
 import platform
 import subprocess
 from collections.abc import Collection, Iterable
@@ -10,9 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import xfer
-from xfer import masks
-from xfer.errors import InputError
-from xfer.geometry import data_folder
 
 PACKAGES = (
     "numpy", "scipy", "pandas", "xarray", "zarr", "POT", "matplotlib", "torch", "torchvision", "timm",
@@ -103,24 +99,3 @@ def collect(**facts: Any) -> dict[str, Any]:
         "machine": machine,
         **facts,
     }
-
-
-def findings() -> list[tuple[bool, str]]:
-    """What ``xfer doctor`` says: (good, line); a bad line ends with the command that mends it."""
-    rows = [(True, f"{name} {number}") for name, number in versions().items()]
-    folder = data_folder()
-    found = len(list(folder.rglob("*.toml")))
-    mend = "python -m pip install --force-reinstall xfer-kit"
-    rows.append((found > 0, f"masks: {found} files" if found else f"masks: none in {folder.name}; {mend}"))
-    rows += [_checked(path) for path in sorted(folder.glob("*s/*.toml")) if path.parent.name != "frames"]
-    writable = os.access(Path.cwd(), os.W_OK)
-    rows.append((writable, "this folder can be written" if writable else "this folder cannot be written; use --out"))
-    return rows
-
-
-def _checked(path: Path) -> tuple[bool, str]:
-    try:
-        masks.check(path)
-    except InputError as error:
-        return False, str(error)
-    return True, f"{path.parent.name}/{path.name}"
