@@ -34,8 +34,9 @@ class Running:
     ----------
     networks : DataFrame
         A row a network and fold: model, guide ("" for none), fold, ``stage`` (of `STAGES`), ``epoch`` (those done),
-        ``epochs`` (those planned), ``validation_accuracy`` of the last one and ``accuracy`` on the test faces in [0, 1]
-        (NaN where not known yet), ``seconds`` of the last epoch.
+        ``epochs`` (those planned), ``best`` (the one that would be kept now, 0 for none), its
+        ``validation_accuracy`` and, at the end, ``accuracy`` on the test faces in [0, 1] (NaN where not known yet),
+        ``left`` (seconds that the other epochs take at the last one's pace).
     curves : DataFrame
         The epochs so far: model, guide, fold and the log's columns.
     holder : str
@@ -45,6 +46,8 @@ class Running:
     finished : bool
     torn : tuple of str
         Logs that cannot be read.
+    chance : float
+        The accuracy of guessing, in [0, 1].
     """
 
     networks: pd.DataFrame
@@ -53,6 +56,7 @@ class Running:
     silent: float
     finished: bool
     torn: tuple[str, ...]
+    chance: float
 
     def __str__(self) -> str:
         """One line."""
@@ -92,7 +96,8 @@ def running(folder: str | Path) -> Running:
     curves = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["guide", *CURVE_COLUMNS])
     changed = [path.stat().st_mtime for path in (home / CHECKPOINTS).glob("*.csv")]
     silent = max(0.0, time.time() - max(changed)) if changed else np.nan
-    return Running(pd.DataFrame(rows), curves, holder(home), silent, finished, tuple(torn))
+    chance = 1 / max(1, len(config["data"]["expressions"]))
+    return Running(pd.DataFrame(rows), curves, holder(home), silent, finished, tuple(torn), chance)
 
 
 def _planned(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -174,18 +179,19 @@ def _row(
         stage = "explained"
     if (model, fold) in failed:
         stage = "failed"
-    last = log.iloc[-1] if len(log) else {}
-    accuracy = own[-1].get("accuracy") if own else None
+    best = log.sort_values(["validation_accuracy", "validation_loss"], ascending=[False, True]).iloc[:1]
+    epochs, accuracy = int(settings[model].get("epochs", 0)), own[-1].get("accuracy") if own else None
     return {
         "model": model,
         "guide": guide,
         "fold": fold,
         "stage": stage,
-        "epoch": int(last["epoch"]) if len(log) else 0,
-        "epochs": int(settings[model].get("epochs", 0)),
-        "validation_accuracy": float(last.get("validation_accuracy", np.nan)),
+        "epoch": len(log),
+        "epochs": epochs,
+        "best": int(best["epoch"].sum()),
+        "validation_accuracy": float(best["validation_accuracy"].sum(min_count=1)),
         "accuracy": np.nan if accuracy is None else float(accuracy),
-        "seconds": float(last.get("seconds", np.nan)),
+        "left": (epochs - len(log)) * float(log["seconds"].iloc[-1:].sum()),
     }
 
 

@@ -24,7 +24,7 @@ from xfer.study import Study
 NEEDED = (8, 1)
 """The oldest ipywidgets these widgets run with."""
 
-DPI = 144
+DPI = 120
 _SCREEN = 96
 """Dots per inch of a picture and of a screen: sharp where a screen has more."""
 
@@ -66,12 +66,14 @@ class Explorer(Box):
     """
 
     title = ""
+    _drawing = False
 
-    def __init__(self, controls: Sequence[Widget], watched: Sequence[Widget]) -> None:
+    def __init__(self, controls: Sequence[Widget], watched: Sequence[Widget], below: Sequence[Widget] = ()) -> None:
         self.line, self.picture, self.figure = HTML(), Image(format="png"), None
-        self._drawing = False
         panel = VBox(list(controls), layout=Layout(width=CONTROLS, flex="0 0 auto", margin="0 16px 8px 0"))
-        shown = VBox([self.line, self.picture], layout=Layout(flex="1 1 320px", min_width="300px", overflow="visible"))
+        shown = VBox(
+            [self.line, self.picture, *below], layout=Layout(flex="1 1 320px", min_width="300px", overflow="visible")
+        )
         inside = [panel, shown] if controls else [shown]
         super().__init__(inside, layout=Layout(display="flex", flex_flow="row wrap", align_items="flex-start"))
         for control in watched:

@@ -14,12 +14,13 @@ from xfer.metrics import METRICS, View, reason, view
 from xfer.metrics.thresholds import level
 from xfer.report.canvas import spoken
 from xfer.report.widgets.cells import ALL_FOLDS, Cells
-from xfer.report.widgets.explorer import LABELLED, Explorer, Notice, Shown, escaped, explorer, opened, warning
+from xfer.report.widgets.explorer import LABELLED, Explorer, Shown, escaped, explorer, opened, warning
 from xfer.report.widgets.overlays import overlay
 from xfer.report.widgets.underlay import Underlay
 from xfer.study import Study
 
 _NAMES = {"model": "network", "outcome": "faces"}
+_WORDS = {"all": "all faces", "correct": "recognised", "incorrect": "not recognised"}
 _SHOWN = ("iou", "dice", "precision", "recall")
 SLIDER = "slider"
 _RULES = {"Otsu": "otsu", "mask's area": "area", "slider": SLIDER}
@@ -77,10 +78,11 @@ class HeatmapExplorer(Explorer):
 
     def __init__(self, study: Study, frame: str | None, landmarker: str) -> None:
         self.study, self.cells = study, Cells(study)
+        self._own = scoring.own(study.scores)
         self._seen: tuple[tuple[str, ...], View, View] | None = None
         self.choices = {
             name: Dropdown(
-                options=[(spoken(v) if name == "expression" else v, v) for v in values],
+                options=[(_said(name, v), v) for v in values],
                 value=self.cells.start[name],
                 description=_NAMES.get(name, name),
                 **LABELLED,
@@ -88,7 +90,9 @@ class HeatmapExplorer(Explorer):
             for name, values in self.cells.choices.items()
         }
         self.mask = Dropdown(options=[str(m.name) for m in study.mask_sources.masks], description="mask", **LABELLED)
-        self.strength = FloatSlider(0.6, min=0, max=1, step=0.05, description="heatmap", readout_format=".2f", **LABELLED)
+        self.strength = FloatSlider(
+            0.5, min=0, max=1, step=0.05, description="heatmap", readout_format=".2f", **LABELLED
+        )
         self.rule = ToggleButtons(options=_RULES, value="otsu", style={"button_width": "auto"})
         low, high = _ENDS
         self.threshold = FloatSlider(0.5, min=low, max=high, step=0.01, description="threshold", **LABELLED)
@@ -111,7 +115,7 @@ class HeatmapExplorer(Explorer):
             self.score.value = ""
             raise InputError(f"no heatmap has {', '.join(f'{n} {v}' for n, v in key.items())}; choose another")
         kept = self._cut(heatmap, mask)
-        title = " · ".join(spoken(value) for value in key.values())
+        title = " · ".join(_said(name, value) for name, value in key.items())
         figure = overlay(
             heatmap.values,
             title=title,
@@ -164,8 +168,7 @@ class HeatmapExplorer(Explorer):
 
     def _in_study(self, heatmap: xr.DataArray) -> str:
         """What the study itself says of this heatmap."""
-        rows = scoring.own(self.study.scores)
-        rows = rows[rows["mask"] == self.mask.value]
+        rows = self._own[self._own["mask"] == self.mask.value]
         for name in KEY:
             value = str(heatmap.coords[name].item())
             if (name, value) != ("fold", "all") or self.key.get("fold") != ALL_FOLDS:
@@ -176,7 +179,9 @@ class HeatmapExplorer(Explorer):
         told = [str(self.study.config["threshold"]), *([how] if how != "1 faces" else [])]
         value = rows["value"].mean(skipna=False)
         why = next((why for why in rows["reason"] if why), "")
-        score = f"<b>{value:.3f}</b> ({escaped(', '.join(told))})" if np.isfinite(value) else escaped(f"undefined: {why}")
+        score = (
+            f"<b>{value:.3f}</b> ({escaped(', '.join(told))})" if np.isfinite(value) else escaped(f"undefined: {why}")
+        )
         return f"In the study: IoU {score}"
 
     def _by_hand(self, change: Any) -> None:
@@ -187,4 +192,8 @@ class HeatmapExplorer(Explorer):
             self.redraw()
 
 
-__all__ = ["HeatmapExplorer", "Notice", "heatmap_explorer"]
+def _said(name: str, value: str) -> str:
+    """A value of the key as a reader sees it."""
+    if name == "outcome":
+        return _WORDS.get(value, value)
+    return spoken(value) if name == "expression" else value

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from xfer.report.canvas import HEAT, INK, STYLE, text_width, wrapped
 from xfer.report.panels import Box, draw_lines, limits_of, outline, sheet
 
+_COLOURS = HEAT(np.arange(256))[:, :3].astype(np.float32)
 SKY, DOTS = "#56b4e9", "#00e0ff"
 _BLANK, _WIDTH, _MARGIN, _LINE = 0.86, 3.3, 0.05, 0.16
 """Grey where no face is known; inches of a map, around it, of a line of type."""
@@ -34,19 +35,24 @@ def mixed(heatmap: np.ndarray, face: np.ndarray | None, strength: float) -> np.n
     [[[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]]
     """
     low, high = limits_of(heatmap)
-    share = np.clip((heatmap - low) / (high - low if high > low else 1.0), 0, 1)
-    under = np.full(heatmap.shape, _BLANK) if face is None else face[..., :3] @ (0.299, 0.587, 0.114)
-    if face is not None and face.shape[-1] == 4:
-        under = np.where(face[..., 3] > 0, under, _BLANK)
-    weight = np.where(np.isfinite(share), strength, 0.0)[..., None]
-    colour = HEAT(np.nan_to_num(share))[..., :3]
-    return np.clip(weight * colour + (1 - weight) * under[..., None], 0, 1)
+    known = np.isfinite(heatmap)
+    share = (np.where(known, heatmap, low) - low) / (high - low if high > low else 1.0)
+    under = np.full(heatmap.shape, _BLANK, np.float32) if face is None else _grey(face)
+    weight = np.where(known, np.float32(strength), np.float32(0))[..., None]
+    return weight * _COLOURS[np.round(share * 255).astype(np.uint8)] + (1 - weight) * under[..., None]
+
+
+def _grey(face: np.ndarray) -> np.ndarray:
+    red, green, blue = (face[..., i].astype(np.float32) for i in range(3))
+    grey = 0.299 * red + 0.587 * green + 0.114 * blue
+    return np.where(face[..., 3] > 0, grey, np.float32(_BLANK)) if face.shape[-1] == 4 else grey
 
 
 def draw_mixed(ax: Axes, picture: np.ndarray, box: Box) -> None:
     """A picture (y, x, 3) in a box in inches."""
     left, top, width, height = box
-    ax.imshow(picture, extent=(left, left + width, top + height, top), aspect="auto", interpolation="bilinear")
+    pixels = np.round(picture * 255).astype(np.uint8)
+    ax.imshow(pixels, extent=(left, left + width, top + height, top), aspect="auto", interpolation="bilinear")
 
 
 def draw_points(ax: Axes, points: np.ndarray, box: Box, shape: Sequence[int]) -> None:
@@ -104,6 +110,6 @@ def _key(ax: Axes, top: float, mask: bool, kept: bool) -> None:
     left, line = _MARGIN, np.array([[0.0, 0.0], [1.0, 0.0]])
     for there, text, colour in ((mask, "mask", "white"), (kept, "above the threshold", SKY)):
         if there:
-            draw_lines(ax, [line], (left, top + 0.2, 0.28, 0.2), (1, 1), linewidth=1.3, colour=colour)
+            draw_lines(ax, [line], (left - 0.14, top + 0.21, 0.28, 0.2), (1, 1), linewidth=1.3, colour=colour)
             ax.text(left + 0.36, top + 0.31, text, va="center", size=7, color=INK)
             left += 0.5 + text_width([text], 7)

@@ -93,7 +93,9 @@ def frame_of(study: Study, frame: str | None) -> str | None:
         return named if named in geometry.frame_names() else None
     found, size = geometry.load_frame(frame), study.support.shape
     if (found.height, found.width) != size:
-        raise InputError(f"frame {found.name!r} is {found.height} x {found.width}, the heatmaps are {size[0]} x {size[1]}")
+        raise InputError(
+            f"frame {found.name!r} is {found.height} x {found.width}, the heatmaps are {size[0]} x {size[1]}"
+        )
     return frame
 
 
