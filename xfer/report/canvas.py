@@ -193,7 +193,7 @@ def cells(
     digits: int = 3,
     size: float = 7.5,
     bold: np.ndarray | None = None,
-    annotate: bool | np.ndarray = True,
+    annotate: bool = True,
     marks: np.ndarray | None = None,
     plain: np.ndarray | None = None,
 ) -> None:
@@ -205,8 +205,6 @@ def cells(
         Column and row at which the block's top left corner stands.
     bold : bool array (row, column), optional
         Cells to print in bold.
-    annotate : bool or bool array (row, column)
-        Cells that carry their number.
     marks : array (row, column) of str, optional
         Printed behind a value.
     plain : bool array (row, column), optional
@@ -216,17 +214,16 @@ def cells(
     rows, columns = values.shape
     edges = left + np.arange(columns + 1), top + np.arange(rows + 1)
     grey = np.zeros(values.shape, dtype=bool) if plain is None else plain
-    told = np.broadcast_to(annotate, values.shape)
     shown = np.ma.masked_array(values, ~np.isfinite(values) | grey)
     ax.pcolormesh(*edges, shown, cmap=shade.colormap, norm=shade.norm, edgecolors="white", linewidth=0.8)
     for (row, column), value in np.ndenumerate(values):
         centre = left + column + 0.5, top + row + 0.5
         if not np.isfinite(value):
-            undefined_cell(ax, left + column, top + row, "undefined" if told[row, column] else "", size)
+            undefined_cell(ax, left + column, top + row, "undefined" if annotate else "", size)
             continue
         if grey[row, column]:
             ax.add_patch(Rectangle((left + column, top + row), 1, 1, facecolor=_PLAIN, edgecolor="white", gid="plain"))
-        if told[row, column]:
+        if annotate:
             weight = "bold" if bold is not None and bold[row, column] else "normal"
             ax.text(
                 *centre,

@@ -16,7 +16,7 @@ from xfer.report.canvas import BLUE, STYLE, WIDTH, finite_mean, short_labels, sp
 _ROW, _GAP = 0.235, 0.25
 """Inches of a row, cells between a block and its means."""
 
-ANNOTATED = 16
+_ANNOTATED = 16
 """The most rows of a correlation matrix whose cells carry numbers."""
 
 
@@ -220,14 +220,13 @@ def matrix_cell(count: int) -> float:
     return min(0.42, max(3.5 / count, 0.16))
 
 
-def draw_correlations(ax: Axes, values: np.ndarray, low: float | None, *, once: bool = False) -> None:
-    """Cells of a correlation matrix on axes of which one unit is one cell; with `once` every number stands there once."""
+def draw_correlations(ax: Axes, values: np.ndarray, low: float | None, *, numbers: bool = True) -> None:
+    """Cells of a correlation matrix on axes of which one unit is one cell."""
     count = len(values)
     start = min(_lowest(values), 1.0 if low is None else low)
     shade = canvas.colours(values, low=start, high=1.0)
     size = min(7.5, matrix_cell(count) * 19)
-    told = np.tril(np.ones(values.shape, bool), -1) if once else np.ones(values.shape, bool)
-    canvas.cells(ax, values, shade, digits=2, size=size, annotate=told & (count <= ANNOTATED))
+    canvas.cells(ax, values, shade, digits=2, size=size, annotate=numbers and count <= _ANNOTATED)
     ax.set(xlim=(0, count), ylim=(count, 0))
 
 

@@ -13,7 +13,7 @@ from xfer import clustering
 from xfer.clustering import Tree
 from xfer.report import canvas
 from xfer.report.canvas import CLUSTERS, GREY, INK, STYLE, WIDTH, short_labels
-from xfer.report.matrices import ANNOTATED, colour_bar, draw_correlations, matrix_cell
+from xfer.report.matrices import colour_bar, draw_correlations, matrix_cell
 
 _TREE, _TOP, _BOTTOM = 1.7, 0.3, 0.42
 """Inches: the width of a tree, the space for a title above, for the axis below."""
@@ -81,7 +81,7 @@ def family(
     cut: int = 2,
     support: np.ndarray | None = None,
     measure: str = "r",
-    once: bool = False,
+    numbers: bool = True,
 ) -> Figure:
     """A dendrogram and, row by row beside it, the correlation matrix in the order of its leaves.
 
@@ -99,8 +99,8 @@ def family(
         Printed on the joins.
     measure : str
         What the correlations are, as on an axis.
-    once : bool
-        Print every correlation once, on one side of the diagonal, and no scale where all are printed.
+    numbers : bool
+        Whether cells carry their correlation, if there are not too many.
     """
     names = short_labels(tree.leaves)
     cell, label = matrix_cell(len(names)), canvas.text_width(names)
@@ -113,12 +113,11 @@ def family(
     trunk.set_xlabel(f"distance 1 − {measure}")
     ax = canvas.axes(fig, left, _TOP, side, side)
     ordered = correlations.loc[list(tree.leaves), list(tree.leaves)]
-    draw_correlations(ax, ordered.to_numpy(dtype=float), low, once=once)
+    draw_correlations(ax, ordered.to_numpy(dtype=float), low, numbers=numbers)
     ax.set_xticks(np.arange(len(names)) + 0.5, names, rotation=90)
     ax.set_yticks([])
     canvas.bare(ax)
-    if not once or len(names) > ANNOTATED:
-        colour_bar(fig, ax, left + side + 0.1, _TOP, side, measure)
+    colour_bar(fig, ax, left + side + 0.1, _TOP, side, measure)
     return fig
 
 

@@ -1,4 +1,4 @@
-"""The single faces of a study, one by one: what a network answered, the map that was kept, the picture where it is known.
+"""The single faces of a study: what a network answered, the map that was kept, the picture where it is known.
 
 A study folder holds no pictures. Drawn faces are drawn again; photographs are read where the data set is given.
 """
@@ -20,7 +20,7 @@ from xfer.study import faces
 from xfer.study.recognition import LANDMARKS, MAPS
 from xfer.study.study import Study
 
-SIDE = 256
+SIDE = 192
 """The longer side in px at which a picture is looked at."""
 _HELD = 96
 """Pictures kept in memory."""

@@ -8,7 +8,7 @@ import numpy as np
 from ipywidgets import HTML, Box, Dropdown, FloatSlider, IntSlider, Layout, ToggleButton, VBox
 from matplotlib.figure import Figure
 
-from xfer import geometry, masks
+from xfer import geometry
 from xfer.datasets import synthetic
 from xfer.errors import InputError, unknown
 from xfer.labels import au_number

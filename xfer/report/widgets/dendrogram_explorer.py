@@ -17,6 +17,8 @@ from xfer.study import Study
 from xfer.study.likeness import mean_distances
 
 MEASURES = {"pearson": "r", "spearman": "ρ", "cosine": "cos"}
+_NUMBERED = 8
+"""The most networks whose likenesses are printed: more numbers take longer to draw than a slider should."""
 _LIKENESSES = {"Pearson's r": "pearson", "Spearman's ρ": "spearman", "cosine": "cosine"}
 
 
@@ -63,9 +65,11 @@ class DendrogramExplorer(Explorer):
         self.study = study
         self._distances: dict[tuple[str, ...], tuple[np.ndarray, list[str]]] = {}
         there = sorted(set(map(str, study.pooled.coords["expression"].values)), key=EXPRESSIONS.index)
+        options = [(spoken(e), e) for e in there]
+        rows = min(len(there), 8)
         self.expressions = SelectMultiple(
-            options=[(spoken(e), e) for e in there], value=(there[0],), rows=min(len(there), 8), description="expressions", **LABELLED
-        )  # fmt: skip
+            options=options, value=(there[0],), rows=rows, description="expressions", **LABELLED
+        )
         self.likeness = Dropdown(options=_LIKENESSES, description="metric", **LABELLED)
         self.linkage = Dropdown(
             options=clustering.METHODS, value=study.config["linkage"], description="linkage", **LABELLED
@@ -94,7 +98,7 @@ class DendrogramExplorer(Explorer):
             cut=cut,
             support=support,
             measure=MEASURES[likeness],
-            once=True,
+            numbers=len(names) <= _NUMBERED,
         )
         groups = _grouped(clustering.cut(tree, cut))
         self.clusters.value = "".join(

@@ -1,6 +1,6 @@
 """What every widget shares: controls, a line that says what is shown or what is wrong, and a picture.
 
-Pictures are drawn off-screen by Matplotlib. Where no kernel runs (a plain Python, an exported notebook) the picture that
+Pictures are drawn off-screen by Matplotlib. Where no kernel runs (plain Python, an exported notebook) the picture that
 was last drawn is what is seen.
 """
 

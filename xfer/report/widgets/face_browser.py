@@ -18,7 +18,7 @@ from xfer.study import Study
 from xfer.study.kept_faces import SIDE, KeptFace, KeptFaces
 
 ACROSS, DOWN = 4, 2
-_SIDE, _GAP, _BELOW = 1.6, 0.08, 0.34
+_SIDE, _GAP, _BELOW = 1.6, 0.1, 0.3
 """Inches of a face, between two, for the words under one."""
 _EVERY = "all"
 
@@ -134,20 +134,28 @@ def face_page(
     landmarks : bool
         Draw the 68 points.
     """
-    step, names = _SIDE + _GAP, short_labels([str(name) for name in rows["face"]], 24)
-    fig, ax = sheet(_GAP + ACROSS * step, -(-len(rows) // ACROSS) * (step + _BELOW) + _GAP)
+    names, down = short_labels([str(name) for name in rows["face"]], 24), -(-len(rows) // ACROSS)
+    mosaic = np.ones((_px(_GAP + down * (_SIDE + _GAP + _BELOW)), _px(_GAP + ACROSS * (_SIDE + _GAP)), 3), np.float32)
+    height, width = (length / _px(1) for length in mosaic.shape[:2])
+    fig, ax = sheet(width, height)
     for i, (row, face, heatmap) in enumerate(zip(rows.itertuples(), faces, maps, strict=True)):
-        left, top = _GAP + i % ACROSS * step, _GAP + i // ACROSS * (step + _BELOW)
+        left, top = _GAP + i % ACROSS * (_SIDE + _GAP), _GAP + i // ACROSS * (_SIDE + _GAP + _BELOW)
         shape = (SIDE, SIDE) if face.picture is None else face.picture.shape[:2]
-        scale = _SIDE / max(shape)
-        height, width = shape[0] * scale, shape[1] * scale
-        box = (left + (_SIDE - width) / 2, top + (_SIDE - height) / 2, width, height)
         over = np.asarray(Image.fromarray(heatmap).resize(shape[::-1], Image.Resampling.BILINEAR))
-        draw_mixed(ax, mixed(over, None if face.picture is None else face.picture / 255, strength), box)
+        down_by, right_by = ((SIDE - length) // 2 for length in shape)
+        y, x = _px(top) + down_by, _px(left) + right_by
+        under = None if face.picture is None else face.picture / 255
+        mosaic[y : y + shape[0], x : x + shape[1]] = mixed(over, under, strength)
         if landmarks and face.points is not None:
-            draw_points(ax, face.points, box, shape)
+            draw_points(ax, face.points + np.array([x, y]), (0.0, 0.0, width, height), mosaic.shape)
         wrong = f"{spoken(row.expression)} → {spoken(row.predicted)}"
         told = f"{spoken(row.expression) if row.right else wrong}  {row.probability:.2f}"
         ax.text(left, top + _SIDE + 0.04, told, va="top", size=8, weight="bold", color=INK if row.right else ORANGE)
         ax.text(left, top + _SIDE + 0.19, names[i], va="top", size=6.5, color=GREY)
+    draw_mixed(ax, mosaic, (0.0, 0.0, width, height))
     return fig
+
+
+def _px(inches: float) -> int:
+    """Pixels of the mosaic that so many inches take: a face has `SIDE`."""
+    return round(inches * SIDE / _SIDE)
