@@ -129,8 +129,8 @@ def _read(study: Study) -> tuple[dict[tuple[str, str], _Held], tuple[str, ...]]:
 
 def _stored(path: Path) -> dict[str, Any]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            told = {name: file[name] for name in ("face", "model", "fold", "explainer", "maps")}
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            told = {name: stored[name] for name in ("face", "model", "fold", "explainer", "maps")}
         if told["maps"].shape[:2] != (len(told["face"]), len(told["explainer"])) or told["maps"].ndim != 4:
             raise ValueError(f"maps of {told['maps'].shape}")
     except Exception as error:

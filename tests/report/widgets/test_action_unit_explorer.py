@@ -20,21 +20,21 @@ def covered(explorer) -> int:
 
 
 def test_toggling_an_action_unit_changes_mask_picture_and_table(explorer):
-    before = covered(explorer), explorer.picture.value, explorer.table.value
+    before = covered(explorer), explorer.png, explorer.table.value
     explorer.units["AU4"].value = True
     assert covered(explorer) > before[0]
-    assert explorer.picture.value != before[1]
+    assert explorer.png != before[1]
     assert explorer.table.value != before[2]
     assert explorer.intensities["AU4"] in explorer.on.children
     explorer.units["AU4"].value = False
-    assert explorer.picture.value == before[1]
+    assert explorer.png == before[1]
     assert explorer.intensities["AU4"] not in explorer.on.children
 
 
 def test_intensity_changes_the_face_and_the_mask(explorer):
-    before, whole = explorer.picture.value, covered(explorer)
+    before, whole = explorer.png, covered(explorer)
     explorer.intensities["AU12"].value = 0.3
-    assert explorer.picture.value != before
+    assert explorer.png != before
     assert covered(explorer) < whole, "a map no higher than 0.3 reaches no region"
 
 
@@ -52,7 +52,7 @@ def test_every_source_draws_and_says_what_it_does_not_place(explorer, source):
     explorer.regions.value = source
     told = f"AU43 has no region in {source}"
     assert (told in explorer.told) == ("AU43" not in regions.load(source).action_units)
-    assert explorer.picture.layout.display is None
+    assert explorer.png
 
 
 def test_the_codebooks_named_hold_all_of_them(explorer):
@@ -74,9 +74,9 @@ def test_without_any_the_face_is_neutral_and_the_mask_empty():
 
 
 def test_another_person_another_face(explorer):
-    before = explorer.picture.value
+    before = explorer.png
     explorer.person.value += 1
-    assert explorer.picture.value != before
+    assert explorer.png != before
 
 
 @pytest.mark.parametrize(

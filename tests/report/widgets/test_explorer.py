@@ -115,7 +115,7 @@ def test_an_exported_notebook_shows_the_picture(imported, monkeypatch):
     output = nbformat.v4.new_output("execute_result", explorer._repr_mimebundle_(), execution_count=1)
     cell = nbformat.v4.new_code_cell("explorer", outputs=[output], execution_count=1)
     html, _ = nbconvert.HTMLExporter().from_notebook_node(nbformat.v4.new_notebook(cells=[cell]))
-    assert f"data:image/png;base64,{base64.b64encode(explorer.picture.value).decode()[:60]}" in html
+    assert f"data:image/png;base64,{base64.b64encode(explorer.png).decode()[:60]}" in html
 
 
 def test_an_explorers_figure_can_be_saved_in_any_format(imported, tmp_path):
@@ -133,5 +133,5 @@ def test_no_pyplot_figure_is_left_behind(imported):
 
 def test_pictures_have_words(imported):
     explorer = widgets.heatmap_explorer(imported)
-    assert explorer.picture.tooltip.startswith("Heatmap of alpha · anger · mean of all")
+    assert 'alt="Heatmap of alpha · anger · mean of all' in explorer.picture.value
     assert isinstance(explorer, Explorer)

@@ -30,13 +30,13 @@ def test_wrong_answers_come_first_the_surest_on_top(trained, browser):
 
 
 def test_every_control_changes_the_picture(browser):
-    seen = [browser.picture.value]
+    seen = [browser.png]
     for control, value in (
         (browser.page, 2), (browser.explainer, "saliency"), (browser.strength, 0.1), (browser.landmarks, True),
         (browser.expression, "fear"),
     ):  # fmt: skip
         control.value = value
-        seen.append(browser.picture.value)
+        seen.append(browser.png)
     assert len(set(seen)) == len(seen)
     assert browser.page.value == 1, "another choice starts at its first page"
 

@@ -41,11 +41,11 @@ def test_the_button_reads_what_was_written_since(going, trained):
     view = training_view(going)
     assert view.told.startswith("1 networks and folds: 1 training; written by process 123, the last epoch ended ")
     assert "training 1 of 2" in plain(view.table.value)
-    before = view.picture.value
+    before = view.png
     shutil.copy(trained.folder / "checkpoints" / "songnet-f0.csv", going / "checkpoints")
     shutil.copy(trained.folder / "checkpoints" / "songnet-f0.safetensors", going / "checkpoints")
     view.refresh.click()
-    assert view.picture.value != before
+    assert view.png != before
     assert "trained 2 of 2" in plain(view.table.value)
     shutil.copy(trained.folder / "units.jsonl", going)
     view.refresh.click()
@@ -63,7 +63,7 @@ def test_before_the_first_epoch_a_network_waits(going):
 def test_a_view_may_be_there_before_the_study(tmp_path, going):
     view = training_view(tmp_path / "later")
     assert view.told.endswith("later: there is no such folder; if the study was moved, give its new place")
-    assert view.picture.layout.display == "none"
+    assert view.png == b""
     shutil.copytree(going, tmp_path / "later")
     view.refresh.click()
     assert "1 training" in view.told
@@ -71,14 +71,14 @@ def test_a_view_may_be_there_before_the_study(tmp_path, going):
 
 def test_it_follows_a_run_without_a_timer(going, trained):
     view = training_view(going)
-    before = view.picture.value
+    before = view.png
     tick = view("songnet: training", 3)
     assert "songnet: training" in view.bars.children[-1].children[0].value
     tick()
     tick()
     shutil.copy(trained.folder / "checkpoints" / "songnet-f0.csv", going / "checkpoints")
     tick()
-    assert view.picture.value != before, "the end of a stage reads the logs"
+    assert view.png != before, "the end of a stage reads the logs"
     assert not view.bars.children
 
 

@@ -70,12 +70,12 @@ def explorer(imported):
 
 
 def test_ones_own_face_is_placed_and_nothing_of_the_file_is_kept(explorer, known, picture):
-    before = explorer.picture.value
+    before = explorer.png
     assert explorer.underlay.choice.options == ("drawn face", "none")
     explorer.underlay.upload.value = upload(encoded(picture))
     assert explorer.underlay.choice.value == "your own"
     assert plain(explorer.underlay.line.value) == "me.png is in place"
-    assert explorer.picture.value != before
+    assert explorer.png != before
     assert explorer.underlay.upload.value == ()
     own = explorer.underlay.picture
     assert own.shape == (*explorer.study.support.shape, 4)
@@ -84,9 +84,9 @@ def test_ones_own_face_is_placed_and_nothing_of_the_file_is_kept(explorer, known
 
 def test_a_second_face_takes_the_place_of_the_first(explorer, known, picture):
     explorer.underlay.upload.value = upload(encoded(picture))
-    first = explorer.picture.value
+    first = explorer.png
     explorer.underlay.upload.value = upload(encoded(255 - picture), "other.png")
-    assert explorer.picture.value != first
+    assert explorer.png != first
 
 
 def test_twelve_megapixels_are_looked_at_smaller(explorer, known, picture):
@@ -108,12 +108,12 @@ def test_of_three_faces_the_foremost_is_taken_and_told(explorer, known, picture)
 
 def test_without_a_face_one_line_says_so(explorer, known, picture):
     known["reason"] = "no face"
-    before = explorer.picture.value
+    before = explorer.png
     explorer.underlay.upload.value = upload(encoded(picture), "wall.png")
     assert plain(explorer.underlay.line.value) == (
         "wall.png: no face was found; one that looks at the camera and fills a quarter is best"
     )
-    assert explorer.picture.value == before
+    assert explorer.png == before
     assert explorer.underlay.choice.options == ("drawn face", "none")
 
 

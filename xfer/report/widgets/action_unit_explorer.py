@@ -88,7 +88,7 @@ class ActionUnitExplorer(Explorer):
         }
         self.intensities = {
             code: FloatSlider(action_units.get(code, 1.0), min=0.05, max=1, step=0.05, description=f"{code} {name}",
-                              style={"description_width": "150px"}, layout=Layout(width="100%"))
+                              style={"description_width": "150px"}, layout=Layout(width="calc(100% - 4px)"))
             for code, name in known.items()
         }  # fmt: skip
         self.regions = Dropdown(options=regions.names(), value=region_source, description="regions", **LABELLED)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec
 
 import ipywidgets
-from ipywidgets import HTML, Box, Image, Layout, VBox, Widget
+from ipywidgets import HTML, Box, Layout, VBox, Widget
 from matplotlib.figure import Figure
 
 from xfer.errors import InputError
@@ -29,7 +29,7 @@ _SCREEN = 96
 """Dots per inch of a picture and of a screen: sharp where a screen has more."""
 
 CONTROLS = "310px"
-LABELLED: dict[str, Any] = {"style": {"description_width": "88px"}, "layout": Layout(width="100%")}
+LABELLED: dict[str, Any] = {"style": {"description_width": "88px"}, "layout": Layout(width="calc(100% - 4px)")}
 """Of every control with a description."""
 
 P = ParamSpec("P")
@@ -59,8 +59,10 @@ class Explorer(Box):
     ----------
     line : HTML
         What is shown, or in one line what is wrong.
-    picture : Image
-        PNG.
+    picture : HTML
+        An image with its words (``alt``), which `ipywidgets.Image` has no place for.
+    png : bytes
+        The picture; empty while there is none.
     figure : Figure or None
         What was drawn last, to be saved in any format: ``explorer.figure.savefig("figure.pdf")``.
     """
@@ -69,7 +71,7 @@ class Explorer(Box):
     _drawing = False
 
     def __init__(self, controls: Sequence[Widget], watched: Sequence[Widget], below: Sequence[Widget] = ()) -> None:
-        self.line, self.picture, self.figure = HTML(), Image(format="png"), None
+        self.line, self.picture, self.figure, self.png = HTML(), HTML(), None, b""
         panel = VBox(list(controls), layout=Layout(width=CONTROLS, flex="0 0 auto", margin="0 16px 8px 0"))
         shown = VBox(
             [self.line, self.picture, *below], layout=Layout(flex="1 1 320px", min_width="300px", overflow="visible")
@@ -91,11 +93,10 @@ class Explorer(Box):
         try:
             shown = self.draw()
         except InputError as error:
-            self.line.value, self.picture.layout.display = warning(str(error)), "none"
+            self.line.value, self.picture.value, self.png = warning(str(error)), "", b""
             return
-        self.figure, self.line.value = shown.figure, shown.text
-        self.picture.width = f"{shown.figure.get_size_inches()[0] * _SCREEN:.0f}"
-        self.picture.value, self.picture.tooltip, self.picture.layout.display = png(shown.figure), shown.alt, None
+        self.figure, self.line.value, self.png = shown.figure, shown.text, png(shown.figure)
+        self.picture.value = image(self.png, shown.alt, shown.figure.get_size_inches()[0])
 
     def _changed(self, change: Any) -> None:
         self.redraw()
@@ -117,8 +118,8 @@ class Explorer(Box):
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         bundle: dict[str, Any] = super()._repr_mimebundle_(**kwargs) if kernel_runs() else {}
         bundle["text/plain"] = f"{self.title}: {self.told}"
-        if self.picture.value and self.picture.layout.display != "none":
-            bundle["image/png"] = base64.b64encode(self.picture.value).decode()
+        if self.png:
+            bundle["image/png"] = base64.b64encode(self.png).decode()
         return bundle
 
     def __repr__(self) -> str:
@@ -208,6 +209,14 @@ def png(figure: Figure) -> bytes:
     file = BytesIO()
     figure.savefig(file, format="png", dpi=DPI, pil_kwargs={"compress_level": 1})
     return file.getvalue()
+
+
+def image(content: bytes, alt: str, inches: float) -> str:
+    """HTML of a PNG, as wide as it is in print or as there is room."""
+    return (
+        f'<img src="data:image/png;base64,{base64.b64encode(content).decode()}" alt="{escaped(alt)}" '
+        f'width="{inches * _SCREEN:.0f}" style="max-width: 100%; height: auto">'
+    )
 
 
 def escaped(text: object) -> str:

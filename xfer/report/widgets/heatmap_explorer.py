@@ -146,7 +146,7 @@ class HeatmapExplorer(Explorer):
         cut, low, high = float(level(seen, truth, rule)), float(seen.low) * scale, float(seen.high) * scale
         if self.rule.value != SLIDER:
             with self.together():
-                self.threshold.value = float(np.clip((cut - low) / (high - low), *_ENDS))
+                self.threshold.value = round(float(np.clip((cut - low) / (high - low), *_ENDS)), 2)
         self._say({name: float(METRICS[name](seen, truth, threshold=rule)) for name in _SHOWN})
         return (heatmap.values >= cut) & self.study.support
 

@@ -65,7 +65,7 @@ class TrainingView(Explorer):
         self.refresh.on_click(lambda _: self.redraw())
         self.table, self.bars, self._drawn = HTML(), VBox(), 0.0
         super().__init__([self.refresh, self.bars, self.table], [])
-        self.children[0].layout.width = "430px"
+        self.children[0].layout.width = "100%"
 
     def draw(self) -> Shown:
         """The curves so far."""

@@ -36,7 +36,9 @@ class Underlay:
         self._frame = frame_of(study, frame)
         self._own: OwnFace | None = None
         self.choice = Dropdown(options=self._options(), description="face", **LABELLED)
-        self.upload = FileUpload(accept="image/*", description="Place a face of your own", layout={"width": "100%"})
+        self.upload = FileUpload(
+            accept="image/*", description="Place a face of your own", layout={"width": "calc(100% - 4px)"}
+        )
         self.line = HTML(_small(PRIVATE))
         self.upload.observe(self._uploaded, "value")
 
