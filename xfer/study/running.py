@@ -62,7 +62,7 @@ class Running:
         """One line."""
         stages = self.networks["stage"].value_counts()
         told = ", ".join(f"{stages[stage]} {stage}" for stage in reversed(STAGES) if stage in stages)
-        line = f"{len(self.networks)} networks and folds: {told}"
+        line = f"networks x folds: {told}"
         if self.finished:
             return f"finished; {line}"
         since = "" if np.isnan(self.silent) else f", the last epoch ended {_ago(self.silent)} ago"

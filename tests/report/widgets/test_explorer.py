@@ -42,7 +42,7 @@ def test_an_unfinished_study_tells_what_is_there_and_who_is_at_work(widget, copy
     assert told.startswith(
         f"{copy}: is unfinished (heatmaps.zarr is missing); run its 'xfer compare' line again (so far "
     )
-    assert "1 networks and folds: 1 explained; written by process 77, the last epoch ended" in told
+    assert "networks x folds: 1 explained; written by process 77, the last epoch ended" in told
     assert told.endswith(f"training_view('{copy}') follows it)")
     assert "\n" not in told
 

@@ -26,7 +26,7 @@ def going(trained, tmp_path: Path) -> Path:
 
 def test_a_finished_study_shows_every_epoch(trained):
     view = training_view(trained.folder)
-    assert view.told == "finished; 1 networks and folds: 1 explained"
+    assert view.told == "finished; networks x folds: 1 explained"
     log = pd.read_csv(trained.folder / "checkpoints" / "songnet-f0.csv")
     found = running(trained.folder)
     assert found.curves["train_loss"].tolist() == log["train_loss"].tolist()
@@ -39,7 +39,7 @@ def test_a_finished_study_shows_every_epoch(trained):
 
 def test_the_button_reads_what_was_written_since(going, trained):
     view = training_view(going)
-    assert view.told.startswith("1 networks and folds: 1 training; written by process 123, the last epoch ended ")
+    assert view.told.startswith("networks x folds: 1 training; written by process 123, the last epoch ended ")
     assert "training 1 of 2" in plain(view.table.value)
     before = view.png
     shutil.copy(trained.folder / "checkpoints" / "songnet-f0.csv", going / "checkpoints")
@@ -56,7 +56,7 @@ def test_before_the_first_epoch_a_network_waits(going):
     (going / "checkpoints" / "songnet-f0.csv").unlink()
     (going / ".lock-holder").unlink()
     view = training_view(going)
-    assert view.told == "1 networks and folds: 1 waiting; nobody writes it now"
+    assert view.told == "networks x folds: 1 waiting; nobody writes it now"
     assert "waiting 0 of 2" in plain(view.table.value)
 
 
