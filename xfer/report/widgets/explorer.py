@@ -71,7 +71,8 @@ class Explorer(Box):
     _drawing = False
 
     def __init__(self, controls: Sequence[Widget], watched: Sequence[Widget], below: Sequence[Widget] = ()) -> None:
-        self.line, self.picture, self.figure, self.png = HTML(), HTML(), None, b""
+        self.line, self.picture, self.png = HTML(), HTML(), b""
+        self.figure: Figure | None = None
         panel = VBox(list(controls), layout=Layout(width=CONTROLS, flex="0 0 auto", margin="0 16px 8px 0"))
         shown = VBox(
             [self.line, self.picture, *below], layout=Layout(flex="1 1 320px", min_width="300px", overflow="visible")

@@ -1,6 +1,7 @@
 """The faces of a study one page at a time, wrong answers first, each under the map of its own that was kept."""
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -103,7 +104,7 @@ class FaceBrowser(Explorer):
         if not len(rows):
             raise InputError(f"{self.model.value} kept no map of a face that shows {spoken(self.expression.value)}")
         start = (self.page.value - 1) * ACROSS * DOWN
-        part = rows.iloc[start : start + ACROSS * DOWN]
+        part: Any = rows.iloc[start : start + ACROSS * DOWN]
         faces = [self.kept.face(name) for name in part["face"]]
         maps = [self.kept.map(row.model, row.fold, row.face, self.explainer.value) for row in part.itertuples()]
         figure = face_page(part, faces, maps, self.strength.value, landmarks=self.landmarks.value)
@@ -138,7 +139,8 @@ def face_page(
     mosaic = np.ones((_px(_GAP + down * (_SIDE + _GAP + _BELOW)), _px(_GAP + ACROSS * (_SIDE + _GAP)), 3), np.float32)
     height, width = (length / _px(1) for length in mosaic.shape[:2])
     fig, ax = sheet(width, height)
-    for i, (row, face, heatmap) in enumerate(zip(rows.itertuples(), faces, maps, strict=True)):
+    told_of: Any = rows.itertuples()
+    for i, (row, face, heatmap) in enumerate(zip(told_of, faces, maps, strict=True)):
         left, top = _GAP + i % ACROSS * (_SIDE + _GAP), _GAP + i // ACROSS * (_SIDE + _GAP + _BELOW)
         shape = (SIDE, SIDE) if face.picture is None else face.picture.shape[:2]
         over = np.asarray(Image.fromarray(heatmap).resize(shape[::-1], Image.Resampling.BILINEAR))

@@ -154,7 +154,7 @@ class HeatmapExplorer(Explorer):
         """What metrics see; the last ones are kept, they hold the sorted pixels."""
         which = (*(str(heatmap.coords[name].item()) for name in KEY), str(self.mask.value))
         if self._seen is None or self._seen[0] != which:
-            self._seen = which, *(view(one.values, self.study.support) for one in (heatmap, mask))
+            self._seen = which, view(heatmap.values, self.study.support), view(mask.values, self.study.support)
         return self._seen[1], self._seen[2]
 
     def _say(self, values: dict[str, float]) -> None:

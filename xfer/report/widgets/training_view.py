@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -124,8 +125,9 @@ def _label(model: str, guide: str) -> str:
 
 def _table(networks: pd.DataFrame) -> str:
     head = ("network", "fold", "stage", "epoch", "validation", "test")
+    told: Any = networks.itertuples()
     rows = []
-    for row in networks.itertuples():
+    for row in told:
         values = [decimal(v, 3) if np.isfinite(v) else "" for v in (row.validation_accuracy, row.accuracy)]
         stage = (
             f"{row.stage}, {row.left / 60:.0f} min left" if row.stage == "training" and row.left >= 90 else row.stage
