@@ -104,6 +104,7 @@ def test_an_unknown_threshold_is_told(threshold: object) -> None:
     )
 
 
+@settings(deadline=None)
 @given(bytes_maps, st.one_of(st.just("otsu"), st.floats(0.01, 0.99)))
 def test_the_pixels_from_a_level_on_are_those_that_the_cut_counts(values, threshold):
     heatmap, mask = view(values.astype(float)), view(np.eye(5, 6))
@@ -113,6 +114,7 @@ def test_the_pixels_from_a_level_on_are_those_that_the_cut_counts(values, thresh
     assert (kept & (np.eye(5, 6) > 0)).sum() == hits
 
 
+@settings(deadline=None)
 @given(few_levels, regions)
 def test_the_level_of_the_area_is_the_lowest_value_that_is_needed(values, region):
     found = float(level(view(values.astype(float)), view(region.astype(float)), "area"))

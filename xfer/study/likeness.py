@@ -43,22 +43,19 @@ def distances(
     return matrix[np.ix_(kept, kept)], [name for name, keep in zip(names, kept, strict=True) if keep]
 
 
-def mean_distances(
-    study: Study, expressions: Sequence[str], measure: str = "pearson"
-) -> tuple[NDArray[np.float64], list[str]]:
-    """`distances` averaged over some expressions, of the networks that have a defined map of each.
+def mean_distances(found: Sequence[tuple[NDArray[np.float64], list[str]]]) -> tuple[NDArray[np.float64], list[str]]:
+    """The mean of several `distances`, of the networks that all of them have.
 
     Raises
     ------
     InputError
-        If no expression is given, or no network is left.
+        If there are none to average, or no network is left.
     """
-    if not expressions:
+    if not found:
         raise InputError("choose at least one expression")
-    found = [distances(study, expression, study.pooled, measure) for expression in expressions]
     shared = [name for name in found[0][1] if all(name in names for _, names in found)]
     if not shared:
-        raise InputError(f"no network has a map of {' and '.join(expressions)} that varies and is fine enough")
+        raise InputError("no network has a map of each that varies and is fine enough")
     places = [[names.index(name) for name in shared] for _, names in found]
     return np.mean([m[np.ix_(at, at)] for (m, _), at in zip(found, places, strict=True)], axis=0), shared
 

@@ -14,7 +14,7 @@ from xfer.report.supports import of_joins
 from xfer.report.trees import family
 from xfer.report.widgets.explorer import LABELLED, Explorer, Shown, escaped, explorer, opened
 from xfer.study import Study
-from xfer.study.likeness import mean_distances
+from xfer.study.likeness import distances, mean_distances
 
 MEASURES = {"pearson": "r", "spearman": "ρ", "cosine": "cos"}
 _NUMBERED = 8
@@ -63,7 +63,7 @@ class DendrogramExplorer(Explorer):
 
     def __init__(self, study: Study) -> None:
         self.study = study
-        self._distances: dict[tuple[str, ...], tuple[np.ndarray, list[str]]] = {}
+        self._distances: dict[tuple[str, str], tuple[np.ndarray, list[str]]] = {}
         there = sorted(set(map(str, study.pooled.coords["expression"].values)), key=EXPRESSIONS.index)
         options = [(spoken(e), e) for e in there]
         rows = min(len(there), 8)
@@ -84,7 +84,7 @@ class DendrogramExplorer(Explorer):
     def draw(self) -> Shown:
         """The tree beside the likenesses."""
         expressions, likeness = list(self.expressions.value), self.likeness.value
-        matrix, names = self._between(tuple(expressions), likeness)
+        matrix, names = mean_distances([self._between(each, likeness) for each in expressions])
         if len(names) < 2:
             raise InputError(f"a dendrogram needs two networks with a map that varies; there is {' and '.join(names)}")
         tree = clustering.tree(matrix, names, self.linkage.value)
@@ -108,10 +108,10 @@ class DendrogramExplorer(Explorer):
         alt = f"Dendrogram and likenesses of networks for {title}; clusters {'; '.join(map(', '.join, groups))}"
         return Shown(figure, escaped("; ".join(told)), alt)
 
-    def _between(self, expressions: tuple[str, ...], likeness: str) -> tuple[np.ndarray, list[str]]:
-        key = (likeness, *expressions)
+    def _between(self, expression: str, likeness: str) -> tuple[np.ndarray, list[str]]:
+        key = (expression, likeness)
         if key not in self._distances:
-            self._distances[key] = mean_distances(self.study, expressions, likeness)
+            self._distances[key] = distances(self.study, expression, self.study.pooled, likeness)
         return self._distances[key]
 
     def _support(self, tree: clustering.Tree) -> tuple[np.ndarray | None, str]:
