@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import pdist, squareform
+from scipy.stats import spearmanr
 
 from xfer import clustering, heatmaps
 from xfer.errors import InputError
@@ -335,3 +336,30 @@ def test_published_mean_correlations(networks, expression, pretrained, others, c
     means = [r[above & pairs].mean() for pairs in (np.outer(~other, ~other), np.outer(other, other))]
     means.append(r[np.ix_(other, ~other)].mean())
     assert means == pytest.approx([pretrained, others, cross], abs=0.005)
+
+
+def test_likeness_by_ranks_and_by_cosine_are_scipys(maps, rng):
+    support = rng.random((11, 7)) < 0.7
+    rows = maps[:, support]
+    np.testing.assert_allclose(
+        clustering.alike(maps, support, "spearman"), spearmanr(rows, axis=1).statistic, atol=1e-12
+    )
+    np.testing.assert_allclose(
+        clustering.alike(maps, support, "cosine"), 1 - squareform(pdist(rows, "cosine")), atol=1e-12
+    )
+    np.testing.assert_array_equal(clustering.alike(maps, support), clustering.correlations(maps, support))
+
+
+def test_a_constant_map_has_no_rank_correlation_but_a_cosine(maps):
+    maps[2] = 4.0
+    assert clustering.undefined(clustering.alike(maps, likeness="spearman"), NAMES) == (NAMES[2],)
+    assert clustering.undefined(clustering.alike(maps, likeness="cosine"), NAMES) == ()
+    maps[2] = 0.0
+    assert clustering.undefined(clustering.alike(maps, likeness="cosine"), NAMES) == (NAMES[2],)
+    maps[3, 1, 1] = np.nan
+    assert clustering.undefined(clustering.alike(maps, likeness="spearman"), NAMES) == (NAMES[2], NAMES[3])
+
+
+def test_an_unknown_likeness_is_named(maps):
+    with pytest.raises(InputError, match="'likeness' must be one of pearson, spearman, cosine; got 'kendall'"):
+        clustering.alike(maps, likeness="kendall")

@@ -76,7 +76,7 @@ class MaskSources:
         """
         masks, raters = [], {}
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 for i in range(sum(name.startswith("mask_") for name in stored)):
                     coords = {"expression": stored[f"expressions_{i}"]}
                     attrs = {"frame": str(stored[f"frame_{i}"])}

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from xfer.datasets import ImageError
-from xfer.datasets.images import decode, header
+from xfer.datasets.images import decode, decode_bytes, header
 from xfer.errors import InputError
 
 
@@ -172,3 +172,29 @@ def test_undecodable_name_is_printable(tmp_path):
     with pytest.raises(ImageError) as caught:
         decode(path)
     assert str(caught.value) == f"{tmp_path}/caf\\xe9.jpg: is an empty file"
+
+
+def test_a_picture_in_memory_is_the_one_in_the_file(tmp_path, gradient):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(gradient).save(tmp_path / "a.jpg", exif=exif)
+    np.testing.assert_array_equal(decode_bytes((tmp_path / "a.jpg").read_bytes(), "a.jpg"), decode(tmp_path / "a.jpg"))
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "me.png: is an empty file"),
+        (b"%PDF-1.7", "me.png: is not a picture of a format that is read"),
+    ],
+)
+def test_what_is_no_picture_in_memory_is_named(content, told):
+    with pytest.raises(ImageError) as caught:
+        decode_bytes(content, "me.png")
+    assert str(caught.value) == told
+
+
+def test_a_bomb_in_memory_is_refused_before_it_is_decoded(tmp_path):
+    content = huge_png(tmp_path / "a.png", 9000).read_bytes()
+    with pytest.raises(ImageError, match="megapixels"):
+        decode_bytes(content, "a.png")

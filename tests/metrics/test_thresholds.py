@@ -12,7 +12,7 @@ from skimage.filters import threshold_otsu
 
 from xfer.errors import InputError
 from xfer.metrics import view
-from xfer.metrics.thresholds import cut, otsu, rule
+from xfer.metrics.thresholds import cut, level, otsu, rule
 
 bytes_maps = arrays(np.uint8, (5, 6), elements=st.integers(0, 255)).filter(lambda a: a.min() < a.max())
 few_levels = arrays(np.uint8, (3, 4), elements=st.integers(0, 3)).filter(lambda a: a.min() < a.max())
@@ -102,3 +102,31 @@ def test_an_unknown_threshold_is_told(threshold: object) -> None:
     assert str(error.value) == (
         f"'threshold' must be otsu, area, upper_bound or a number between 0 and 1; got {threshold!r}"
     )
+
+
+@settings(deadline=None)
+@given(bytes_maps, st.one_of(st.just("otsu"), st.floats(0.01, 0.99)))
+def test_the_pixels_from_a_level_on_are_those_that_the_cut_counts(values, threshold):
+    heatmap, mask = view(values.astype(float)), view(np.eye(5, 6))
+    hits, area = cut(heatmap, mask, threshold)
+    kept = values >= float(level(heatmap, mask, threshold))
+    assert kept.sum() == area
+    assert (kept & (np.eye(5, 6) > 0)).sum() == hits
+
+
+@settings(deadline=None)
+@given(few_levels, regions)
+def test_the_level_of_the_area_is_the_lowest_value_that_is_needed(values, region):
+    found = float(level(view(values.astype(float)), view(region.astype(float)), "area"))
+    assert found == np.sort(values.ravel())[::-1][region.sum() - 1]
+
+
+def test_a_level_has_the_scale_of_the_map_however_large_that_is():
+    values = np.array([[0.0, 1.0], [3.0, 4.0]])
+    for scale in (1.0, 1e200, 1e-200):
+        assert float(level(view(values * scale), view(np.eye(2)), "otsu")) == 3.0 * scale
+
+
+def test_upper_bound_has_no_one_level():
+    with pytest.raises(InputError, match="tries every level"):
+        level(view(np.eye(2)), view(np.eye(2)), "upper_bound")

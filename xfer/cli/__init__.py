@@ -7,7 +7,18 @@ from typing import Any, NoReturn
 import typer
 
 from xfer.cli import (
-    annotate, beginning, data, explain, explainers, export, guide, masks, metrics, models, studies, units,
+    annotate,
+    beginning,
+    data,
+    explain,
+    explainers,
+    export,
+    guide,
+    masks,
+    metrics,
+    models,
+    studies,
+    units,
 )  # fmt: skip
 from xfer.errors import InputError, TrainingError
 

@@ -46,6 +46,9 @@ WIDTH = 7.2
 INK, GREY, BLUE, ORANGE = "#1a1a1a", "#8c8c8c", "#0072b2", "#d55e00"
 """Text, what is secondary, and two colours every kind of colour vision tells apart (Okabe and Ito)."""
 
+CLUSTERS = (BLUE, ORANGE, "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#6a3d9a", "#8b5a2b")
+"""Okabe's and Ito's colours and two more, for groups that are told apart; more groups start anew."""
+
 HEAT = mpl.colormaps["magma"]
 """Perceptually uniform, dark to bright: for heatmaps."""
 

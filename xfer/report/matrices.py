@@ -220,13 +220,13 @@ def matrix_cell(count: int) -> float:
     return min(0.42, max(3.5 / count, 0.16))
 
 
-def draw_correlations(ax: Axes, values: np.ndarray, low: float | None) -> None:
+def draw_correlations(ax: Axes, values: np.ndarray, low: float | None, *, numbers: bool = True) -> None:
     """Cells of a correlation matrix on axes of which one unit is one cell."""
     count = len(values)
     start = min(_lowest(values), 1.0 if low is None else low)
     shade = canvas.colours(values, low=start, high=1.0)
     size = min(7.5, matrix_cell(count) * 19)
-    canvas.cells(ax, values, shade, digits=2, size=size, annotate=count <= _ANNOTATED)
+    canvas.cells(ax, values, shade, digits=2, size=size, annotate=numbers and count <= _ANNOTATED)
     ax.set(xlim=(0, count), ylim=(count, 0))
 
 
@@ -235,10 +235,10 @@ def _lowest(values: np.ndarray) -> float:
     return min(float(finite.min()), 0.9) if finite.size else 0.0
 
 
-def colour_bar(fig: Figure, ax: Axes, left: float, top: float, height: float) -> None:
+def colour_bar(fig: Figure, ax: Axes, left: float, top: float, height: float, measure: str = "r") -> None:
     """The scale of a correlation matrix, to its right (inches)."""
     place = canvas.axes(fig, left, top, 0.1, min(height, 1.6))
     bar = fig.colorbar(ax.collections[0], cax=place)
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=2, labelsize=7)
-    bar.ax.set_title("r", fontsize=8, style="italic", weight="normal", loc="center", pad=3)
+    bar.ax.set_title(measure, fontsize=8, style="italic", weight="normal", loc="center", pad=3)

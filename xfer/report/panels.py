@@ -134,14 +134,15 @@ def draw_lines(
     *,
     style: str | tuple[int, tuple[int, ...]] = "solid",
     linewidth: float = 0.9,
+    colour: str = "white",
 ) -> None:
-    """Draw lines given in px of a canvas of `shape` inside a box."""
+    """Draw lines given in px of a canvas of `shape` inside a box, dark on either side."""
     if not lines:
         return
     left, top, width, height = box
     scale, corner = np.array([width / shape[1], height / shape[0]]), np.array([left, top])
     drawn = LineCollection(
-        [corner + (line + 0.5) * scale for line in lines], colors="white", linestyles=[style], linewidths=linewidth
+        [corner + (line + 0.5) * scale for line in lines], colors=colour, linestyles=[style], linewidths=linewidth
     )
     drawn.set_path_effects([patheffects.withStroke(linewidth=linewidth + 1.0, foreground="black")])
     ax.add_collection(drawn, autolim=False)

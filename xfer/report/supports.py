@@ -55,10 +55,14 @@ def supports(study: Study) -> Section | None:
 
 def _drawn(study: Study, expression: str, rows: pd.DataFrame) -> _Drawn:
     tree = study.tree(expression)
+    return _Drawn(expression, tree, of_joins(tree, rows))
+
+
+def of_joins(tree: clustering.Tree, rows: pd.DataFrame) -> np.ndarray:
+    """The support of every join (join,) of a tree, from its rows of `Study.clades`; NaN where it is not known."""
     support = np.full(len(tree.linkage), np.nan)
-    values = pd.to_numeric(rows["support"], errors="coerce").to_numpy(dtype=float)
-    support[rows["join"].to_numpy(dtype=int)] = values
-    return _Drawn(expression, tree, support)
+    support[rows["join"].to_numpy(dtype=int)] = pd.to_numeric(rows["support"], errors="coerce").to_numpy(dtype=float)
+    return support
 
 
 def _verdict(known: np.ndarray) -> Block:

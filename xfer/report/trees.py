@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from xfer import clustering
 from xfer.clustering import Tree
 from xfer.report import canvas
-from xfer.report.canvas import BLUE, GREY, INK, ORANGE, STYLE, WIDTH, short_labels
+from xfer.report.canvas import CLUSTERS, GREY, INK, STYLE, WIDTH, short_labels
 from xfer.report.matrices import colour_bar, draw_correlations, matrix_cell
 
 _TREE, _TOP, _BOTTOM = 1.7, 0.3, 0.42
@@ -71,7 +72,17 @@ def supported(trees: Sequence[tuple[str, Tree, np.ndarray]], *, least: float = 0
 
 
 @mpl.rc_context(STYLE)
-def family(tree: Tree, correlations: pd.DataFrame, title: str = "", *, low: float | None = None) -> Figure:
+def family(
+    tree: Tree,
+    correlations: pd.DataFrame,
+    title: str = "",
+    *,
+    low: float | None = None,
+    cut: int = 2,
+    support: np.ndarray | None = None,
+    measure: str = "r",
+    numbers: bool = True,
+) -> Figure:
     """A dendrogram and, row by row beside it, the correlation matrix in the order of its leaves.
 
     Parameters
@@ -82,6 +93,14 @@ def family(tree: Tree, correlations: pd.DataFrame, title: str = "", *, low: floa
         The cophenetic correlation is added to it.
     low : float, optional
         The lower end of the colour scale, to compare several figures.
+    cut : int
+        Into how many clusters, each in a colour.
+    support : array (join,), optional
+        Printed on the joins.
+    measure : str
+        What the correlations are, as on an axis.
+    numbers : bool
+        Whether cells carry their correlation, if there are not too many.
     """
     names = short_labels(tree.leaves)
     cell, label = matrix_cell(len(names)), canvas.text_width(names)
@@ -89,15 +108,16 @@ def family(tree: Tree, correlations: pd.DataFrame, title: str = "", *, low: floa
     left = 0.15 + _TREE + label
     fig = canvas.figure(left + side + 0.6, _TOP + side + max(_BOTTOM, label))
     trunk = canvas.axes(fig, 0.15, _TOP, _TREE, side)
-    draw_tree(trunk, tree, names)
+    draw_tree(trunk, tree, names, support=support, cut=cut)
     trunk.set_title(_title(tree, title))
+    trunk.set_xlabel(f"distance 1 − {measure}")
     ax = canvas.axes(fig, left, _TOP, side, side)
     ordered = correlations.loc[list(tree.leaves), list(tree.leaves)]
-    draw_correlations(ax, ordered.to_numpy(dtype=float), low)
+    draw_correlations(ax, ordered.to_numpy(dtype=float), low, numbers=numbers)
     ax.set_xticks(np.arange(len(names)) + 0.5, names, rotation=90)
     ax.set_yticks([])
     canvas.bare(ax)
-    colour_bar(fig, ax, left + side + 0.1, _TOP, side)
+    colour_bar(fig, ax, left + side + 0.1, _TOP, side, measure)
     return fig
 
 
@@ -107,16 +127,27 @@ def _title(tree: Tree, title: str) -> str:
 
 
 def draw_tree(
-    ax: Axes, tree: Tree, labels: Sequence[str], *, support: np.ndarray | None = None, least: float = 0.5
+    ax: Axes,
+    tree: Tree,
+    labels: Sequence[str],
+    *,
+    support: np.ndarray | None = None,
+    least: float = 0.5,
+    cut: int | None = None,
 ) -> None:
     """The branches of a tree on axes of which one unit of y is one leaf; `labels` in the order of its leaves.
 
-    With the `support` of its joins, those below `least` are grey, the others black, and there is no cut.
+    With the `support` of its joins, those below `least` are grey, the others black; leaves have the colours of a cut
+    into clusters, which is in two without support, and there is none with it, unless `cut` says otherwise.
     """
     count = len(tree.names)
     place = {tree.names.index(name): row + 0.5 for row, name in enumerate(tree.leaves)}
     height = dict.fromkeys(range(count), 0.0)
-    colour = _branch_colours(tree) if support is None else _support_colours(tree, support, least)
+    clusters = cut or (2 if support is None else 1)
+    colour = _branch_colours(tree, min(clusters, count))
+    if support is not None:
+        leaves = colour if cut else dict.fromkeys(range(count), INK)
+        colour = _support_colours(tree, support, least) | {leaf: leaves[leaf] for leaf in range(count)}
     for step, (first, second, distance, _) in enumerate(tree.linkage):
         one, other, node = int(first), int(second), count + step
         corners = [height[one], distance, distance, height[other]]
@@ -126,10 +157,9 @@ def draw_tree(
     top = max(height.values()) or 1.0
     if support is not None:
         _print_support(ax, support, height, place, least)
-    elif count > 2:
-        ax.axvline(
-            (tree.linkage[-1, 2] + tree.linkage[-2, 2]) / 2, color=GREY, linewidth=0.7, linestyle=(0, (3, 2)), gid="cut"
-        )
+    if 1 < clusters < count:
+        between = tree.linkage[-clusters : len(tree.linkage) - clusters + 2, 2].mean()
+        ax.axvline(between, color=GREY, linewidth=0.7, linestyle=(0, (3, 2)), gid="cut")
     ax.set(xlim=(top * 1.06, 0), ylim=(count, 0), xlabel="distance 1 − r")
     ax.yaxis.tick_right()
     ax.set_yticks(np.arange(count) + 0.5, labels)
@@ -141,10 +171,9 @@ def draw_tree(
 
 
 def _support_colours(tree: Tree, support: np.ndarray, least: float) -> dict[int, str]:
-    """Grey for joins with less than the least support, black for the others and for the leaves."""
+    """Grey for joins with less than the least support, black for the others."""
     count = len(tree.names)
-    joins = {count + step: INK if value >= least else FAINT for step, value in enumerate(support)}
-    return dict.fromkeys(range(count), INK) | joins
+    return {count + step: INK if value >= least else FAINT for step, value in enumerate(support)}
 
 
 def _print_support(
@@ -161,20 +190,12 @@ def _print_support(
             )  # fmt: skip
 
 
-def _branch_colours(tree: Tree) -> dict[int, str]:
-    """A colour for every leaf and merge: blue for the branch drawn on top, orange for the other, grey for the root."""
-    count = len(tree.names)
-    top, colour = tree.names.index(tree.leaves[0]), {count + len(tree.linkage) - 1: GREY}
-    for branch in tree.linkage[-1, :2].astype(int).tolist():
-        nodes = _below(tree, branch)
-        colour |= dict.fromkeys(nodes, BLUE if top in nodes else ORANGE)
-    return colour
-
-
-def _below(tree: Tree, node: int) -> list[int]:
-    """A node and all under it."""
-    count, nodes = len(tree.names), [node]
-    for each in nodes:
-        if each >= count:
-            nodes += tree.linkage[each - count, :2].astype(int).tolist()
-    return nodes
+def _branch_colours(tree: Tree, clusters: int) -> dict[int, str]:
+    """A colour for every leaf and join: its cluster's, from blue for the one on top; grey for joins of several."""
+    count, of = len(tree.names), clustering.cut(tree, clusters)
+    numbers = {leaf: {of[name]} for leaf, name in enumerate(tree.names)}
+    for step, (first, second) in enumerate(tree.linkage[:, :2].astype(int).tolist()):
+        numbers[count + step] = numbers[first] | numbers[second]
+    return {
+        node: CLUSTERS[(min(held) - 1) % len(CLUSTERS)] if len(held) == 1 else GREY for node, held in numbers.items()
+    }
