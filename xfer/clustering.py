@@ -9,11 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
+from scipy.stats import rankdata
 
 from xfer.errors import InputError, unknown
 
 METHODS = ("average", "complete", "single", "weighted")
 """Linkages that need no Euclidean distance."""
+
+LIKENESSES = ("pearson", "spearman", "cosine")
+"""How alike two maps are: correlation of values, of ranks, or the cosine without centring."""
 
 _DECIMALS = 12
 
@@ -77,6 +81,28 @@ def correlations(maps: NDArray[Any], support: NDArray[np.bool_] | None = None) -
         result[i, i:] = result[i:, i] = np.clip(np.vecdot(row, rows[i:]), -1.0, 1.0)
     np.fill_diagonal(result, np.where(undefined_rows, np.nan, 1.0))
     return result
+
+
+def alike(
+    maps: NDArray[Any], support: NDArray[np.bool_] | None = None, likeness: str = "pearson"
+) -> NDArray[np.float64]:
+    """How alike every two maps are, by one of `LIKENESSES`; otherwise as `correlations`.
+
+    >>> bent = np.array([[[1.0, 2.0], [3.0, 4.0]], [[1.0, 2.0], [3.0, 40.0]]])
+    >>> alike(bent, likeness="spearman")[0, 1].round(9).tolist(), alike(2 * bent, likeness="cosine")[0, 1] < 1
+    (1.0, True)
+    """
+    if likeness not in LIKENESSES:
+        raise unknown("likeness", likeness, LIKENESSES)
+    if likeness == "pearson":
+        return correlations(maps, support)
+    pixels = np.asarray(maps)[:, support] if support is not None else np.asarray(maps).reshape(len(maps), -1)
+    rows = np.array(pixels, dtype=np.float64)
+    if likeness == "cosine":
+        # a map and its negative together have mean 0, and so their correlation is the cosine of the map alone
+        return correlations(np.concatenate([rows, -rows], axis=1)[:, None])
+    rows[~np.isfinite(rows).all(axis=1)] = np.nan
+    return correlations(rankdata(rows, axis=1)[:, None])
 
 
 def distances(maps: NDArray[Any], support: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -98,8 +99,20 @@ def decode(path: Path) -> NDArray[np.uint8]:
         `MAX_PIXELS` or of values without an agreed range.
     """
     with _opened(path) as image:
-        orientation = _orientation(image)
-        pixels = _rgb(image, path)
+        return _upright(image, path)
+
+
+def decode_bytes(content: bytes, name: str) -> NDArray[np.uint8]:
+    """Decode a picture that is in no file, as `decode` does one that is; `name` is what messages call it."""
+    if not content:
+        raise ImageError(Path(name), "is an empty file")
+    with _decoded(BytesIO(content), Path(name)) as image:
+        return _upright(image, Path(name))
+
+
+def _upright(image: Image.Image, path: Path) -> NDArray[np.uint8]:
+    orientation = _orientation(image)
+    pixels = _rgb(image, path)
     if orientation in _UPRIGHT:
         pixels = np.asarray(Image.fromarray(pixels).transpose(_UPRIGHT[orientation]))
     return np.ascontiguousarray(pixels)
@@ -107,10 +120,17 @@ def decode(path: Path) -> NDArray[np.uint8]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    """An image with its header read and its size admitted; whatever a decoder raises becomes an `ImageError`."""
+    """An image with its header read and its size admitted."""
     _check_presence(path)
+    with _decoded(path, path) as image:
+        yield image
+
+
+@contextmanager
+def _decoded(source: Path | BytesIO, path: Path) -> Iterator[Image.Image]:
+    """An image from a file or from memory; whatever a decoder raises becomes an `ImageError` of `path`."""
     try:
-        with Image.open(path, formats=_FORMATS) as image:
+        with Image.open(source, formats=_FORMATS) as image:
             _admit(path, image.size)
             yield image
     except ImageError:

@@ -47,6 +47,32 @@ def cut(heatmap: View, mask: View, threshold: str | float) -> tuple[Array, Array
     return _at(heatmap, heatmap.hits(mask), index), _at(heatmap, heatmap.areas, index)
 
 
+def level(heatmap: View, mask: View, threshold: str | float) -> Array:
+    """The value of a heatmap from which on a threshold keeps its pixels (...).
+
+    With ``area`` the pixels of that very value are kept in part, see `top`.
+
+    Raises
+    ------
+    InputError
+        If the threshold is none, or ``upper_bound``, which keeps every level in turn.
+
+    >>> import numpy as np
+    >>> from xfer.metrics import view
+    >>> heatmap, mask = np.array([[0.0, 1.0], [3.0, 4.0]]), np.array([[0, 0], [0, 1]])
+    >>> [float(level(view(heatmap), view(mask), rule)) for rule in ("otsu", "area", 0.25)]
+    [3.0, 4.0, 1.0]
+    """
+    if rule(threshold) == "upper_bound":
+        raise InputError("'upper_bound' tries every level of a heatmap; give otsu, area or a number between 0 and 1")
+    if threshold == "area":
+        index = _reaching(heatmap, mask.area)
+    else:
+        index = otsu(heatmap) if threshold == "otsu" else _relative(heatmap, float(threshold))
+    found = _at(heatmap, heatmap.levels, index)
+    return found if heatmap.scale is None else found * heatmap.scale
+
+
 def otsu(heatmap: View) -> Array:
     """Index in ``heatmap.levels`` of the last level above Otsu's threshold (...).
 
@@ -73,11 +99,17 @@ def top(heatmap: View, mask: View, area: Array) -> Array:
     Pixels tied at the cut share what is left of the area equally: the expectation over breaking ties at random.
     """
     xp = heatmap.xp
-    index = xp.sum(xp.astype(heatmap.areas < area[..., None], xp.int64), axis=-1)
+    index = _reaching(heatmap, area)
     areas, hits = heatmap.areas, heatmap.hits(mask)
     width = _at(heatmap, heatmap.steps(areas), index)
     missing = _at(heatmap, areas, index) - area
     return _at(heatmap, hits, index) - divide(xp, missing, width, 0.0) * _at(heatmap, heatmap.steps(hits), index)
+
+
+def _reaching(heatmap: View, area: Array) -> Array:
+    """Index of the highest level with at least so many pixels at or above it (...)."""
+    xp = heatmap.xp
+    return xp.sum(xp.astype(heatmap.areas < area[..., None], xp.int64), axis=-1)
 
 
 def _relative(heatmap: View, level: float) -> Array:

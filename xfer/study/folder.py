@@ -179,18 +179,26 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield f"{prefix}{key}", value
 
 
+def holder(folder: Path) -> str:
+    """Who writes a folder, or wrote it when killed, as ``process 123``; "" for nobody."""
+    try:
+        return (folder / _HOLDER).read_text(encoding="utf-8")[:40]
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
 @contextlib.contextmanager
 def _lock(folder: Path) -> Iterator[None]:
-    holder = folder / _HOLDER
+    writer = folder / _HOLDER
     held = FileLock(folder / _LOCK)
     try:
         held.acquire(timeout=0)
     except Timeout:
-        who = holder.read_text(encoding="utf-8") if holder.is_file() else "another run"
+        who = holder(folder) or "another run"
         raise InputError(f"{folder}: is being written by {who}; wait for it or give another --out") from None
     try:
-        holder.write_text(f"process {os.getpid()}", encoding="utf-8")
+        writer.write_text(f"process {os.getpid()}", encoding="utf-8")
         yield
     finally:
-        holder.unlink(missing_ok=True)
+        writer.unlink(missing_ok=True)
         held.release()

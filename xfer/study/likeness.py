@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -28,13 +29,38 @@ TAG_TESTS = (
 PRETRAINED = "pretrained"
 
 
-def distances(study: Study, expression: str, cells: xr.DataArray) -> tuple[NDArray[np.float64], list[str]]:
-    """1 - r of every two networks' maps of an expression, and their names; undefined and coarse ones are left out."""
+def distances(
+    study: Study, expression: str, cells: xr.DataArray, measure: str = "pearson"
+) -> tuple[NDArray[np.float64], list[str]]:
+    """1 - r of every two networks' maps of an expression, and their names; undefined and coarse ones are left out.
+
+    `measure` is one of `clustering.LIKENESSES`.
+    """
     maps = heatmaps.select(cells, expression=expression)
     names = [str(m) for m in maps.coords["model"].values]
-    matrix = clustering.distances(maps.values, study.support)
+    matrix = 1.0 - clustering.alike(maps.values, study.support, measure)
     kept = np.isfinite(np.diagonal(matrix)) & ~np.isin(names, study.coarse)
     return matrix[np.ix_(kept, kept)], [name for name, keep in zip(names, kept, strict=True) if keep]
+
+
+def mean_distances(
+    study: Study, expressions: Sequence[str], measure: str = "pearson"
+) -> tuple[NDArray[np.float64], list[str]]:
+    """`distances` averaged over some expressions, of the networks that have a defined map of each.
+
+    Raises
+    ------
+    InputError
+        If no expression is given, or no network is left.
+    """
+    if not expressions:
+        raise InputError("choose at least one expression")
+    found = [distances(study, expression, study.pooled, measure) for expression in expressions]
+    shared = [name for name in found[0][1] if all(name in names for _, names in found)]
+    if not shared:
+        raise InputError(f"no network has a map of {' and '.join(expressions)} that varies and is fine enough")
+    places = [[names.index(name) for name in shared] for _, names in found]
+    return np.mean([m[np.ix_(at, at)] for (m, _), at in zip(found, places, strict=True)], axis=0), shared
 
 
 def fold_agreement(study: Study, expression: str) -> pd.DataFrame:

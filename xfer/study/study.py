@@ -77,6 +77,8 @@ class Study(Recognition, Significance):
 
     def _file(self, name: str) -> Path:
         path = self.folder / name
+        if not self.folder.is_dir():
+            raise InputError(f"{self.folder}: is not there any more; if it was moved, open Study(NEW_FOLDER)")
         if not path.exists():
             raise InputError(f"{self.folder}: is unfinished ({name} is missing); run its 'xfer compare' line again")
         return path

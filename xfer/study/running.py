@@ -1,0 +1,200 @@
+"""A study while it runs: what its folder tells of every network, finished or not. Nothing is written."""
+
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from xfer.errors import InputError
+from xfer.study.folder import CONFIG, holder, read_config, slug
+from xfer.study.recognition import CHECKPOINTS, CURVE_COLUMNS, NETWORKS, UNITS
+from xfer.study.study import PROVENANCE, Study
+from xfer.training.fitting import LOG
+
+STAGES = ("waiting", "training", "trained", "explained", "failed")
+
+_MOST_BYTES = 20_000_000
+"""A longer log is none of xfer's."""
+
+_Key = tuple[str, str, str]
+"""(model, guide, fold)"""
+
+
+@dataclass(frozen=True, eq=False)
+class Running:
+    """What a study folder tells of its networks.
+
+    Attributes
+    ----------
+    networks : DataFrame
+        A row a network and fold: model, guide ("" for none), fold, ``stage`` (of `STAGES`), ``epoch`` (those done),
+        ``epochs`` (those planned), ``validation_accuracy`` of the last one and ``accuracy`` on the test faces in [0, 1]
+        (NaN where not known yet), ``seconds`` of the last epoch.
+    curves : DataFrame
+        The epochs so far: model, guide, fold and the log's columns.
+    holder : str
+        Who writes the folder, or wrote it when it was killed; "" for nobody.
+    silent : float
+        Seconds since a log last changed; NaN where there is none.
+    finished : bool
+    torn : tuple of str
+        Logs that cannot be read.
+    """
+
+    networks: pd.DataFrame
+    curves: pd.DataFrame
+    holder: str
+    silent: float
+    finished: bool
+    torn: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """One line."""
+        stages = self.networks["stage"].value_counts()
+        told = ", ".join(f"{stages[stage]} {stage}" for stage in reversed(STAGES) if stage in stages)
+        line = f"{len(self.networks)} networks and folds: {told}"
+        if self.finished:
+            return f"finished; {line}"
+        since = "" if np.isnan(self.silent) else f", the last epoch ended {_ago(self.silent)} ago"
+        return f"{line}; written by {self.holder}{since}" if self.holder else f"{line}; nobody writes it now{since}"
+
+
+def running(folder: str | Path) -> Running:
+    """Read what a study of networks has written so far.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder, it is no study, from another version, or of heatmaps from files.
+    """
+    home = Path(folder)
+    if not home.is_dir():
+        raise InputError(f"{home}: there is no such folder; if the study was moved, give its new place")
+    config = read_config(home)
+    if config is None:
+        raise InputError(f"{home}: is not a study folder (no {CONFIG}); 'xfer compare --out {home}' makes one")
+    if not isinstance(config.get("networks"), Mapping):
+        raise InputError(f"{home}: its heatmaps came from files, no network was trained")
+    logs, torn = _logs(home, list(config["networks"]))
+    finished = (home / PROVENANCE).is_file() and not holder(home)
+    units, failed = _units(home / UNITS), _failed(home) if finished else {}
+    started = {(model, fold) for model, _, fold in logs}
+    waiting = [(model, "", fold) for model, fold in _planned(config) if (model, fold) not in started]
+    rows = [_row(home, key, config["networks"], log, units, failed) for key, log in logs.items()]
+    rows += [_row(home, key, config["networks"], pd.DataFrame(columns=list(LOG)), units, failed) for key in waiting]
+    parts = [log.assign(model=m, guide=g, fold=f) for (m, g, f), log in logs.items()]
+    curves = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["guide", *CURVE_COLUMNS])
+    changed = [path.stat().st_mtime for path in (home / CHECKPOINTS).glob("*.csv")]
+    silent = max(0.0, time.time() - max(changed)) if changed else np.nan
+    return Running(pd.DataFrame(rows), curves, holder(home), silent, finished, tuple(torn))
+
+
+def _planned(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for fold in range(max(1, int(config.get("folds", 1)))):
+        for model in config["networks"]:
+            yield str(model), str(fold)
+
+
+def _logs(home: Path, models: list[str]) -> tuple[dict[_Key, pd.DataFrame], list[str]]:
+    """The logs that are there, by network, and the names of those that cannot be read."""
+    found, torn = {}, []
+    for path in sorted((home / CHECKPOINTS).glob("*.csv")):
+        key = _key(path.stem, models)
+        if key is None:
+            continue
+        try:
+            found[key] = _log(path)
+        except (OSError, ValueError):
+            torn.append(path.name)
+    order = {model: place for place, model in enumerate(models)}
+    return dict(sorted(found.items(), key=lambda item: (order[item[0][0]], item[0]))), torn
+
+
+def _key(stem: str, models: list[str]) -> _Key | None:
+    """The network, guide and fold behind a file name such as ``songnet-au-f0``."""
+    for model in sorted(models, key=len, reverse=True):
+        if match := re.fullmatch(rf"{re.escape(slug(model))}(?:-([a-z]+))?-f([A-Za-z0-9._]+)", stem):
+            return model, match[1] or "", match[2]
+    return None
+
+
+def _log(path: Path) -> pd.DataFrame:
+    if path.stat().st_size > _MOST_BYTES:
+        raise ValueError("too long")
+    log = pd.read_csv(path)
+    if absent := [column for column in LOG if column not in log]:
+        raise ValueError(f"no {absent[0]}")
+    numbers = log.apply(pd.to_numeric)
+    return numbers.dropna(subset=["epoch"])
+
+
+def _units(path: Path) -> list[dict[str, Any]]:
+    """The finished units, without those of randomised weights and a line that a kill has torn."""
+    units = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
+        try:
+            unit = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(unit, dict) and "randomised" not in unit:
+            units.append(unit)
+    return units
+
+
+def _failed(home: Path) -> dict[tuple[str, str], str]:
+    """Why networks of a finished study have no result."""
+    if not (home / NETWORKS).is_file():
+        return {}
+    table = Study(home).networks
+    lost = table[table["failed"] != ""]
+    return dict(zip(zip(lost["model"], lost["fold"], strict=True), lost["failed"], strict=True))
+
+
+def _row(
+    home: Path,
+    key: _Key,
+    settings: Mapping[str, Any],
+    log: pd.DataFrame,
+    units: list[dict[str, Any]],
+    failed: Mapping[tuple[str, str], str],
+) -> dict[str, Any]:
+    model, guide, fold = key
+    own = [u for u in units if (u.get("model"), u.get("fold")) == (model, fold) and u.get("guide", guide) == guide]
+    name = "-".join(part for part in (slug(model), guide, f"f{slug(fold)}") if part)
+    stage = "training" if len(log) else "waiting"
+    if (home / CHECKPOINTS / f"{name}.safetensors").is_file():
+        stage = "trained"
+    if any(unit.get("until") == "heatmaps" for unit in own):
+        stage = "explained"
+    if (model, fold) in failed:
+        stage = "failed"
+    last = log.iloc[-1] if len(log) else {}
+    accuracy = own[-1].get("accuracy") if own else None
+    return {
+        "model": model,
+        "guide": guide,
+        "fold": fold,
+        "stage": stage,
+        "epoch": int(last["epoch"]) if len(log) else 0,
+        "epochs": int(settings[model].get("epochs", 0)),
+        "validation_accuracy": float(last.get("validation_accuracy", np.nan)),
+        "accuracy": np.nan if accuracy is None else float(accuracy),
+        "seconds": float(last.get("seconds", np.nan)),
+    }
+
+
+def _ago(seconds: float) -> str:
+    """A span of time in one unit.
+
+    >>> _ago(5.2), _ago(200), _ago(9000)
+    ('5 s', '3 min', '2.5 h')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
