@@ -75,6 +75,8 @@ class _Sheet:
 
     def __init__(self, study: Study, explainer: str, *, leading: bool) -> None:
         self._study, self._explainer, self._metric = study, explainer, headline_metric(study)
+        rule = cut(study, self._metric)
+        self._name = title(self._metric) + (f" ({rule})" if rule else "")
         own = like_leading(study, study.heatmaps, "explainer")
         own &= np.asarray(study.heatmaps["explainer"].values, dtype=str) == explainer
         maps = study.pooled if leading else stacks.pool_folds(study.heatmaps.isel(cell=np.flatnonzero(own)))
@@ -108,9 +110,7 @@ class _Sheet:
 
     def _known(self, model: str, expression: str, score: float | None) -> list[tuple[str, str]]:
         """Names and numbers of a cell; those of the tests where there are any."""
-        rule = cut(self._study, self._metric)
-        name = title(self._metric) + (f" ({rule})" if rule else "")
-        known = [(name, number(np.nan if score is None else score, 4).text)]
+        known = [(self._name, number(np.nan if score is None else score, 4).text)]
         rows = self._tested
         if len(rows):
             rows = rows[(rows["model"] == model) & (rows["expression"] == expression)]

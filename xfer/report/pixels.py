@@ -30,7 +30,7 @@ def levels(heatmap: np.ndarray) -> dict[str, Any]:
 
 def _png(pixels: np.ndarray) -> str:
     held = io.BytesIO()
-    Image.fromarray(pixels).save(held, format="PNG", optimize=True)
+    Image.fromarray(pixels).save(held, format="PNG")
     return base64.b64encode(held.getvalue()).decode("ascii")
 
 

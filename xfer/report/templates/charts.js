@@ -10,8 +10,10 @@ function chart({ title, across, series, right, top, mark }) {
   const x = (value) => LEFT + (value / right) * (WIDE - LEFT - 10);
   const y = (value) => HIGH - UNDER - (Math.min(value, top) / top) * (HIGH - UNDER - OVER);
   const text = (at, words, anchor) => draw("text", { x: at[0], y: at[1], "text-anchor": anchor }, words);
-  const lines = series.map(({ points, style }) =>
-    draw("polyline", { class: style, points: points.map(([a, b]) => `${x(a).toFixed(1)},${y(b).toFixed(1)}`).join(" ") }));
+  const lines = series.flatMap(({ points, style }) => [
+    draw("polyline", { class: style, points: points.map(([a, b]) => `${x(a).toFixed(1)},${y(b).toFixed(1)}`).join(" ") }),
+    ...points.map(([a, b]) => draw("circle", { class: style, cx: x(a), cy: y(b), r: 1.6 })),
+  ]);
   const picture = draw("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img", "aria-label": `${title}. ${spoken(series)}` },
     ...ticks(top).map((at) => draw("line", { class: "rule", x1: LEFT, x2: WIDE - 10, y1: y(at), y2: y(at) })),
     ...ticks(top).map((at) => text([LEFT - 5, y(at) + 3.5], String(at), "end")),

@@ -21,7 +21,15 @@ class Grid {
     const kinds = make("select", { change: () => { this.kind = kinds.selectedIndex; this.show(); } },
       ...this.facts.explainers.map((name) => make("option", {}, name)));
     const several = this.facts.explainers.length > 1 ? [labelled("Explainer", kinds)] : [];
-    return make("p", { class: "controls" }, ...several, ...this.overlay());
+    return make("p", { class: "controls" }, ...several, ...this.overlay(), this.legend());
+  }
+
+  legend() {
+    const bar = make("canvas", { class: "scale", width: 255, height: 1 });
+    const picture = new ImageData(255, 1);
+    new Uint32Array(picture.data.buffer).set(this.colours.subarray(1));
+    bar.getContext("2d").putImageData(picture, 0, 0);
+    return make("span", { class: "quiet" }, "each map from its lowest", bar, "to its highest value");
   }
 
   // Slider and switch; several pairs of them move together.

@@ -1,5 +1,5 @@
 // Tables that are sorted by a click on a head, and filtered by words. Rows at the foot stay: they are of all rows.
-const FILTERED = 6; // rows from which on a table has a field for words
+const FILTERED = 8; // rows from which on a table has a field for words
 
 function said(cell) {
   return [...cell.childNodes].filter((node) => node.nodeName !== "SUP").map((node) => node.textContent).join("").trim();
