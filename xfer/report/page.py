@@ -17,6 +17,7 @@ from xfer.report import (
     agreement,
     chance,
     controls,
+    differences,
     families,
     methods,
     nulls,
@@ -105,6 +106,22 @@ def build(study: Study, faces: str = "mean") -> str:
         If `faces` is another word.
     """
     return render("xfer report", study.name, sections(study, faces))
+
+
+def build_differences(first: Study, second: Study) -> str:
+    """The page that sets a study against another.
+
+    Parameters
+    ----------
+    first, second : Study
+
+    Returns
+    -------
+    str
+        As `build`.
+    """
+    name = f"{first.name} against {second.name}"
+    return render("xfer report --diff", name, differences.sections(first, second))
 
 
 def render(kind: str, name: str, parts: Sequence[Section]) -> str:

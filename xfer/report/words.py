@@ -13,7 +13,7 @@ from xfer.report.blocks import Items, Picture, Plot, Text
 def entries() -> dict[str, dict[str, Any]]:
     """All entries: section -> name -> text, or list of (lead, text)."""
     found: dict[str, dict[str, Any]] = {}
-    for file in ("words.toml", "faces.toml", "trained.toml", "statistics.toml"):
+    for file in ("words.toml", "faces.toml", "trained.toml", "statistics.toml", "differences.toml"):
         found |= tomllib.loads(files("xfer.report").joinpath("templates", file).read_text(encoding="utf-8"))
     return found
 
