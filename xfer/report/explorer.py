@@ -11,7 +11,7 @@ from xfer import heatmaps as stacks
 from xfer.metrics import METRICS
 from xfer.metrics.overlap import iou
 from xfer.metrics.views import View
-from xfer.report import standings, words
+from xfer.report import standings
 from xfer.report.blocks import Live, interval, number, probability
 from xfer.report.canvas import spoken
 from xfer.report.cell_faces import CellFaces
