@@ -136,7 +136,8 @@ def _means(first: Study, second: Study, one: pd.DataFrame, other: pd.DataFrame, 
         for table in known:
             cells += _corrected(table.loc[model]) if model in table.index else [_ABSENT, _ABSENT]
         rows.append([model, *cells])
-    head = ["network", "A", "B", *(["A − B"] if alike else []), *(f"{name}, {s}" for s in "AB" for name in ("corrected", "interval"))]  # fmt: skip
+    each = [f"{name}, {side}" for side in "AB" for name in ("corrected", "interval")]
+    head = ["network", "A", "B", *(["A − B"] if alike else []), *each]
     return Table(words.say("differ_scores", "table", metric=title(metric)), head, rows)
 
 

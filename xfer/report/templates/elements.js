@@ -24,7 +24,8 @@ function labelled(text, control) {
 function number(value, digits = 3) {
   const tiny = value !== 0 && Math.abs(value) < 1e-3;
   const text = tiny ? value.toExponential(digits - 1) : value.toPrecision(digits);
-  return text.replaceAll("-", "−").replace("e", " · 10^").replace("^+", "^");
+  const raised = (_, power) => ` · 10${[...power].map((sign) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[sign] ?? (sign === "-" ? "⁻" : "")).join("")}`;
+  return text.replace(/e([+-]\d+)/, raised).replace("-", "−");
 }
 
 // What is beneath the pointer, in words. The same is reached by keyboard elsewhere, so readers of the page aloud skip it.
