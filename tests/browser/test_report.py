@@ -302,15 +302,9 @@ def test_names_of_files_are_never_markup(browser: Browser, tmp_path: Path) -> No
     evil = "</script><img src=x onerror=alert(1)><b>"
     heatmap = levels(np.arange(12.0).reshape(4, 3))
     face = {"who": 0, "told": evil, "size": [4, 3], **heatmap}
-    cell = {
-        "note": evil,
-        "doubt": evil,
-        "known": [(evil, evil)],
-        "curve": [0.1] * 19,
-        "shown": evil,
-        "faces": [face],
-        **heatmap,
-    }
+    cell = {"note": evil, "doubt": evil, "known": [(evil, evil)], "curve": [0.1] * 19, "shown": evil, "faces": [face]}
+    cell |= heatmap
+    log = {"epochs": [1, 2], "kept": 2, "train": [2, 1], "validation": [2, None], "accuracy": [0.1, 0.3]}
     facts = {
         "height": 4, "width": 3, "models": [evil], "expressions": ["fear"], "explainers": ["a", "b"], "face": "",
         "colours": palette(), "outlines": ["M0 0L2 2Z"], "people": [{"picture": "", "lines": "M0 0L50 50"}],

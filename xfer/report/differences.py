@@ -134,7 +134,7 @@ def _means(first: Study, second: Study, one: pd.DataFrame, other: pd.DataFrame, 
         values = [float(each[model]) for each in means]
         cells = [number(value, 4) for value in values] + ([number(values[0] - values[1], 4)] if alike else [])
         for table in known:
-            cells += _corrected(table.loc[model]) if model in table.index else [_ABSENT, _ABSENT]
+            cells += _corrected(table.loc[[model]].iloc[0]) if model in table.index else [_ABSENT, _ABSENT]
         rows.append([model, *cells])
     each = [f"{name}, {side}" for side in "AB" for name in ("corrected", "interval")]
     head = ["network", "A", "B", *(["A − B"] if alike else []), *each]
@@ -151,7 +151,7 @@ def _cells(first: Study, second: Study, one: pd.DataFrame, other: pd.DataFrame, 
     rows: list[Row] = []
     for model in map(str, one.index):
         for expression in map(str, one.columns):
-            values = [float(table.loc[model, expression]) for table in (one, other)]
+            values = [_value(table, model, expression) for table in (one, other)]
             cells = [number(value, 4) for value in values] + ([number(values[0] - values[1], 4)] if alike else [])
             rows.append(
                 [model, spoken(expression), *cells, *(interval(*_ends(pair, model, expression)) for pair in ends)]
@@ -161,9 +161,13 @@ def _cells(first: Study, second: Study, one: pd.DataFrame, other: pd.DataFrame, 
 
 
 def _ends(pair: Sequence[pd.DataFrame], model: str, expression: str) -> tuple[float, float]:
-    known = all(model in table.index and expression in table.columns for table in pair)
-    low, high = (float(table.loc[model, expression]) if known else np.nan for table in pair)
+    low, high = (_value(table, model, expression) for table in pair)
     return low, high
+
+
+def _value(table: pd.DataFrame, model: str, expression: str) -> float:
+    """A cell of a table; NaN where it has none."""
+    return float(table.reindex(index=[model], columns=[expression]).to_numpy(dtype=float)[0, 0])
 
 
 def _maps(first: Study, second: Study) -> Section:
@@ -177,7 +181,7 @@ def _maps(first: Study, second: Study) -> Section:
               for d in ("model", "expression")}  # fmt: skip
     if not all(shared.values()):
         return Section("maps", "Heatmaps", [words.text("differ_scores", "none", tone="note")])
-    one, other = (maps.sel(**shared) for maps in (one, other))
+    one, other = (maps.sel(model=shared["model"], expression=shared["expression"]) for maps in (one, other))
     alike = correlations(one.values, other.values, first.support & second.support)
     metric = headline_metric(first)
     plot = words.plot("differ_maps", _pictures(first, second, one, other), metric=title(metric))
@@ -216,4 +220,4 @@ def _pictures(first: Study, second: Study, one: xr.DataArray, other: xr.DataArra
 def _note(table: pd.DataFrame, metric: str, model: str, expression: str) -> str:
     if model not in table.index or expression not in table.columns:
         return "not scored"
-    return f"{title(metric)} {number(float(table.loc[model, expression])).text}"
+    return f"{title(metric)} {number(_value(table, model, expression)).text}"

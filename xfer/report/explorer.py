@@ -132,8 +132,8 @@ def _scores(study: Study, explainer: str, metric: str) -> dict[tuple[str, str], 
     rows = study.scores[like_leading(study, study.scores, "explainer")]
     own = (rows["mask"] == study.masks.name) & (rows["mask_expression"] == rows["expression"])
     rows = rows[own & (rows["metric"] == metric) & (rows["explainer"].astype(str) == explainer)]
-    means = rows.groupby(["model", "expression"])["value"].agg(lambda values: values.mean(skipna=False))
-    return {(str(model), str(expression)): float(value) for (model, expression), value in means.items()}
+    means = rows.groupby(["model", "expression"])["value"].agg(lambda values: values.mean(skipna=False)).reset_index()
+    return {(str(m), str(e)): float(value) for m, e, value in means.itertuples(index=False, name=None)}
 
 
 def curves(maps: xr.DataArray, masks: xr.DataArray, support: np.ndarray) -> dict[tuple[str, str], list[float | None]]:
