@@ -90,7 +90,7 @@ def load(browser: Browser, path: Path, *, scripts: bool) -> dict[str, float]:
         tab.wait_for_selector(f"{HEAD}[aria-sort]")
         took["answers"] = time.perf_counter() - start
         tab.locator(".maps button").first.scroll_into_view_if_needed()
-        tab.wait_for_function("document.querySelector('.maps canvas').width > 0")
+        tab.wait_for_selector(".maps canvas[width='224']")
         took["maps"] = time.perf_counter() - start
     context.close()
     return took

@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 import xfer
+from xfer.errors import InputError
 from xfer.report import (
     agreement,
     chance,
@@ -33,6 +34,9 @@ from xfer.report.blocks import Plot, Section, Table
 from xfer.study import Study
 
 _DOI = re.compile(r"\b(?:doi:|https://doi\.org/)(10\.\d{4,9}/[^\s,;]*[^\s,;.)])")
+
+_COMPARED = ("heatmaps", "models")
+"""Kinds of studies that can be set against each other."""
 
 _SCRIPTS = ("elements.js", "theme.js", "tables.js", "charts.js", "maps.js", "cell.js", "heatmaps.js", "trees.js")
 
@@ -119,7 +123,17 @@ def build_differences(first: Study, second: Study) -> str:
     -------
     str
         As `build`.
+
+    Raises
+    ------
+    InputError
+        If one of them is of another kind than `xfer.compare` makes.
     """
+    for study in (first, second):
+        if study.config["kind"] not in _COMPARED:
+            raise InputError(
+                f"{study.folder}: is of kind {study.config['kind']!r}; --diff is for studies of 'xfer compare'"
+            )
     name = f"{first.name} against {second.name}"
     return render("xfer report --diff", name, differences.sections(first, second))
 

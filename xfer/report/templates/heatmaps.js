@@ -125,7 +125,7 @@ class Grid {
     if (!heatmap) return tell(event, this.name(row, column), "no map");
     const [y, x] = beneath(event, canvas, this.size);
     const value = await heatmap.at(y, x);
-    return tell(event, this.name(row, column), `row ${y}, column ${x}: ${value}`, this.cell(row, column).note);
+    return canvas.closest("button").matches(":hover") && tell(event, this.name(row, column), `row ${y}, column ${x}: ${value}`, this.cell(row, column).note);
   }
 
   only(button) {
