@@ -163,8 +163,8 @@ def _grids(
 ) -> list[Picture]:
     """Pictures of at most `_GRID` networks and expressions, coarser where there are many."""
     tall, wide = _GRID
-    fine, coarse = (180, 110) if face is None else (150, 100)
-    dpi = fine if notes.size <= 2 * tall * wide else coarse
+    fine, middle, coarse = (180, 140, 110) if face is None else (150, 120, 100)
+    dpi = fine if notes.size < tall * wide else middle if notes.size <= 2 * tall * wide else coarse
     pictures, names = [], figure_names(study)
     for rows in parts(maps.sizes["model"], tall):
         for columns in parts(maps.sizes["expression"], wide):
