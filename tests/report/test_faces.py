@@ -53,8 +53,8 @@ def text(tree, path: str = "//main") -> str:
 
 def test_nothing_a_data_set_says_becomes_markup(html, tree):
     assert EVIL not in html
-    assert "<script" not in html
-    assert tree.xpath("//script | //iframe | //object | //embed | //form | //base") == []
+    assert html.count("<script") == 1
+    assert tree.xpath("//iframe | //object | //embed | //form | //base") == []
     assert not any(name.startswith("on") for element in tree.iter() for name in element.attrib)
     assert EVIL in text(tree, "//h1")
 
@@ -64,7 +64,7 @@ def test_the_page_asks_nothing_of_any_network(tree):
     assert loads
     assert all(load.startswith("data:") for load in loads)
     (said,) = tree.xpath("//meta[@http-equiv='Content-Security-Policy']/@content")
-    assert said == policy(tree.xpath("string(//style)"))
+    assert said == policy(tree.xpath("string(//style)"), tree.xpath("string(//script)"))
 
 
 def test_every_picture_has_words(tree):

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import lxml.html
+import pytest
 
 from xfer.labels import BASIC
 from xfer.report import words
@@ -21,7 +22,7 @@ def test_nothing_is_loaded_from_anywhere(whole_page):
     loads = whole_page.xpath("//@src | //link/@href | //@srcset | //@data | //@action | //@background | //@poster")
     assert loads
     assert all(url.startswith("data:") for url in loads)
-    assert whole_page.xpath("//script | //iframe | //object | //embed | //form | //base") == []
+    assert whole_page.xpath("//iframe | //object | //embed | //form | //base | //script[@src]") == []
     assert not any(name.startswith("on") for element in whole_page.tree.iter() for name in element.attrib)
     assert whole_page.xpath("//@style") == []
     assert "url(" not in whole_page.xpath("string(//style)")
@@ -34,28 +35,41 @@ def test_links_leave_only_to_dois(whole_page):
     assert all(url.startswith("https://doi.org/10.") for url in outside)
 
 
-def test_policy_allows_the_one_style_and_inlined_images_only(whole_page):
+def digest_of(text):
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def test_policy_allows_the_one_style_the_one_script_and_inlined_images_only(whole_page):
     (policy,) = whole_page.xpath("//meta[@http-equiv='Content-Security-Policy']/@content")
     rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
-    digest = base64.b64encode(hashlib.sha256(whole_page.xpath("string(//style)").encode()).digest()).decode()
     assert rules == {
         "default-src": "'none'",
         "img-src": "data:",
-        "style-src": f"'sha256-{digest}'",
+        "style-src": f"'sha256-{digest_of(whole_page.xpath('string(//style)'))}'",
+        "script-src": f"'sha256-{digest_of(whole_page.xpath('string(//script[not(@type)])'))}'",
         "base-uri": "'none'",
         "form-action": "'none'",
     }
     head = [element.tag for element in whole_page.tree.head]
     assert head.index("meta") < head.index("style")
     assert len(whole_page.xpath("//style")) == 1
+    assert len(whole_page.xpath("//script[not(@type)]")) == 1
+    assert set(whole_page.xpath("//script/@type")) == {"application/json"}
 
 
-def test_style_is_hashed_over_the_bytes_the_browser_sees(make_study):
+@pytest.mark.parametrize("element", ["style", "script"])
+def test_styles_and_scripts_are_hashed_over_the_bytes_the_browser_sees(make_study, element):
     html = build(make_study())
-    inside = html[html.index("<style>") + 7 : html.index("</style>")]
-    digest = base64.b64encode(hashlib.sha256(inside.encode()).digest()).decode()
-    assert f"style-src &#39;sha256-{digest}&#39;" in html
+    inside = html[html.rindex(f"<{element}>") + len(element) + 2 : html.rindex(f"</{element}>")]
+    assert f"{element}-src &#39;sha256-{digest_of(inside)}&#39;" in html
     assert "\r" not in inside
+
+
+def test_scripts_build_no_markup_and_ask_for_nothing(whole_page):
+    script = whole_page.xpath("string(//script[not(@type)])")
+    forbidden = ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function(", "fetch(",
+                 "XMLHttpRequest", "WebSocket", "import(", "sendBeacon", "http:", "https:", "cookie")  # fmt: skip
+    assert [word for word in forbidden if word in script.replace("http://www.w3.org/2000/svg", "")] == []
 
 
 def test_images_are_inlined_sized_and_described(whole_page):
@@ -129,7 +143,8 @@ def test_dangerous_labels_come_out_as_text(make_study, page_of):
     study.scores["mask"] = study.masks.name
     study.config["pattern"] = "</td><script>alert(2)</script>"
     page = page_of(study)
-    assert page.xpath("//script") == []
+    assert len(page.xpath("//script[not(@type)]")) == 1
+    assert all("<" not in s.text for s in page.xpath("//script[@type]"))
     assert len(page.xpath("//img")) == 5 + len(BASIC)
     assert page.xpath("//b") == []
     assert {row[0] for row in page.table("scores")} >= set(names)

@@ -328,6 +328,9 @@ def _check_writable(out: Path) -> None:
 def report(
     study: Annotated[Path, typer.Argument(help="A study folder.")],
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    diff: Annotated[
+        Path | None, typer.Option(help="Another study folder: write a page of what differs from it instead.")
+    ] = None,
     faces: FacesShown = "mean",
     tables: Annotated[
         Path | None, typer.Option(help="Also write the tables as CSV and LaTeX, and the methods paragraphs, here.")
@@ -337,7 +340,7 @@ def report(
     from xfer.study import Study
 
     opened = Study(study)
-    path = opened.report(faces=faces)
+    path = opened.report(faces=faces) if diff is None else opened.differences(Study(diff))
     if tables is not None:
         for written in opened.write_tables(tables):
             print(written)

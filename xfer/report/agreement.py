@@ -1,6 +1,7 @@
 """Sections on agreement: what was compared, the masks, the maps and their scores."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import xarray as xr
 
 from xfer import heatmaps as stacks
 from xfer import scoring
-from xfer.report import figures, standings, words
+from xfer.report import explorer, figures, standings, words
 from xfer.report.account import account, doubtful, spans
 from xfer.report.blocks import Cell, KeyFigures, Picture, Section, Table, number, raster, vector
 from xfer.report.canvas import finite_mean, spoken
@@ -112,7 +113,7 @@ def masks(study: Study) -> Section:
     return Section("masks", "The masks", [words.plot("masks", [picture], masks=name)])
 
 
-def heatmaps(study: Study, face: np.ndarray | None = None) -> Section:
+def heatmaps(study: Study, face: np.ndarray | None = None, faces: str = "mean") -> Section:
     """All fold-mean heatmaps with the outline of their masks, over a face where one is given."""
     metric, found = headline_metric(study), doubts(study)
     table = ranked(study, metric)
@@ -128,9 +129,10 @@ def heatmaps(study: Study, face: np.ndarray | None = None) -> Section:
         face=beneath(study, face),
         doubt=words.say("heatmaps", "doubt") if found.networks or found.expressions else "",
     )
+    live = explorer.explorer(study, list(map(str, maps.coords["model"].values)), face, faces)
     cut_names = [[name, short] for name, short in figure_names(study).items() if short != name]
     key = [Table(words.say("heatmaps", "names"), ["network", "in the figures"], cut_names)] if cut_names else []
-    return Section("heatmaps", "All heatmaps", [plot, *few_people(study, face), *key])
+    return Section("heatmaps", "All heatmaps", [replace(plot, live=live), *few_people(study, face), *key])
 
 
 def _in_order(ranking: list[str], maps: xr.DataArray) -> list[str]:
@@ -161,8 +163,8 @@ def _grids(
 ) -> list[Picture]:
     """Pictures of at most `_GRID` networks and expressions, coarser where there are many."""
     tall, wide = _GRID
-    fine, coarse = (180, 110) if face is None else (150, 100)
-    dpi = fine if notes.size <= 2 * tall * wide else coarse
+    fine, middle, coarse = (180, 140, 110) if face is None else (150, 120, 100)
+    dpi = fine if notes.size < tall * wide else middle if notes.size <= 2 * tall * wide else coarse
     pictures, names = [], figure_names(study)
     for rows in parts(maps.sizes["model"], tall):
         for columns in parts(maps.sizes["expression"], wide):

@@ -4,7 +4,7 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import matplotlib as mpl
 import numpy as np
@@ -52,6 +52,22 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Live:
+    """What a script of the page makes of a figure; where no script runs, and in print, its pictures stand alone.
+
+    Attributes
+    ----------
+    kind : str
+        The script's name for it.
+    facts : mapping
+        What the script is told: plain numbers and text, no NaN.
+    """
+
+    kind: str
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Plot:
     """One numbered figure of one or more pictures.
 
@@ -59,6 +75,7 @@ class Plot:
     ----------
     title, reading, limit : str
         What is shown, how to read it, what it cannot say.
+    live : Live, optional
     number : int
         Set by the page.
     """
@@ -68,6 +85,7 @@ class Plot:
     title: str
     reading: str
     limit: str
+    live: Live | None = None
     number: int = 0
 
 

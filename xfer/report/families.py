@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from xfer.errors import InputError
-from xfer.report import figures, standings, words
+from xfer.report import figures, leaves, standings, words
 from xfer.report.account import listed
-from xfer.report.blocks import Block, Cell, Picture, Section, Table, number, vector
+from xfer.report.blocks import Block, Cell, Live, Picture, Section, Table, number, vector
 from xfer.report.canvas import finite_mean, spoken
 from xfer.report.reading import figure_names, values_of
 from xfer.report.trained import doubts
@@ -21,9 +22,12 @@ def networks(study: Study) -> Section:
     heading, names = "Which networks look alike", values_of(study, "model")
     if len(names) < 2:
         return Section("families", heading, [words.text("families", "single", tone="note", model=names[0])])
-    pictures, left_out = _pictures(study)
+    pictures, panels, left_out = _pictures(study)
     support = words.say("families", "held" if len(standings.table(study, "clades")) else "not_held")
-    blocks: list[Block] = [words.plot("families", pictures, support=support)] if pictures else []
+    live = Live("trees", {"panels": panels})
+    blocks: list[Block] = []
+    if pictures:
+        blocks.append(replace(words.plot("families", pictures, support=support), live=live))
     if pictures and (weak := doubts(study).networks):
         blocks.append(words.text("doubts", "families", tone="note", names=", ".join(weak)))
     for why in dict.fromkeys(left_out.values()):
@@ -34,8 +38,8 @@ def networks(study: Study) -> Section:
     return Section("families", heading, blocks)
 
 
-def _pictures(study: Study) -> tuple[list[Picture], dict[str, str]]:
-    """A picture per expression with a tree; for the others, why there is none."""
+def _pictures(study: Study) -> tuple[list[Picture], list[dict[str, Any]], dict[str, str]]:
+    """A picture per expression with a tree, what scripts are told of it; for the other expressions, why not."""
     found, why = {}, {}
     for expression in sorted(values_of(study, "expression")):
         correlations = study.model_correlations(expression)
@@ -53,15 +57,15 @@ def _pictures(study: Study) -> tuple[list[Picture], dict[str, str]]:
             continue
         found[expression] = study.tree(expression), correlations.loc[defined, defined]
     low = min((float(np.nanmin(r.to_numpy())) for _, r in found.values()), default=0.0)
-    pictures, short = [], figure_names(study)
+    pictures, panels, short = [], [], figure_names(study)
     for expression, (tree, correlations) in found.items():
         name = spoken(expression).capitalize()
         drawn = replace(tree, names=tuple(short[n] for n in tree.names), leaves=tuple(short[n] for n in tree.leaves))
         alt = words.say("families", "alt", expression=name, count=len(tree.names), leaves=", ".join(tree.leaves))
-        pictures.append(
-            vector(figures.family(drawn, correlations.rename(index=short, columns=short), name, low=low), alt)
-        )
-    return pictures, why
+        figure = figures.family(drawn, correlations.rename(index=short, columns=short), name, low=low)
+        pictures.append(vector(figure, alt))
+        panels.append(leaves.panel(name, tree, correlations, figure))
+    return pictures, panels, why
 
 
 def _cut(clusters: pd.DataFrame) -> Table:

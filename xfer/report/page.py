@@ -13,10 +13,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 import xfer
+from xfer.errors import InputError
 from xfer.report import (
     agreement,
     chance,
     controls,
+    differences,
     families,
     methods,
     nulls,
@@ -34,6 +36,11 @@ from xfer.study import Study
 from xfer.study.twin_study import KIND, TwinStudy
 
 _DOI = re.compile(r"\b(?:doi:|https://doi\.org/)(10\.\d{4,9}/[^\s,;]*[^\s,;.)])")
+
+_COMPARED = ("heatmaps", "models")
+"""Kinds of studies that can be set against each other."""
+
+_SCRIPTS = ("elements.js", "theme.js", "tables.js", "charts.js", "maps.js", "cell.js", "heatmaps.js", "trees.js")
 
 
 def sections(study: Study, faces: str = "mean") -> list[Section]:
@@ -59,7 +66,7 @@ def sections(study: Study, faces: str = "mean") -> list[Section]:
         recognition.recognition(study),
         recognition.curves(study),
         agreement.masks(study),
-        agreement.heatmaps(study, face),
+        agreement.heatmaps(study, face, faces),
         agreement.scores(study),
         chance.headline(study),
         chance.cells(study),
@@ -97,7 +104,7 @@ def build(study: Study, faces: str = "mean") -> str:
     Returns
     -------
     str
-        HTML with a Content-Security-Policy that forbids scripts and every load but inlined images.
+        HTML with a Content-Security-Policy that forbids every load but inlined images and every script but its own.
 
     Raises
     ------
@@ -107,6 +114,32 @@ def build(study: Study, faces: str = "mean") -> str:
     if study.config["kind"] == KIND:
         return render("xfer guide", study.name, twins.sections(TwinStudy(study.folder), faces))
     return render("xfer report", study.name, sections(study, faces))
+
+
+def build_differences(first: Study, second: Study) -> str:
+    """The page that sets a study against another.
+
+    Parameters
+    ----------
+    first, second : Study
+
+    Returns
+    -------
+    str
+        As `build`.
+
+    Raises
+    ------
+    InputError
+        If one of them is of another kind than `xfer.compare` makes.
+    """
+    for study in (first, second):
+        if study.config["kind"] not in _COMPARED:
+            raise InputError(
+                f"{study.folder}: is of kind {study.config['kind']!r}; --diff is for studies of 'xfer compare'"
+            )
+    name = f"{first.name} against {second.name}"
+    return render("xfer report --diff", name, differences.sections(first, second))
 
 
 def render(kind: str, name: str, parts: Sequence[Section]) -> str:
@@ -125,7 +158,7 @@ def render(kind: str, name: str, parts: Sequence[Section]) -> str:
     str
         As `build`.
     """
-    style = _style()
+    style, script = _style(), _script()
     return (
         _environment()
         .get_template("report.html.j2")
@@ -134,16 +167,23 @@ def render(kind: str, name: str, parts: Sequence[Section]) -> str:
             name=name,
             sections=_numbered(parts),
             style=Markup(style),
-            policy=policy(style),
+            script=Markup(script),
+            policy=policy(style, script),
             version=xfer.__version__,
         )
     )
 
 
-def policy(style: str) -> str:
-    """The Content-Security-Policy of a page whose only style is `style`."""
-    digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
-    return f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+def policy(style: str, script: str) -> str:
+    """The Content-Security-Policy of a page whose only style is `style` and whose only script is `script`."""
+    return (
+        f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
 
 
 def linked(text: str) -> Markup:
@@ -187,5 +227,14 @@ def _environment() -> Environment:
 
 
 def _style() -> str:
-    text = files("xfer.report").joinpath("templates/style.css").read_text(encoding="utf-8")
+    return _template("style.css") + _template("live.css")
+
+
+def _script() -> str:
+    """The page's scripts, one after another, in a scope of their own."""
+    return "(() => {\n'use strict';\n" + "".join(map(_template, _SCRIPTS)) + "})();\n"
+
+
+def _template(name: str) -> str:
+    text = files("xfer.report").joinpath("templates", name).read_text(encoding="utf-8")
     return text.replace("\r\n", "\n")

@@ -5,6 +5,7 @@ import numpy as np
 from xfer.errors import unknown
 from xfer.report import words
 from xfer.report.blocks import Block, Section
+from xfer.report.cell_faces import MOST
 from xfer.report.trained import is_trained
 from xfer.study import Study
 from xfer.study.recognition import SHOWN
@@ -49,11 +50,10 @@ def reminder(study: Study, faces: str) -> Section | None:
         return None
     data = study.config.get("data", {}).get("name", "unknown")
     blocks: list[Block] = [words.text("face", "all", tone="note", data=data)]
-    return Section(
-        "people",
-        "Pictures of people",
-        [*blocks, words.text("face", "kept" if study.config.get("per_face") else "not_kept")],
-    )
+    pictures = words.say("face", "drawn_again" if _drawn(study) else "no_pictures")
+    kept = words.text("face", "kept", most=MOST, pictures=pictures)
+    shown = kept if study.config.get("per_face") else words.text("face", "not_kept")
+    return Section("people", "Pictures of people", [*blocks, shown])
 
 
 def _drawn(study: Study) -> bool:

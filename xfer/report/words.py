@@ -13,7 +13,8 @@ from xfer.report.blocks import Items, Picture, Plot, Text
 def entries() -> dict[str, dict[str, Any]]:
     """All entries: section -> name -> text, or list of (lead, text)."""
     found: dict[str, dict[str, Any]] = {}
-    for file in ("words.toml", "faces.toml", "trained.toml", "statistics.toml", "twins.toml"):
+    names = ("words.toml", "faces.toml", "trained.toml", "statistics.toml", "twins.toml", "differences.toml")
+    for file in names:
         found |= tomllib.loads(files("xfer.report").joinpath("templates", file).read_text(encoding="utf-8"))
     return found
 

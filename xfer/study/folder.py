@@ -82,7 +82,10 @@ def read_config(folder: Path) -> dict[str, Any] | None:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a study written by xfer ({error})") from None
     if config.get("format") != FORMAT:
-        raise InputError(f"{path}: format {config.get('format')!r}; this xfer reads format {FORMAT}")
+        raise InputError(
+            f"{path}: format {config.get('format')!r}; this xfer reads format {FORMAT}: use the version of xfer that "
+            "wrote it, or run its 'xfer compare' line with --fresh"
+        )
     return config
 
 
@@ -162,12 +165,17 @@ def differences(there: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     >>> differences({"data": {"faces": 1, "name": "a"}}, {"data": {"faces": 2, "name": "a"}})
     ['data.faces: 1 there, 2 now']
     """
+    return [f"{key}: {old!r} there, {new!r} now" for key, (old, new) in changed(there, now).items()]
+
+
+def changed(there: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """What differs between two configurations: dotted names with both values, None where there is none.
+
+    >>> changed({"data": {"faces": 1, "name": "a"}}, {"data": {"name": "a"}})
+    {'data.faces': (1, None)}
+    """
     flat, new = (dict(_flat(config)) for config in (there, now))
-    return [
-        f"{key}: {flat.get(key)!r} there, {new.get(key)!r} now"
-        for key in sorted({*flat, *new})
-        if flat.get(key) != new.get(key)
-    ]
+    return {key: (flat.get(key), new.get(key)) for key in sorted({*flat, *new}) if flat.get(key) != new.get(key)}
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -184,6 +192,19 @@ def holder(folder: Path) -> str:
     try:
         return (folder / _HOLDER).read_text(encoding="utf-8")[:40]
     except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def writer(folder: Path) -> str:
+    """Who writes a folder now, as ``process 123``; "" for nobody, also where a run was killed."""
+    if not (folder / _LOCK).is_file():
+        return ""
+    try:
+        with FileLock(folder / _LOCK, timeout=0):
+            return ""
+    except Timeout:
+        return holder(folder) or "another run"
+    except OSError:  # a folder that can only be read
         return ""
 
 

@@ -17,7 +17,7 @@ from xfer.mask_sources import MaskSources
 from xfer.statistics import clades, ranks
 from xfer.statistics.variance import Shares, Winners, shares, winner_changes
 from xfer.study import likeness
-from xfer.study.folder import CONFIG, read_config, write_whole
+from xfer.study.folder import CONFIG, read_config, slug, write_whole
 from xfer.study.recognition import Recognition
 from xfer.study.significance import Significance
 
@@ -63,6 +63,10 @@ class Study(Recognition, Significance):
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
+        if not self.folder.exists():
+            raise InputError(
+                f"{self.folder}: is not a study folder: there is none; if it was moved, give its new place"
+            )
         config = read_config(self.folder)
         if config is None:
             raise InputError(f"{self.folder}: is not a study folder (no {CONFIG}); 'xfer compare' makes one")
@@ -80,7 +84,9 @@ class Study(Recognition, Significance):
         if not self.folder.is_dir():
             raise InputError(f"{self.folder}: is not there any more; if it was moved, open Study(NEW_FOLDER)")
         if not path.exists():
-            raise InputError(f"{self.folder}: is unfinished ({name} is missing); run its 'xfer compare' line again")
+            from xfer.study.unfinished import unfinished
+
+            raise InputError(unfinished(self.folder, name))
         return path
 
     def _read(self, name: str, read: Callable[[Path], Any]) -> Any:
@@ -330,8 +336,16 @@ class Study(Recognition, Significance):
         """
         from xfer.report import page
 
-        path = self.folder / REPORT
-        html = page.build(self, faces=faces)
+        return self._page(REPORT, page.build(self, faces=faces))
+
+    def differences(self, other: "Study") -> Path:
+        """Write ``diff-OTHER.html``, which sets this study against another; the path."""
+        from xfer.report import page
+
+        return self._page(f"diff-{slug(other.name)}.html", page.build_differences(self, other))
+
+    def _page(self, name: str, html: str) -> Path:
+        path = self.folder / name
         write_whole(path, lambda aside: aside.write_text(html, encoding="utf-8"))
         return path
 

@@ -1,7 +1,8 @@
 """Widgets for JupyterLab: plain functions that return what a cell shows.
 
-`annotate` asks a rater; the others look at a study. Each of those returns an `Explorer`, whose controls can also be set in Python, or a `Notice`, one line that says what is wrong.
-An explorer's ``figure`` is the Matplotlib figure that is shown, to be saved in any format.
+`annotate` asks a rater; the others look at a study. Each of those returns an `Explorer`, whose controls can also be set
+in Python, or a `Notice`, one line that says what is wrong. An explorer's ``figure`` is the Matplotlib figure that is
+shown, to be saved in any format.
 
 >>> from xfer.report import widgets
 >>> widgets.heatmap_explorer("no/such/study")
