@@ -94,3 +94,4 @@ def test_cross_products_pair_different_units_only(rng):
     assert cross_products(products, np.ones((1, 5)))[0] == pytest.approx(np.mean(pairs), rel=1e-12)
     twice = cross_products(products, np.array([[2.0, 1, 0, 0, 0]]))
     assert twice[0] == pytest.approx(products[0, 1], rel=1e-12)
+    assert np.isnan(cross_products(products, np.array([[0.0, 2.5, 0, 0, 0]]))).all()

@@ -78,12 +78,14 @@ def cross_products(products: Floats, weights: Floats | None = None) -> Any:
     Returns
     -------
     float or array (draw,)
+        NaN for a draw of a single unit, which has no other to be paired with.
     """
     n = len(products)
     if weights is None:
         return float((products.sum() - np.trace(products)) / (n * (n - 1)))
     off = np.vecdot(weights @ products, weights) - weights**2 @ np.diagonal(products)
-    return off / (weights.sum(axis=1) ** 2 - (weights**2).sum(axis=1))
+    pairs = weights.sum(axis=1) ** 2 - (weights**2).sum(axis=1)
+    return np.divide(off, pairs, out=np.full(off.shape, np.nan), where=pairs > 1e-9 * weights.sum(axis=1) ** 2)
 
 
 def reliability(rows: Floats) -> float:
