@@ -82,6 +82,7 @@ def load(browser: Browser, path: Path, *, scripts: bool) -> dict[str, float]:
     """Seconds from the start of the navigation until the page is whole, answers a click, and shows heatmaps."""
     context = browser.new_context(viewport={"width": 1200, "height": 900}, java_script_enabled=scripts)
     tab = context.new_page()
+    tab.set_default_timeout(600_000)
     start = time.perf_counter()
     tab.goto(path.as_uri(), wait_until="domcontentloaded")
     took = {"whole": time.perf_counter() - start}
@@ -115,6 +116,7 @@ def cpu(browser: Browser, path: Path) -> float:
     """Seconds of the processor that the page's own thread takes until the page answers."""
     context = browser.new_context(viewport={"width": 1200, "height": 900})
     tab = context.new_page()
+    tab.set_default_timeout(600_000)
     told = context.new_cdp_session(tab)
     told.send("Performance.enable", {"timeDomain": "threadTicks"})
     tab.goto(path.as_uri(), wait_until="domcontentloaded")
