@@ -195,7 +195,7 @@ def patch_places() -> np.ndarray:
     guide by a template draws the eye to the patch, one by the class's Action Units does not.
     """
     frame = geometry.load_frame()
-    points = torch.from_numpy(np.asarray(frame.points[:68], np.float64))
+    points = torch.from_numpy(np.array(frame.points[:68], np.float64))
     maps = Maps(Guide(), BASIC).atlas.draw(points.expand(6, -1, -1), torch.arange(6), frame.height, frame.width)
     unit = float(geometry.inter_ocular(frame.points[:68]))
     reach = round(PATCH * unit)

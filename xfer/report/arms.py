@@ -1,5 +1,6 @@
 """What each arm of a twin study scores: how well it recognises, where it looks, and what scores as well unseeing."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -31,15 +32,15 @@ def recognition(study: TwinStudy) -> Section:
 def _recognition_table(study: TwinStudy, measure: str) -> Table:
     table = study.differences
     chosen = (table["measure"] == measure) & (table["expression"] == ALL)
-    paired = table[chosen & table["second"].astype(str).str.startswith("none")].set_index("first")
+    paired = {row["first"]: row for row in records(table[chosen & table["second"].astype(str).str.startswith("none")])}
     rows: list[Row] = []
     for arm in study.arms:
         found = cell(study, arm, measure, VALUE)
         row: Row = [arm, number(found["value"]), interval(found["ci_low"], found["ci_high"])]
-        if arm in paired.index:
-            other = paired.loc[arm]
+        if arm in paired:
+            other = paired[arm]
             row += [difference(other["difference"]), interval(other["ci_low"], other["ci_high"]), said(other)]
-        rows.append(row if arm in paired.index else [*row, "", "", ""])
+        rows.append(row if arm in paired else [*row, "", "", ""])
     made = study.networks[study.networks["failed"] == ""]
     known = {"linear classifier": made["linear"].mean(), "chance": made["chance"].mean()}
     foot: list[Row] = [[name, number(float(value)), *[""] * 4] for name, value in known.items()]
@@ -76,10 +77,9 @@ def looking(study: TwinStudy) -> Section:
 
 
 def _measure_table(study: TwinStudy, measure: str) -> Table:
-    floors = study.floors
-    floors = floors[(floors["measure"] == measure) & (floors["expression"] == ALL)].set_index(["form", "floor"])[
-        "value"
-    ]
+    table = study.floors
+    whole = records(table[(table["measure"] == measure) & (table["expression"] == ALL)])
+    floors = {(row["form"], row["floor"]): float(row["value"]) for row in whole}
     facts = {
         "measure": measure_title(measure),
         "masks": study.masks.name,
@@ -105,6 +105,11 @@ def _measure_table(study: TwinStudy, measure: str) -> Table:
     ]
     foot: Row = ["floor itself", "", "", *(number(floors.get((VALUE, floor), np.nan)) for floor in FLOORS), "", ""]
     return Table(name, head, rows, [foot], folded=measure in JUDGED[1:])
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table, by name."""
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
 def measure_title(measure: str) -> str:
@@ -137,11 +142,11 @@ def signed(value: float) -> str:
     return f"+{decimal(value, 3)}" if value > 0 else decimal(value, 3)
 
 
-def said(row: Any) -> str:
-    """What an interval says, in a word or two."""
-    if not np.isfinite(row.ci_low):
-        return str(row.reason)
-    said = "excludes 0" if row.ci_low > 0 or row.ci_high < 0 else "includes 0"
-    if row.non_inferior:
-        said += ", not inferior" if row.non_inferior == "True" else ", not shown to be non-inferior"
+def said(row: Mapping[str, Any]) -> str:
+    """What the interval of a difference says, in a word or two."""
+    if not np.isfinite(row["ci_low"]):
+        return str(row["reason"])
+    said = "excludes 0" if row["ci_low"] > 0 or row["ci_high"] < 0 else "includes 0"
+    if row["non_inferior"]:
+        said += ", not inferior" if row["non_inferior"] == "True" else ", not shown to be non-inferior"
     return said

@@ -1,6 +1,7 @@
 """The page of a twin study: what Action Units did that their controls did not, and at what price."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import xarray as xr
 
 from xfer import heatmaps as stacks
 from xfer.report import agreement, figures, record, words
-from xfer.report.arms import Row, cell, difference, looking, measure_title, recognition, said, signed
+from xfer.report.arms import Row, cell, difference, looking, measure_title, recognition, records, said, signed
 from xfer.report.blocks import Block, Items, KeyFigures, Section, Table, interval, number, raster, vector
 from xfer.report.canvas import decimal, spoken
 from xfer.report.people import beneath, few_people, mean_face
@@ -112,22 +113,23 @@ def _pairs(rows: pd.DataFrame) -> list[tuple[str, str]]:
 
 def _answers(study: TwinStudy) -> Iterator[tuple[str, str]]:
     """One sentence a comparison; then the accuracy against no guide."""
-    for (first, second), row in _rows(study, HEADLINE, SPECIFICITY).iterrows():
+    for row in records(_rows(study, HEADLINE, SPECIFICITY).reset_index()):
+        first, second = row["first"], row["second"]
         control = (
             second if not study.config["ablate"] and f"{second}_open" in words.entries()["twins_answers"] else "other"
         )
         end = "higher" if row["ci_low"] > 0 else "lower" if row["ci_high"] < 0 else "open"
         yield f"{first} − {second}.", _sentence(f"{control}_{end}" if np.isfinite(row["ci_low"]) else "unknown", row)
-    for (first, second), row in _rows(study, ACCURACY, VALUE).iterrows():
+    for row in records(_rows(study, ACCURACY, VALUE).reset_index()):
+        first, second = row["first"], row["second"]
         if second.startswith("none"):
             kind = "safe" if row["non_inferior"] == "True" else "unsafe"
             yield f"Accuracy, {first} − {second}.", _sentence(kind if np.isfinite(row["ci_low"]) else "unknown", row)
 
 
-def _sentence(name: str, row: pd.Series) -> str:
-    first, second = row.name
+def _sentence(name: str, row: Mapping[str, Any]) -> str:
     low, high = (decimal(row[end], 3) for end in ("ci_low", "ci_high"))
-    told = {"first": first, "second": second, "low": low, "high": high, "reason": row["reason"], "margin": MARGIN}
+    told = {"low": low, "high": high, "margin": MARGIN, **{key: row[key] for key in ("first", "second", "reason")}}
     by = decimal(abs(row["difference"]), 3)
     return words.say("twins_answers", name, difference=signed(row["difference"]), by=by, **told)
 
@@ -167,13 +169,13 @@ def differences(study: TwinStudy) -> Section:
     whole = table[table["expression"] == ALL]
     rows: list[Row] = [
         [
-            f"{row.first} − {row.second}",
-            measure_title(str(row.measure)) + (", specificity" if row.form == SPECIFICITY else ""),
-            difference(row.difference),
-            interval(row.ci_low, row.ci_high),
+            f"{row['first']} − {row['second']}",
+            measure_title(row["measure"]) + (", specificity" if row["form"] == SPECIFICITY else ""),
+            difference(row["difference"]),
+            interval(row["ci_low"], row["ci_high"]),
             said(row),
         ]
-        for row in whole.itertuples()
+        for row in records(whole)
     ]
     head = ["first − second", "measure", "difference", "95 % interval", ""]
     title_ = words.say("twins_differences", "table")
@@ -195,10 +197,15 @@ def _by_expression(study: TwinStudy) -> Table:
     table = study.differences
     single = table[(table["measure"] == HEADLINE) & (table["form"] == SPECIFICITY) & (table["expression"] != ALL)]
     rows: list[Row] = [
-        [f"{r.first} − {r.second}", spoken(str(r.expression)), difference(r.difference), interval(r.ci_low, r.ci_high),
-         str(int(r.n_faces))]
-        for r in single.itertuples()
-    ]  # fmt: skip
+        [
+            f"{row['first']} − {row['second']}",
+            spoken(row["expression"]),
+            difference(row["difference"]),
+            interval(row["ci_low"], row["ci_high"]),
+            str(int(row["n_faces"])),
+        ]
+        for row in records(single)
+    ]
     head = ["first − second", "expression", "difference", "95 % interval", "test faces"]
     return Table(words.say("twins_differences", "by_expression"), head, rows, folded=len(rows) > 12)
 

@@ -1,6 +1,7 @@
 """From shards to a twin study: heatmaps, scores, and the tables of what guiding did."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def write(home: Path, plan: Plan, truth: Truth, gathered: Gathered, finished: Fi
     looking = looking_table(gathered, told, tables)
     predictions = looking[["model", "guide", "seed", "face", "subject", "expression", "predicted"]]
     for name, table in ((PREDICTIONS, predictions.assign(fold="0")), (LOOKING, looking)):
-        folder.write_whole(home / name, lambda p, table=table: scoring.write_parquet(table, p))
+        folder.write_whole(home / name, partial(scoring.write_parquet, table))
     _csv(home / DROPPED, assembly.dropped_table(plan, gathered, tables, failed))
     write_tables(home, plan, looking, progress)
     _csv(home / FLOORS, floors_table(plan, truth, looking, tables))
@@ -134,10 +135,11 @@ def floors_table(
     faces = next((found["floors"] for found in tables if "floors" in found), None)
     if faces is not None:
         shown = faces.merge(looking[["face", "expression"]].drop_duplicates("face"), on="face")
-        for floor, part in shown.groupby("floor", sort=False):
+        for name, part in shown.groupby("floor", sort=False):
             mean = part.groupby("expression")[["cosine", others("cosine")]].mean().dropna()
+            cosines = mean["cosine"].to_numpy(float), mean[others("cosine")].to_numpy(float)
             for measure in GUIDED:
-                rows += _rows(str(floor), measure, *mean.to_numpy().T, mean.index.tolist())
+                rows += _rows(str(name), measure, cosines[0], cosines[1], mean.index.tolist())
     return pd.DataFrame(rows, columns=list(FLOOR_COLUMNS))
 
 

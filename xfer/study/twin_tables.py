@@ -102,7 +102,7 @@ class Panel:
 
 def twins_table(panel: Panel, model: str, arms: Sequence[str], draws: int) -> pd.DataFrame:
     """`TWIN_COLUMNS` for every arm that has a seed."""
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for arm in (arm for arm in arms if arm in panel.seeds):
         seeds = panel.seeds[arm]
         for measure, form in _wanted():
@@ -125,7 +125,7 @@ def differences_table(panel: Panel, model: str, pairs: Sequence[tuple[str, str]]
 
     Of arms that are not compared otherwise, accuracy and macro-F1 minus those of ``none``.
     """
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     paired = {tuple(pair) for pair in pairs}
     further = [(arm, PLAIN) for arm in panel.seeds if PLAIN in panel.seeds and arm != PLAIN]
     for first, second in (*map(tuple, pairs), *(pair for pair in further if pair not in paired)):
