@@ -130,8 +130,7 @@ def load(
         If a source is unknown, sizes differ, people's maps cannot be used or a number stands in their place, or
         `support` is ``frame`` where no frame is known.
     """
-    asked = names.split(",") if isinstance(names, str) else names if isinstance(names, Sequence) else [names]
-    read = [_one_source(str(name).strip(), mask_pattern, frame) for name in dict.fromkeys(asked)]
+    read = [_one_source(name, mask_pattern, frame) for name in spelt(names)]
     twice = sorted(name for name, n in Counter(str(m.name) for m in read).items() if n > 1)
     if twice:
         raise InputError(f"--masks names two sources {twice[0]!r}; give their folders or files different names")
@@ -151,6 +150,16 @@ def load(
     people = {str(m.name): heatmaps.shares(m, inside) for m in read if "rater" in m.dims}
     drawn = [_agreed(people[str(m.name)], inside, canvas) if "rater" in m.dims else m for m in read]
     return MaskSources(tuple(drawn), inside, chosen, eyes, {name: _halved(maps) for name, maps in people.items()})
+
+
+def spelt(names: str | Path | Sequence[str | Path]) -> list[str]:
+    """Sources as they are asked for, each once.
+
+    >>> spelt("ekman, xfer/emfacs,ekman")
+    ['ekman', 'xfer/emfacs']
+    """
+    asked = names.split(",") if isinstance(names, str) else names if isinstance(names, Sequence) else [names]
+    return list(dict.fromkeys(str(name).strip() for name in asked))
 
 
 def _one_source(name: str, mask_pattern: str, frame: str | Path | None) -> xr.DataArray:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from xfer import training
-from xfer.statistics.mixed import ONE_SEED, Components, group_means, macro_f1, mixed_interval
+from xfer.statistics.mixed import NO_DRAWS, ONE_SEED, Components, group_means, macro_f1, mixed_interval
 
 SEEDS, SUBJECTS = 8, 40
 
@@ -83,6 +83,9 @@ def test_what_has_no_interval_says_why(rng: np.random.Generator) -> None:
     assert interval(values[:, :2]).reason == "2 subjects: no interval"
     assert interval(np.ones((3, 5))).reason == "the same in every draw: no interval"
     assert interval(np.full((3, 5), np.nan)).reason == "undefined for some seed"
+    undrawn = interval(values, draws=0)
+    assert (undrawn.value, undrawn.reason) == (pytest.approx(values.mean()), NO_DRAWS)
+    assert np.isnan(undrawn.ci_low)
     alone = interval(values[:1])
     assert alone.reason == ONE_SEED
     assert alone.ci_high - alone.ci_low == pytest.approx(2 * 2.02 * values[0].std(ddof=1) / np.sqrt(SUBJECTS), rel=0.15)

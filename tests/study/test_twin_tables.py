@@ -108,3 +108,10 @@ def test_undefined_faces_are_counted_and_their_published_zero_stands_beside(look
     by = rows.groupby(["seed", "expression"])["att_cos"].mean()
     assert found["published"] == pytest.approx(by.groupby("expression").mean().mean())
     assert found["published"] < found["value"]
+
+
+def test_without_draws_there_is_a_difference_and_no_interval(looking: pd.DataFrame) -> None:
+    panel = Panel.of(looking)
+    for table in (twins_table(panel, "net", ["au", "none"], 0), differences_table(panel, "net", [("au", "none")], 0)):
+        assert table[["ci_low", "ci_high"]].isna().all(axis=None)
+        assert set(table.loc[table["expression"] == ALL, "reason"]) == {"no draws: no interval"}

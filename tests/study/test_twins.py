@@ -135,6 +135,21 @@ def test_what_cannot_be_is_refused_before_any_work(options: dict[str, Any], mess
     assert not (tmp_path / "study").exists()
 
 
+def test_masks_of_a_file_of_ones_own_do_not_guide_and_judge(tmp_path: Path) -> None:
+    """Whatever name the file gives itself, and as a folder of what it draws too."""
+    book = tmp_path / "mine.toml"
+    text = 'format = 1\nname = "{}"\ntitle = "t"\nreference = "me"\nregions = "xfer"\nmerge = "max"\n'
+    units = dict(zip(BASIC, (4, 9, 20, 12, 15, 1), strict=True))
+    text += "".join(f'[expressions.{e}]\nevidence = "memory"\naus = {{{{ AU{k} = 1.0 }}}}\n' for e, k in units.items())
+    book.write_text(text.format("mine"))
+    again = tmp_path / "again.toml"
+    again.write_text(text.format("again"))
+    options = {**TINY, "out": tmp_path / "study", "guide_masks": book}
+    for judged in (book, again):
+        with pytest.raises(InputError, match=r"shares codebook '\w+' and regions 'xfer' with .*mine\.toml"):
+            settle("songnet", masks=judged, **options)
+
+
 def test_two_networks_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="xfer guide takes one network at a time; got songnet, silnet"):
         settle("songnet,silnet", out=tmp_path / "study", **TINY)

@@ -22,6 +22,7 @@ MIXED = "mixed bootstrap"
 UNDEFINED = 0.05
 """The largest share of draws that may be undefined, for want of a group's faces in them; they are left out."""
 ONE_SEED = "one seed: the interval counts subjects only"
+NO_DRAWS = "no draws: no interval"
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ def mixed_interval(
         See `PerSeed`; such as `group_means`, `macro_f1`, or the difference of two of them: then the interval is paired.
     seeds, subjects : int
     draws : int
+        0 for no interval.
     level : float
     seed : int
         Of the bootstrap; scores with the same seed have their draws in step.
@@ -84,6 +86,8 @@ def mixed_interval(
     bare = Estimate(float(each.mean()), float(each.mean()), n=subjects)
     if not np.isfinite(bare.value):
         return replace(bare, reason="undefined for some seed")
+    if not draws:
+        return replace(bare, reason=NO_DRAWS)
     if subjects < 3:
         return replace(bare, reason=f"{subjects} subject{'s' * (subjects > 1)}: no interval")
     rng = np.random.default_rng(seed)

@@ -175,7 +175,7 @@ def _paired(
 
 
 def _interval(score: PerSeed, panel: Panel, seeds: int, draws: int) -> Estimate:
-    return mixed_interval(score, seeds, panel.faces["subject"].nunique(), draws=max(draws, 2))
+    return mixed_interval(score, seeds, panel.faces["subject"].nunique(), draws=draws)
 
 
 def _ends(found: Estimate) -> tuple[float, float, float]:

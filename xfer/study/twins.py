@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from xfer import models
+from xfer import mask_sources, models
 from xfer.errors import InputError, unknown
 from xfer.guidance import CONTROLS, Guide, layers
 from xfer.guidance.atlas import Atlas
@@ -22,7 +22,7 @@ from xfer.study.arms import Arm, Arms
 from xfer.study.assembly import Finished
 from xfer.study.dealing import Fold
 from xfer.study.gathering import Gathered
-from xfer.study.independence import require_judge, require_other_masks, require_other_people
+from xfer.study.independence import require_judge, require_other_masks, require_other_people, require_other_places
 from xfer.study.looking import JUDGED, Truth, coarse
 from xfer.study.plan import Plan
 from xfer.study.recognition import SHOWN
@@ -219,7 +219,8 @@ def settle(
         raise InputError(f"xfer guide takes one network at a time; got {', '.join(n.name for n in whole.networks)}")
     chosen = _arms(whole, controls, ablate)
     used = {arm.guide.masks for arm in chosen.arms if arm.guide.control != "none"}
-    require_other_masks([str(each.name) for each in whole.sources.masks], sorted(used))
+    require_other_masks(mask_sources.spelt(masks), sorted(used))
+    require_other_places(whole.sources.masks, sorted(used))
     for source in sorted(used):
         Atlas(source, whole.dataset.expressions)
     own = {"kind": KIND, "selection": "shown", "blocks": 1, "seeds": seeds, "ablate": ablate or "", **chosen.config()}
