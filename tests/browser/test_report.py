@@ -261,7 +261,7 @@ def test_the_pdf_has_every_row_and_none_of_the_controls(opened: Watched, tmp_pat
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", ["report.html", "diff-other.html"])
 def test_axe_finds_no_serious_violation(browser: Browser, study: Study, other: Study, name: str, scheme: str) -> None:
-    study.differences(other)
+    study.diff(other)
     watched = Watched(browser, study.folder / name, scheme=scheme)
     assert serious(watched.page) == []
     if name == "report.html":
@@ -278,7 +278,7 @@ def serious(page: Page) -> list[str]:
 
 @pytest.mark.parametrize("name", ["report.html", "diff-other.html"])
 def test_a_phone_shows_it_without_overflow(browser: Browser, study: Study, other: Study, name: str) -> None:
-    study.differences(other)
+    study.diff(other)
     watched = Watched(browser, study.folder / name, width=390)
     assert watched.page.evaluate("document.documentElement.scrollWidth") == 390
     if name == "report.html":

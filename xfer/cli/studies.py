@@ -340,7 +340,7 @@ def report(
     from xfer.study import Study
 
     opened = Study(study)
-    path = opened.report(faces=faces) if diff is None else opened.differences(Study(diff))
+    path = opened.report(faces=faces) if diff is None else opened.diff(Study(diff))
     if tables is not None:
         for written in opened.write_tables(tables):
             print(written)

@@ -338,7 +338,7 @@ class Study(Recognition, Significance):
 
         return self._page(REPORT, page.build(self, faces=faces))
 
-    def differences(self, other: "Study") -> Path:
+    def diff(self, other: "Study") -> Path:
         """Write ``diff-OTHER.html``, which sets this study against another; the path."""
         from xfer.report import page
 
