@@ -27,7 +27,7 @@ def test_bad_input_gets_one_line(run: Run, refused: Check) -> None:
     refused(run(*words, "--mean", "0.5;0.5"), "--mean must be one number, or three with commas; got '0.5;0.5'")
     refused(run("export", "songnet", "--onnx", "song.onnx"), "model 'songnet' has no weights of its own; write ")
     refused(run("export", "onnx:song.onnx", "--onnx", "song.onnx"), "onnx:song.onnx: is in ONNX already")
-    refused(run("compare", "--models", "onnx:song.onnx"), "a network in ONNX is neither built nor trained")
+    refused(run("compare", "--models", "onnx:song.onnx"), "song.onnx: no such file; give a network in ONNX")
 
 
 def test_help_is_shown(run: Run) -> None:

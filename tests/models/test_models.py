@@ -44,7 +44,7 @@ def test_the_vocabulary_is_named() -> None:
     with pytest.raises(InputError) as error:
         choose("songnt")
     assert str(error.value) == (
-        f"'model' must be one of {', '.join(MODELS)}, all, bn, published, small, timm:NAME; got 'songnt' "
+        f"'model' must be one of {', '.join(MODELS)}, all, bn, published, small, timm:NAME, onnx:PATH; got 'songnt' "
         "(did you mean 'songnet'?)"
     )
 

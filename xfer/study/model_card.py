@@ -178,9 +178,10 @@ def write(home: Path, card: Card) -> Path:
 
 
 def of_study(study: Study) -> list[Card]:
-    """The cards of all networks that a study trained and explained."""
+    """The cards of all networks that a study trained and explained; none of those that were trained elsewhere."""
+    told = study.config["networks"]
     made = study.networks[study.networks["failed"] == ""]
-    return [_card(study, row) for row in _rows(made)]
+    return [_card(study, row) for row in _rows(made) if told[row["model"]]["start_kind"] != "onnx"]
 
 
 def _card(study: Study, row: Mapping[str, Any]) -> Card:

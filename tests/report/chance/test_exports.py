@@ -85,8 +85,8 @@ def test_latex_has_the_numbers_and_order_of_the_page(written, study, page_of):
     assert len(rows) == len(table)
     for printed, shown in zip(rows[1:], table[1:], strict=True):
         numbers = [cell.replace("$-$", "−") for cell in printed]
-        low_high = [f"{numbers[2]} to {numbers[3]}", f"{numbers[5]} to {numbers[6]}"]
-        assert [numbers[1], low_high[0], numbers[4], low_high[1], *numbers[7:10]] == shown[1:8]
+        scores = [f"{v} ({low} to {high})" for v, low, high in (numbers[1:4], numbers[4:7])]
+        assert [*scores, *numbers[7:10]] == shown[1:6]
 
 
 def test_columns_without_a_number_are_left_out_of_latex(make_tested, tmp_path):
