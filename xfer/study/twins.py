@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from xfer.guidance.atlas import Atlas
 from xfer.progress import Stage, silent
 from xfer.scoring import read_threshold
 from xfer.study import arms as kinds
-from xfer.study import folder, gathering, model_card, networks, plan, provenance, twin_assembly
+from xfer.study import folder, gathering, model_card, networks, plan, provenance, twin_assembly, twin_cards
 from xfer.study.arms import Arm, Arms
 from xfer.study.assembly import Finished
 from xfer.study.dealing import Fold
@@ -29,9 +28,7 @@ from xfer.study.recognition import SHOWN
 from xfer.study.results import config_digest
 from xfer.study.twin import Twin
 from xfer.study.twin_study import KIND, TwinStudy
-from xfer.study.unit import Done, Unit
 from xfer.training import Settings
-from xfer.training.guided import guide_facts
 from xfer.training.settings import usable_precision
 
 LOOKING = ("metrics", "nulls/trivial", "study/looking", "study/twin", "study/twins")
@@ -108,25 +105,17 @@ def guide_network(
         require_other_people(gathered.dataset, gathered.folds)
         units = describe(chosen, gathered)
         worked = networks.work(home, whole, gathered, units, workers, progress, kind=Twin)
-        _write_cards(home, whole, worked)
         failed = [(unit, result) for unit, result in worked if isinstance(result, str)]
         lost = {unit.digest for unit, _ in failed}
         done = [each["digest"] for each in units if each["digest"] not in lost]
         twin_assembly.write(home, whole, chosen.truth, gathered, Finished(done, [], failed), progress)
         study = TwinStudy(home)
+        for card in twin_cards.of_study(study):
+            model_card.write(home, card)
         step = progress("report", 1)
         study.report(faces=faces)
         step()
     return study
-
-
-def _write_cards(home: Path, whole: Plan, worked: Sequence[tuple[Unit, Done | str]]) -> None:
-    """A model card beside the weights of every twin that was worked on."""
-    linear = gathering.linear_accuracies(home).get("0", nan)
-    for unit, result in worked:
-        if isinstance(result, Done) and unit.guide is not None:
-            config = {**whole.config, "guide": guide_facts(unit.guide)}
-            model_card.write(home, model_card.of_unit(config, unit, result.accuracy, linear))
 
 
 def settle(
