@@ -128,6 +128,8 @@ def settle(
     explainer: str = "occlusion",
     masks: str | Path | Sequence[str | Path] = "ekman",
     guide_weight: float | None = None,
+    guide_schedule: str | None = None,
+    guide_warm_up: float | None = None,
     guide_layers: str | Sequence[str | int] | None = None,
     guide_loss: str | None = None,
     guide_masks: str | Path | None = None,
@@ -157,7 +159,7 @@ def settle(
         Whose maps are judged; never the guided layer.
     masks
         What they are judged by; must share nothing with `guide_masks`.
-    guide_weight, guide_layers, guide_loss, guide_masks, output_stride
+    guide_weight, guide_schedule, guide_warm_up, guide_layers, guide_loss, guide_masks, output_stride
         Of the guide, see `xfer.guidance.Guide`.
     threshold : str or float
         Of IoU: by default as many pixels as the mask has, so that maps of every contrast can be compared.
@@ -189,6 +191,8 @@ def settle(
         masks=masks,
         guide="au",
         guide_weight=guide_weight,
+        guide_schedule=guide_schedule,
+        guide_warm_up=guide_warm_up,
         guide_layers=guide_layers,
         guide_loss=guide_loss,
         guide_masks=guide_masks,
