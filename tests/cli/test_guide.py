@@ -16,6 +16,7 @@ Run = Callable[..., tuple[int, str, str]]
         (["--controls", "au,template"], ["--controls lacks none"]),
         (["--ablate", "colour"], ["--ablate", "layer, weight, codebook, data"]),
         (["--guide-layers", "nowhere"], ["nowhere"]),
+        (["--guide-schedule", "cosin"], ["constant, linear, cosine", "did you mean 'cosine'?"]),
     ],
 )
 def test_bad_input_is_one_line(words: list[str], parts: list[str], run: Run, refused: Callable[..., None]) -> None:

@@ -81,6 +81,7 @@ def make(fake: Any) -> Any:
             "chance": 1 / 6,
             "failed": "",
             "checkpoint": "",
+            "batch": 16,
         }
         study.networks = pd.DataFrame([{**facts, "guide": arm, "seed": s} for arm in ARMS for s in (0, 1)])
         return study
@@ -119,8 +120,35 @@ def test_what_must_not_be_overlooked_is_a_note(make: Any) -> None:
 
 def test_the_rules_are_told(make: Any) -> None:
     text = said(make(), "rules")
-    assert "Guided by 'belharbi2024', judged by 'ekman'; the two share neither regions nor a codebook." in text
+    assert "Guided by 'belharbi2024', judged by 'ekman', which shares neither regions nor a codebook" in text
     assert "2 test faces of 2 people, none of whom trained a network or chose an epoch; 1 of the faces" in text
+
+
+def test_an_ablation_tells_what_its_arms_have_and_what_they_do_not_share(make: Any) -> None:
+    study = make(ablate="codebook")
+    study.config["arms"] = {
+        "codebook-a": {"masks": "a", "layers": ["last"], "weight": 4.0},
+        "codebook-b": {"masks": "b", "layers": ["last"], "weight": 4.0},
+        "none": {"control": "none"},
+    }
+    assert "Guided by 'a', 'b', judged by 'ekman'" in said(study, "rules")
+    assert "Weight of the guide 4, loss" in said(study, "rules")
+    assert "the others were guided by other codebooks: no finding" in said(study, "looking")
+    study = make(ablate="layer")
+    study.config["arms"] = {"x": {"masks": "a", "layers": ["s.0"], "weight": 0.5}, "y": {"layers": ["s.10"]}}
+    assert "the layer that was guided (s.0, s.10)" in said(study, "rules")
+    assert "ATT-COS at the layer that each arm was guided at" in said(study, "looking")
+    shares = make(ablate="data")
+    assert "on the same faces in the same order, with one setting" not in said(shares, "headline")
+    assert "on a quarter of the training people" in said(shares, "headline")
+    assert "of one share of the people they see the same faces" in said(shares, "rules")
+
+
+def test_smaller_batches_are_no_secret(make: Any) -> None:
+    study = make()
+    assert "memory ran out" not in said(study, "headline")
+    study.networks.loc[0, ["batch", "checkpoint"]] = 8, "net-au-s0-f0"
+    assert "with smaller batches than the others. net-au-s0-f0: 8 faces, not 16." in said(study, "headline")
 
 
 def test_floors_stand_beside_and_the_objective_is_called_one(make: Any) -> None:

@@ -36,6 +36,8 @@ def test_options_become_a_guide() -> None:
     found = guiding.settle("quick", "random", weight=2, layers="features.6, -1", loss="cam", masks="ekman", seed=3)
     wanted = Guide("random", "cam", 2.0, ("features.6", "-1"), "ekman", seed=3)
     assert found == wanted
+    changing = guiding.settle("quick", "au", schedule="linear", warm_up=0.25)
+    assert changing == Guide(schedule="linear", warm_up=0.25)
 
 
 def test_the_preset_of_belharbi_is_guided_as_published() -> None:
@@ -58,6 +60,15 @@ def test_the_preset_of_belharbi_is_guided_as_published() -> None:
             {"weight": 2.0, "masks": "ekman"},
             "--guide-weight, --guide-masks: nothing is guided; add --guide au",
         ),
+        (
+            {"schedule": "linear", "warm_up": 0.1},
+            "--guide-schedule, --guide-warm-up: nothing is guided; add --guide au",
+        ),
+        (
+            {"control": "au", "schedule": "cosin"},
+            "'schedule' must be one of constant, linear, cosine; got 'cosin' (did you mean 'cosine'?)",
+        ),
+        ({"control": "au", "warm_up": 1.0}, "the guide's 'warm_up' must be at least 0 and below 1; got 1.0"),
         ({"control": "au", "output_stride": 5}, "'output_stride' must be one of 0, 8, 16, 32; got 5"),
         (
             {"control": "au", "layers": " , "},

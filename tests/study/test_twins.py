@@ -49,6 +49,12 @@ def study(home: Path) -> TwinStudy:
     return TwinStudy(home / "study")
 
 
+def one(table: pd.DataFrame, **key: str) -> pd.Series:
+    rows = table[(table[list(key)] == pd.Series(key)).all(axis=1)]
+    assert len(rows) == 1
+    return rows.iloc[0]
+
+
 def test_every_heatmap_tells_its_guide_and_seed(study: TwinStudy) -> None:
     keys = {(str(c.guide.values), str(c.seed.values)) for c in study.leading}
     assert keys == {(arm, seed) for arm in ("au", "none") for seed in "01"}
@@ -101,9 +107,33 @@ def test_another_weight_in_the_folder_is_refused_with_the_difference(home: Path)
         guide(home, guide_weight=2.0)
 
 
-def test_every_twin_has_a_card(study: TwinStudy) -> None:
-    for name in ("songnet-au-s0-f0", "songnet-none-s1-f0"):
-        assert "synthetic" in (study.folder / CHECKPOINTS / f"{name}.md").read_text(encoding="utf-8")
+def test_every_twin_has_a_card_of_its_own(study: TwinStudy) -> None:
+    table = study.networks.set_index("checkpoint")
+    floor = one(study.floors, floor="gaussian", measure="iou", form="value", expression="all")["value"]
+    for name, arm, seed in (("songnet-au-s0-f0", "au", 0), ("songnet-none-s1-f0", "none", 1)):
+        card, row = (study.folder / CHECKPOINTS / f"{name}.md").read_text(encoding="utf-8"), table.loc[name]
+        seen = study.looking[(study.looking["guide"] == arm) & (study.looking["seed"] == seed)]
+        own = (seen["iou"] - seen["iou_others"]).groupby(seen["expression"]).mean().mean()
+        for part in (
+            f"sha256 `{row['weights_digest']}`",
+            f"seed {seed};",
+            "synthetic, 48 faces of",
+            f"{int(row['n_train'])} training, {int(row['n_validation'])} validation",
+            "a term `au_cosine` of weight 4.0" if arm == "au" else "None: plain cross entropy",
+            f"| this network | {row['accuracy']:.3f} | {row['macro_f1']:.3f} |",
+            f"| iou of single faces, specificity | {own:.3f} |",
+            f"gaussian {floor:.3f}",
+            "against the masks of ekman",
+        ):
+            assert part in card
+
+
+def test_a_card_that_a_kill_prevented_is_written_later(study: TwinStudy, home: Path) -> None:
+    card = study.folder / CHECKPOINTS / "songnet-au-s1-f0.md"
+    before = card.read_text(encoding="utf-8")
+    card.unlink()
+    guide(home)
+    assert card.read_text(encoding="utf-8") == before
 
 
 def test_a_plain_study_is_no_twin_study(study: TwinStudy) -> None:

@@ -53,6 +53,10 @@ Guide = Annotated[
     ),
 ]
 GuideWeight = Annotated[float | None, typer.Option(help="The guide's factor beside the cross entropy, 4 by default.")]
+GuideSchedule = Annotated[
+    str | None, typer.Option(help="How that goes on after the warm-up: constant (the default), linear or cosine, to 0.")
+]
+GuideWarmUp = Annotated[float | None, typer.Option(help="The share of the training in which it rises from 0.")]
 GuideLayers = Annotated[
     str | None, typer.Option(help="Layers that are guided, with commas: names, indices or 'last' (the default).")
 ]

@@ -88,7 +88,8 @@ def _measure_table(study: TwinStudy, measure: str) -> Table:
         "layer": study.config["guide"]["layers"][-1],
     }
     role = words.say("twins_looking", measure) if measure in GUIDED else ""
-    name = words.say("twins_looking", "guided" if measure in GUIDED else "judged", **facts, role=role)
+    own = f"guided_{study.config['ablate']}" if study.config["ablate"] in ("layer", "codebook") else "guided"
+    name = words.say("twins_looking", own if measure in GUIDED else "judged", **facts, role=role)
     rows: list[Row] = []
     for arm in study.arms:
         value, special = cell(study, arm, measure, VALUE), cell(study, arm, measure, SPECIFICITY)

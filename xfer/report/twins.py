@@ -1,6 +1,6 @@
 """The page of a twin study: what Action Units did that their controls did not, and at what price."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -54,7 +54,7 @@ def headline(study: TwinStudy) -> Section:
     config = study.config
     text = words.text(
         "twins_headline",
-        "ablation" if config["ablate"] else "controls",
+        {"": "controls", "data": "ablation_data"}.get(config["ablate"], "ablation"),
         network=config["models"][0],
         seeds=_seeds(study),
         data=config["data"]["name"],
@@ -74,6 +74,8 @@ def headline(study: TwinStudy) -> Section:
         blocks.append(words.text("twins_headline", "doubt", tone="note", names=", ".join(doubted)))
     if failed := study.networks.loc[study.networks["failed"] != "", "checkpoint"].tolist():
         blocks.append(words.text("twins_headline", "failed", tone="note", names=", ".join(failed)))
+    if smaller := _smaller_batches(study.networks):
+        blocks.append(words.text("twins_headline", "batches", tone="note", names=", ".join(smaller)))
     return Section(
         "headline", "Did the Action Units do it?" if not config["ablate"] else "What the setting does", blocks
     )
@@ -97,6 +99,15 @@ def _doubtful(study: TwinStudy) -> list[str]:
     made = study.networks[study.networks["failed"] == ""]
     bar = max(float(made["linear"].mean()), float(made["chance"].mean()))
     return [arm for arm in study.arms if not cell(study, arm, ACCURACY, VALUE)["value"] > bar]
+
+
+def _smaller_batches(networks: pd.DataFrame) -> list[str]:
+    """Trainings that had fewer faces in a batch than others."""
+    made = networks[networks["failed"] == ""]
+    return [
+        f"{row.checkpoint}: {int(row.batch)} faces, not {int(made['batch'].max())}"
+        for row in made[made["batch"] < made["batch"].max()].itertuples()
+    ]
 
 
 def _rows(study: TwinStudy, measure: str, form: str, expression: str = ALL) -> pd.DataFrame:
@@ -137,27 +148,40 @@ def _sentence(name: str, row: Mapping[str, Any]) -> str:
 def rules(study: TwinStudy) -> Section:
     """What keeps the headline from going round in circles."""
     config, looking = study.config, study.looking
-    guide = config["guide"]
+    guiding, layers, weights = (", ".join(_used(config, name)) for name in ("masks", "layers", "weight"))
     people = looking.drop_duplicates("face")
     explained = int(looking.dropna(subset=[HEADLINE])["face"].nunique())
     unknown = study.dropped.loc[study.dropped["kind"] == "note", "reason"].astype(str).str.startswith("no subjects")
     facts = {
         "explainer": spoken(config["explainers"][0]).capitalize(),
-        "layer": ", ".join(map(str, guide["layers"])),
-        "guided": guide["masks"],
+        "layer": layers,
+        "guided": guiding.replace(", ", "', '"),
         "masks": study.masks.name,
         "faces": f"{len(people):,}",
         "subjects": f"{people['subject'].nunique():,}",
         "explained": f"{explained:,}",
-        "weight": f"{guide['weight']:g}",
-        "loss": spoken(guide["loss"]),
-        "layers": ", ".join(map(str, guide["layers"])),
+        "weight": weights,
+        "loss": spoken(config["guide"]["loss"]),
+        "layers": layers,
         "draws": f"{config['draws']:,}",
     }
     entries = words.entries()["twins_rules"]
-    names = ("explainer", "masks", "shared" if unknown.any() else "people", "twins", "intervals")
+    twins = "twins_data" if config["ablate"] == "data" else "twins"
+    names = ("explainer", "masks", "shared" if unknown.any() else "people", twins, "intervals")
     items = [(lead, text.format(**facts)) for lead, text in (entries[name] for name in names)]
     return Section("rules", "No circles", [words.text("twins_rules"), Items(items)])
+
+
+def _used(config: dict[str, Any], name: str) -> list[str]:
+    """What the arms have for one setting of the guide, each once."""
+    told = [arm[name] for arm in config["arms"].values() if name in arm] or [config["guide"][name]]
+    return list(dict.fromkeys(_plainly(each) for each in told))
+
+
+def _plainly(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def differences(study: TwinStudy) -> Section:

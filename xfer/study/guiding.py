@@ -18,6 +18,8 @@ UNGUIDED = {"control": "none"}
 
 FLAGS = {
     "weight": "--guide-weight",
+    "schedule": "--guide-schedule",
+    "warm_up": "--guide-warm-up",
     "layers": "--guide-layers",
     "loss": "--guide-loss",
     "masks": "--guide-masks",
@@ -29,6 +31,8 @@ def settle(
     control: str | None = None,
     *,
     weight: float | None = None,
+    schedule: str | None = None,
+    warm_up: float | None = None,
     layers: str | Sequence[str | int] | None = None,
     loss: str | None = None,
     masks: str | Path | None = None,
@@ -43,7 +47,7 @@ def settle(
         Whose guide stands in for what is not given.
     control : str, optional
         Of `xfer.guidance.CONTROLS`.
-    weight, layers, loss, masks, output_stride
+    weight, schedule, warm_up, layers, loss, masks, output_stride
         See `xfer.guidance.Guide`; layers may be one text with commas.
     seed : int
         Of the controls that draw at random.
@@ -61,7 +65,9 @@ def settle(
     if control is not None and control not in CONTROLS:
         raise unknown("--guide", control, CONTROLS)
     start = PRESETS.get(preset, Guide(control="none"))
-    told: dict[str, Any] = {"weight": weight, "layers": layers, "loss": loss, "masks": masks}
+    told: dict[str, Any] = {
+        "weight": weight, "schedule": schedule, "warm_up": warm_up, "layers": layers, "loss": loss, "masks": masks,
+    }  # fmt: skip
     given = {name: value for name, value in told.items() if value is not None}
     chosen = control or start.control
     stride = start.output_stride if output_stride is None else output_stride
@@ -76,8 +82,9 @@ def settle(
         changes["layers"] = tuple(given["layers"])
     if "masks" in given:
         changes["masks"] = str(masks)
-    if "weight" in given:
-        changes["weight"] = float(given["weight"])
+    for name in ("weight", "warm_up"):
+        if name in given:
+            changes[name] = float(given[name])
     return start.change(**changes)
 
 

@@ -1,7 +1,7 @@
 """A card beside every trained network: its data, labels, guidance, scores, floors and limits, from what was run."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from html import escape
 from math import isfinite, nan, sqrt
@@ -186,24 +186,31 @@ def of_study(study: Study) -> list[Card]:
 
 def _card(study: Study, row: Mapping[str, Any]) -> Card:
     own = study.predictions[(study.predictions["model"] == row["model"]) & (study.predictions["fold"] == row["fold"])]
-    names = (
-        "fold", "checkpoint", "epoch", "batch", "n_train", "n_validation", "n_test", "accuracy", "macro_f1", "linear",
-        "chance", "start", "precision", "remarks", "layer", "grid", "coarse",
-    )  # fmt: skip
-    recall = training.recall(own, list(study.config["data"]["expressions"]))
     floors_of, floors = _floors(study, row["model"])
-    return Card(
-        study.config,
-        row["model"],
-        digest=row["weights_digest"],
-        **{name: row[name] for name in names},
-        **_of_log(study.folder, row["checkpoint"], row["epoch"]),
-        recalls={str(name): float(value) for name, value in recall.items()},
+    return replace(
+        of_row(study.config, study.folder, row, own),
         masks=str(study.masks.name),
         human=str(study.masks.name) in study.mask_sources.raters,
         scores=_scores(study, row["model"]),
         floors=floors,
         floors_of=floors_of,
+    )
+
+
+def of_row(config: Mapping[str, Any], home: Path, row: Mapping[str, Any], predictions: pd.DataFrame) -> Card:
+    """The card of a row of a study's networks with its predictions, but for what its heatmaps score."""
+    names = (
+        "fold", "checkpoint", "epoch", "batch", "n_train", "n_validation", "n_test", "accuracy", "macro_f1", "linear",
+        "chance", "start", "precision", "remarks", "layer", "grid", "coarse",
+    )  # fmt: skip
+    recall = training.recall(predictions, list(config["data"]["expressions"]))
+    return Card(
+        config,
+        row["model"],
+        digest=row["weights_digest"],
+        **{name: row[name] for name in names},
+        **_of_log(home, row["checkpoint"], row["epoch"]),
+        recalls={str(name): float(value) for name, value in recall.items()},
     )
 
 

@@ -105,6 +105,8 @@ def settle(
     onnx: Mapping[str, Mapping[str, Any]] | None = None,
     guide: str | None = None,
     guide_weight: float | None = None,
+    guide_schedule: str | None = None,
+    guide_warm_up: float | None = None,
     guide_layers: str | Sequence[str | int] | None = None,
     guide_loss: str | None = None,
     guide_masks: str | Path | None = None,
@@ -169,7 +171,7 @@ def settle(
         under "": ``size``, ``mean``, ``std``, ``classes`` ... of `xfer.models.onnx.OnnxNetwork`.
     guide : {"none", "au", "template", "shuffled", "random"}, optional
         Which maps networks are trained to look at, see `xfer.guidance.CONTROLS`; the preset's by default.
-    guide_weight, guide_layers, guide_loss, guide_masks, output_stride
+    guide_weight, guide_schedule, guide_warm_up, guide_layers, guide_loss, guide_masks, output_stride
         See `xfer.study.guiding.settle`; the preset's by default.
     out : path, optional
         The study folder; ``reports/<data>-<preset>-<digest>`` by default, of what is asked for. What networks start
@@ -216,6 +218,8 @@ def settle(
         preset,
         guide,
         weight=guide_weight,
+        schedule=guide_schedule,
+        warm_up=guide_warm_up,
         layers=guide_layers,
         loss=guide_loss,
         masks=guide_masks,

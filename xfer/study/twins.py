@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from xfer.guidance.atlas import Atlas
 from xfer.progress import Stage, silent
 from xfer.scoring import read_threshold
 from xfer.study import arms as kinds
-from xfer.study import folder, gathering, model_card, networks, plan, provenance, twin_assembly
+from xfer.study import folder, gathering, model_card, networks, plan, provenance, twin_assembly, twin_cards
 from xfer.study.arms import Arm, Arms
 from xfer.study.assembly import Finished
 from xfer.study.dealing import Fold
@@ -29,9 +28,7 @@ from xfer.study.recognition import SHOWN
 from xfer.study.results import config_digest
 from xfer.study.twin import Twin
 from xfer.study.twin_study import KIND, TwinStudy
-from xfer.study.unit import Done, Unit
 from xfer.training import Settings
-from xfer.training.guided import guide_facts
 from xfer.training.settings import usable_precision
 
 LOOKING = ("metrics", "nulls/trivial", "study/looking", "study/twin", "study/twins")
@@ -108,25 +105,17 @@ def guide_network(
         require_other_people(gathered.dataset, gathered.folds)
         units = describe(chosen, gathered)
         worked = networks.work(home, whole, gathered, units, workers, progress, kind=Twin)
-        _write_cards(home, whole, worked)
         failed = [(unit, result) for unit, result in worked if isinstance(result, str)]
         lost = {unit.digest for unit, _ in failed}
         done = [each["digest"] for each in units if each["digest"] not in lost]
         twin_assembly.write(home, whole, chosen.truth, gathered, Finished(done, [], failed), progress)
         study = TwinStudy(home)
+        for card in twin_cards.of_study(study):
+            model_card.write(home, card)
         step = progress("report", 1)
         study.report(faces=faces)
         step()
     return study
-
-
-def _write_cards(home: Path, whole: Plan, worked: Sequence[tuple[Unit, Done | str]]) -> None:
-    """A model card beside the weights of every twin that was worked on."""
-    linear = gathering.linear_accuracies(home).get("0", nan)
-    for unit, result in worked:
-        if isinstance(result, Done) and unit.guide is not None:
-            config = {**whole.config, "guide": guide_facts(unit.guide)}
-            model_card.write(home, model_card.of_unit(config, unit, result.accuracy, linear))
 
 
 def settle(
@@ -139,6 +128,8 @@ def settle(
     explainer: str = "occlusion",
     masks: str | Path | Sequence[str | Path] = "ekman",
     guide_weight: float | None = None,
+    guide_schedule: str | None = None,
+    guide_warm_up: float | None = None,
     guide_layers: str | Sequence[str | int] | None = None,
     guide_loss: str | None = None,
     guide_masks: str | Path | None = None,
@@ -168,7 +159,7 @@ def settle(
         Whose maps are judged; never the guided layer.
     masks
         What they are judged by; must share nothing with `guide_masks`.
-    guide_weight, guide_layers, guide_loss, guide_masks, output_stride
+    guide_weight, guide_schedule, guide_warm_up, guide_layers, guide_loss, guide_masks, output_stride
         Of the guide, see `xfer.guidance.Guide`.
     threshold : str or float
         Of IoU: by default as many pixels as the mask has, so that maps of every contrast can be compared.
@@ -200,6 +191,8 @@ def settle(
         masks=masks,
         guide="au",
         guide_weight=guide_weight,
+        guide_schedule=guide_schedule,
+        guide_warm_up=guide_warm_up,
         guide_layers=guide_layers,
         guide_loss=guide_loss,
         guide_masks=guide_masks,
