@@ -326,3 +326,15 @@ def test_check_remarks_on_odd_maps(mine: Path) -> None:
 def test_check_reads_codebooks_that_draw() -> None:
     path = geometry.data_folder() / "codebooks" / "ekman.toml"
     assert masks.check(path) == [f"{path}: codebook 'ekman': 6 masks by its own shapes, no slip"]
+
+
+@pytest.mark.parametrize("name", ["belharbi2024", "xfer/emfacs", "ekman", "belharbi2024/belharbi2024/noisy_or"])
+@pytest.mark.parametrize("sharp", [224, 90])
+def test_one_expression_is_drawn_as_among_all(name: str, sharp: int) -> None:
+    source = masks.source(name)
+    canvas = {"height": 110, "width": 90, "sharp": sharp}
+    face = FACE * 0.4
+    whole = masks.expression_masks(face, source, **canvas)
+    for expression, mask in zip(source.expressions, whole, strict=True):
+        alone = masks.expression_masks(face, source, expressions=[expression], **canvas)
+        np.testing.assert_array_equal(alone[0], mask)

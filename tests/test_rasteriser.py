@@ -281,3 +281,29 @@ def test_drawing_refuses_what_it_does_not_know():
     )
     high = shapes({"kind": "ellipse", "center": 80, "radius": [0.1, 0.1]}, points=89)
     assert message(high, points) == "a shape uses landmark 80; the faces have 68 points"
+
+
+@pytest.mark.parametrize(
+    "drawn_as",
+    [
+        ellipse(0.3, 0.1),
+        shapes({"kind": "diamond", "center": 0, "radius": 0.3, "fall": 0.6}),
+        polygon(4),
+    ],
+)
+def test_small_canvases_drawn_all_faces_at_once_are_corners_of_large_ones(drawn_as):
+    faces = np.stack([face(*(ARROW + shift)) for shift in (0.0, 7.3, -12.1)])
+    faces[1, 5] = np.nan
+    small = draw(drawn_as, faces, height=SIZE, width=SIZE, sharp=1)
+    large = draw(drawn_as, faces, height=224, width=224)
+    assert small.dtype == np.float32
+    np.testing.assert_allclose(small, large[:, :SIZE, :SIZE], atol=2e-5)
+    on_torch = draw(drawn_as, torch.from_numpy(faces), height=SIZE, width=SIZE, sharp=1)
+    np.testing.assert_array_equal(on_torch.numpy(), small)
+
+
+def test_a_finer_canvas_asked_for_is_averaged():
+    points = face((60.2, 59.7))
+    fine = draw(ellipse(0.3, 0.1), rescale(points, 2), height=2 * SIZE, width=2 * SIZE, sharp=1)
+    coarse = draw(ellipse(0.3, 0.1), points, height=SIZE, width=SIZE, sharp=2 * SIZE)
+    np.testing.assert_allclose(coarse, fine.reshape(SIZE, 2, SIZE, 2).mean((1, 3)), atol=1e-6)

@@ -350,3 +350,11 @@ def test_control_characters_do_not_reach_the_terminal(run: Run, maps: Path, refu
     (maps / "net\x1b[31m_Angr_heatmap.png").write_bytes(b"")
     refused(run("score", maps, "--masks", "gt"), "\\x1b[31m")
     assert "\x1b" not in run("score", maps, "--masks", "gt")[2]
+
+
+def test_options_of_a_guide(run: Run, maps: Path, refused: Check) -> None:
+    refused(run("compare", "--heatmaps", maps, "--guide", "au"), "--guide are for networks, not for --heatmaps")
+    refused(run("train", "songnet", "--guide", "aus"), "'--guide' must be one of", "(did you mean 'au'?)")
+    refused(run("train", "songnet", "--guide-weight", "2"), "--guide-weight: nothing is guided; add --guide au")
+    refused(run("train", "songnet", "--guide", "au", "--guide-weight", "-1"), "'weight' must be 0 or more; got -1.0")
+    assert not Path("reports").exists()

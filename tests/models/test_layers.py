@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from xfer.errors import InputError
 from xfer.models import build
-from xfer.models.layers import Layer, heatmap_layer, layer_at, published_layer
+from xfer.models.layers import Layer, grids, heatmap_layer, layer_at, published_layer
 
 
 class Tokens(nn.Module):
@@ -189,3 +189,16 @@ def test_the_published_size_decides_the_published_layer() -> None:
     assert layer_at(build("mobilenetv3", 6, size=64), "blocks.6.0", 64).reason == (
         "layer 'blocks.6.0' has 2 x 2 cells, fewer than 4 x 4"
     )
+
+
+def test_more_cells_than_seven_can_be_asked_for(toy: type[nn.Module]) -> None:
+    model = toy()
+    for cells, grid in ((7, 8), (9, 16), (30, 16), (8, 8)):
+        assert heatmap_layer(model, 32, cells=cells).grid == ((grid, grid) if cells < 30 else (16, 16))
+
+
+def test_every_grid_is_listed_as_it_is_made(toy: type[nn.Module]) -> None:
+    assert grids(toy(), 64) == [
+        Layer("first", (32, 32), "map"), Layer("second", (16, 16), "map"), Layer("side", (16, 16), "map"),
+        Layer("pool", (1, 1), "map"),
+    ]  # fmt: skip

@@ -134,3 +134,39 @@ def test_operations_are_counted_without_weights() -> None:
              6: [(256, 512), (512, 512), (512, 512)], 3: [(512, 512)] * 3}  # fmt: skip
     rest = sum(2 * side * side * a * b * 9 for side, pairs in cells.items() for a, b in pairs)
     assert counted == first + second + rest + 2 * 512 * 6
+
+
+def test_an_output_stride_keeps_the_weights() -> None:
+    plain, strided = (build("timm:test_resnet", 3, size=64, output_stride=stride) for stride in (0, 8))
+    weights = plain.state_dict()
+    assert weights.keys() == strided.state_dict().keys()
+    assert all(torch.equal(value, weights[key]) for key, value in strided.state_dict().items())
+
+
+@pytest.mark.parametrize("name", [*(n for n, entry in MODELS.items() if entry.strided), "timm:test_resnet"])
+def test_an_output_stride_refines_the_grid(name: str) -> None:
+    with torch.device("meta"):
+        plain, strided = (build(name, 3, size=64, output_stride=stride).eval() for stride in (0, 8))
+        faces = torch.zeros(1, 3, 64, 64)
+        assert [m.forward_features(faces).shape[2:] for m in (plain, strided)] == [(2, 2), (8, 8)]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "songnet",
+            "model 'songnet' has one output stride, its own; a choice have efficientnetv2, resnet101v2, resnet50 and "
+            "some of timm:NAME",
+        ),
+        (
+            "timm:test_vit",
+            "model 'timm:test_vit' cannot have an output stride of 8: VisionTransformer.__init__() got an unexpected "
+            "keyword argument 'output_stride'",
+        ),
+    ],
+)
+def test_a_network_without_a_choice_of_strides_is_told(name: str, message: str) -> None:
+    with pytest.raises(InputError) as error:
+        build(name, 3, size=64, output_stride=8)
+    assert str(error.value) == message

@@ -71,23 +71,38 @@ def test_wrong_options(options: dict[str, Any], told: str) -> None:
     assert str(caught.value) == told
 
 
-def test_a_layer_without_places_is_refused() -> None:
-    with pytest.raises(InputError) as told:
-        guiding.require(Guide(layers=("classifier",)), SIZES, BASIC, strict=False)
-    assert str(told.value).startswith("songnet: ")
-    assert "'classifier'" in str(told.value)
-
-
-def test_a_layer_that_is_not_there_gives_the_nearest() -> None:
-    with pytest.raises(InputError) as told:
-        guiding.require(Guide(layers=("feature.6",)), SIZES, BASIC, strict=False)
-    assert str(told.value).startswith("songnet: ")
-    assert "features.6" in str(told.value)
+@pytest.mark.parametrize(
+    ("guide", "told"),
+    [
+        (
+            Guide(layers=("features.99",)),
+            "songnet: 'layer' must be a module of Plain; got 'features.99' (the nearest: features.9, features.8, "
+            "features.7, features.6, features.5, features.4, features.3, features.2, features.1, features.0)",
+        ),
+        (
+            Guide(layers=("classifier",)),
+            "songnet: layer 'classifier' has no grid of cells: its output is 1 x 6",
+        ),
+        (
+            Guide(layers=(12,)),
+            "songnet: layer 12 is not among the network's 5 stages (0: features.1, 1: features.4, 2: features.7, "
+            "3: features.11, 4: features.12)",
+        ),
+    ],
+)
+def test_a_layer_that_is_not_there_or_sees_no_places(guide: Guide, told: str) -> None:
+    with pytest.raises(InputError) as caught:
+        guiding.require(guide, SIZES, BASIC, strict=False)
+    assert str(caught.value) == told
 
 
 def test_a_codebook_without_a_label_names_it() -> None:
-    with pytest.raises(InputError, match="contempt"):
+    with pytest.raises(InputError) as told:
         guiding.require(Guide(), SIZES, ("anger", "contempt"), strict=False)
+    assert str(told.value) == (
+        "masks 'belharbi2024' have no answer for contempt; they know anger, disgust, fear, happiness, sadness, "
+        "surprise, neutral: leave those faces out, or guide by another source"
+    )
 
 
 def test_an_output_stride_that_was_asked_for_is_not_given_up() -> None:

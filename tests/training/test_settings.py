@@ -5,7 +5,8 @@ import torch
 
 from xfer.errors import InputError
 from xfer.models import MODELS
-from xfer.training import PRESETS, Settings, loop, preset, variant
+from xfer.training import PRESETS, Settings, preset, variant
+from xfer.training.optimiser import optimiser, schedule
 from xfer.training.presets import FACES, VARIANTS
 from xfer.training.settings import OPTIMISERS
 
@@ -72,7 +73,7 @@ def test_paper_sees_the_published_sizes() -> None:
 def test_optimisers_take_a_step_down(name: str) -> None:
     model = torch.nn.Linear(3, 1)
     torch.nn.init.ones_(model.weight)
-    chosen = loop.optimiser(model, Settings(size=32, optimiser=name, lr=1e-2), fused=True)
+    chosen = optimiser(model, Settings(size=32, optimiser=name, lr=1e-2), fused=True)
     image = torch.ones(1, 3)
     before = model(image) ** 2
     before.backward()
@@ -83,16 +84,16 @@ def test_optimisers_take_a_step_down(name: str) -> None:
 def test_wide_dense_layers_learn_more_slowly() -> None:
     model = torch.nn.Sequential(torch.nn.Conv2d(3, 64, 3), torch.nn.Linear(64, 32), torch.nn.Linear(32, 2))
     settings = Settings(size=32, lr=1e-2, wide=32)
-    groups = loop.optimiser(model, settings, fused=True).param_groups
+    groups = optimiser(model, settings, fused=True).param_groups
     assert [(g["lr"], sum(p.numel() for p in g["params"])) for g in groups] == [(1e-2, 1792 + 66), (5e-3, 2080)]
-    assert len(loop.optimiser(model, settings.change(wide=0), fused=True).param_groups) == 1
+    assert len(optimiser(model, settings.change(wide=0), fused=True).param_groups) == 1
 
 
 def test_nesterov_is_its_definition() -> None:
     """v = .9 v + g; w -= lr (g + .9 v), Sutskever et al. 2013 as torch has it."""
     weight = torch.nn.Linear(1, 1, bias=False)
     torch.nn.init.ones_(weight.weight)
-    chosen = loop.optimiser(weight, Settings(size=32, optimiser="sgd_nesterov", lr=0.1, weight_decay=0.01), fused=False)
+    chosen = optimiser(weight, Settings(size=32, optimiser="sgd_nesterov", lr=0.1, weight_decay=0.01), fused=False)
     w, v = 1.0, 0.0
     for _ in range(4):
         chosen.zero_grad()
@@ -106,8 +107,8 @@ def test_nesterov_is_its_definition() -> None:
 
 def test_steps_of_the_rate_come_with_the_epochs() -> None:
     settings = Settings(size=32, epochs=6, schedule="step", step_epochs=2, step_factor=0.5, optimiser="sgd", lr=0.8)
-    chosen = loop.optimiser(torch.nn.Linear(1, 1), settings, fused=False)
-    rate = loop.schedule(chosen, settings, steps=18)
+    chosen = optimiser(torch.nn.Linear(1, 1), settings, fused=False)
+    rate = schedule(chosen, settings, steps=18)
     assert rate is not None
     told = []
     for _ in range(18):

@@ -12,7 +12,7 @@ from xfer.errors import InputError
 from xfer.explainers.state import hooked
 from xfer.guidance import layers
 from xfer.guidance.controls import CONTROLS
-from xfer.guidance.losses import LOSSES, Seen
+from xfer.guidance.losses import LOSSES, Seen, gradients
 from xfer.guidance.maps import Maps
 from xfer.guidance.settings import Guide
 from xfer.models.layers import Layer
@@ -93,7 +93,7 @@ class Guidance:
         self, maps: Maps, model: nn.Module, images: Tensor, labels: Tensor, landmarks: Tensor
     ) -> tuple[Tensor, Tensor]:
         outputs: dict[str, Tensor] = {}
-        with hooked((model.get_submodule(each.name), partial(_keep, outputs, each)) for each in self.layers):
+        with hooked((model.get_submodule(each.name), partial(_keep, outputs, each.name)) for each in self.layers):
             logits = model(images)
         part = torch.ones(len(images), dtype=torch.bool, device=images.device)
 
@@ -103,11 +103,15 @@ class Guidance:
             part.logical_and_(there)
             return torch.where(there[:, None, None], drawn, 1.0)
 
-        activations = tuple(outputs[each.name] for each in self.layers)
+        def at_layers() -> tuple[Tensor, ...]:
+            found = gradients(logits, labels, [outputs[each.name] for each in self.layers])
+            return tuple(each.maps(one) for each, one in zip(self.layers, found, strict=True))
+
+        activations = tuple(each.maps(outputs[each.name]) for each in self.layers)
         with torch.autocast(images.device.type, enabled=False):
-            terms = self._loss.function(Seen(model, images, labels, logits, activations, draw))
+            terms = self._loss.function(Seen(model, images, labels, logits, activations, draw, at_layers))
         return logits, torch.where(part, terms, torch.nan)
 
 
-def _keep(outputs: dict[str, Tensor], layer: Layer, module: nn.Module, inputs: Any, output: Tensor) -> None:
-    outputs[layer.name] = layer.maps(output)
+def _keep(outputs: dict[str, Tensor], name: str, module: nn.Module, inputs: Any, output: Tensor) -> None:
+    outputs[name] = output

@@ -8,9 +8,9 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from xfer import masks
+from xfer import geometry, masks
 from xfer.guidance.atlas import Atlas, stretched
-from xfer.masks import MERGES
+from xfer.masks import MERGES, Source
 from xfer.rasteriser import rescale
 
 FLOORS = ("uniform", "gaussian", "all_au", "mean")
@@ -94,11 +94,46 @@ def class_maps(source: str, classes: Sequence[str], points: ArrayLike, size: int
     Tensor (class, size, size)
         float32, each from 0 to 1; NaN for a class without Action Units.
     """
-    atlas, face = Atlas(source, classes), torch.from_numpy(np.array(points, np.float64))
+    return _maps(Atlas(source, classes), _face(points), size, softened)
+
+
+def _face(points: ArrayLike) -> Tensor:
+    return torch.from_numpy(np.array(points, np.float64))
+
+
+def _maps(atlas: Atlas, face: Tensor, size: int, softened: bool) -> Tensor:
+    if not softened:
+        return atlas.draw(face.expand(len(atlas.classes), -1, -1), torch.arange(len(atlas.classes)), size, size)
+    parts, book = _parts(atlas.source, face, size, softened), atlas.source.codebook.expressions
+    maps = torch.full((len(atlas.classes), size, size), torch.nan)
+    for label in atlas.named:
+        name = atlas.classes[label]
+        weights = book[name].weights or {name: 1.0}
+        maps[label] = MERGES[atlas.source.merge]([parts[part] for part in weights], tuple(weights.values()))
+    return stretched(maps)
+
+
+def _parts(source: Source, face: Tensor, size: int, softened: bool) -> dict[str, Tensor]:
+    """The maps that a source merges: of its Action Units, or, where it draws those, of its expressions."""
+    side = SOFT if softened else size
+    points = rescale(face, side / size)
+    if source.regions is None:
+        names, drawn = source.expressions, masks.expression_masks(points, source, height=side, width=side)
+    else:
+        names = tuple(source.regions.action_units)
+        drawn = masks.action_units(source.regions, points, height=side, width=side)
     if softened:
-        drawn = [_softened(atlas, face, size, [name]) if i in atlas.named else None for i, name in enumerate(classes)]
-        return torch.stack([torch.full((size, size), torch.nan) if one is None else one for one in drawn])
-    return atlas.draw(face.expand(len(classes), -1, -1), torch.arange(len(classes)), size, size)
+        blurred = functional.avg_pool2d(functional.pad(drawn[:, None], (1, 1, 1, 1), mode="reflect"), 3, 1)
+        drawn = functional.interpolate(blurred, (size, size), mode="bilinear", align_corners=False)[:, 0]
+    return dict(zip(names, drawn, strict=True))
+
+
+def likeness(atlas: Atlas) -> NDArray[np.float64]:
+    """Cosines of the softened maps of the classes with Action Units on the mean face (class, class)."""
+    frame = geometry.load_frame()
+    maps = _maps(atlas, _face(frame.points[:68]), frame.height, softened=True)[list(atlas.named)]
+    flat = functional.normalize(maps.flatten(1).double())
+    return (flat @ flat.T).numpy()
 
 
 def floors(
@@ -124,37 +159,12 @@ def floors(
     >>> face = geometry.load_frame().points[:68] * 56 / 275
     >>> found = floors("belharbi2024", ["fear", "anger"], face, 56)
     >>> {name: round(float(map_.mean()), 2) for name, map_ in found.items()}
-    {'uniform': 1.0, 'gaussian': 0.25, 'all_au': 0.22, 'mean': 0.12}
+    {'uniform': 1.0, 'gaussian': 0.25, 'all_au': 0.36, 'mean': 0.17}
     """
-    atlas, face = Atlas(source, classes), torch.from_numpy(np.array(points, np.float64))
-    maps = class_maps(source, classes, points, size, softened=softened)[list(atlas.named)]
-    if softened:
-        union = _softened(atlas, face, size, None)
-    else:
-        union = stretched(torch.stack(_parts(atlas, face, size, None)).amax(0)[None])[0]
+    atlas, face = Atlas(source, classes), _face(points)
+    maps = _maps(atlas, face, size, softened)[list(atlas.named)]
+    every = torch.stack(list(_parts(atlas.source, face, size, softened).values())).amax(0)
     y, x = np.mgrid[:size, :size] / size
-    square = (x - CENTRE[0]) ** 2 + (y - CENTRE[1]) ** 2
-    found = (np.ones((size, size)), np.exp(-square / (2 * SPREAD**2)), union.numpy(), stretched(maps.mean(0)[None])[0])
+    gaussian = np.exp(-((x - CENTRE[0]) ** 2 + (y - CENTRE[1]) ** 2) / (2 * SPREAD**2))
+    found = (np.ones((size, size)), gaussian, *stretched(torch.stack([every, maps.mean(0)])).numpy())
     return {name: np.asarray(map_, np.float32) for name, map_ in zip(FLOORS, found, strict=True)}
-
-
-def _parts(atlas: Atlas, face: Tensor, size: int, expressions: Sequence[str] | None) -> list[Tensor]:
-    """The maps that an expression, or all a source has, is merged from: of Action Units, or of expressions."""
-    source = atlas.source
-    if source.regions is None:
-        return list(masks.expression_masks(face, source, height=size, width=size, expressions=expressions))
-    book = source.codebook.expressions
-    units = list(source.regions.action_units)
-    drawn = dict(zip(units, masks.action_units(source.regions, face, height=size, width=size), strict=True))
-    return [drawn[code] for code in (book[expressions[0]].weights if expressions else units)]
-
-
-def _softened(atlas: Atlas, face: Tensor, size: int, expressions: Sequence[str] | None) -> Tensor:
-    """The softened map of one expression, or of all a source has."""
-    small = torch.stack(_parts(atlas, rescale(face, SOFT / size), SOFT, expressions))[:, None]
-    blurred = functional.avg_pool2d(functional.pad(small, (1, 1, 1, 1), mode="reflect"), 3, 1)
-    parts = functional.interpolate(blurred, (size, size), mode="bilinear", align_corners=False)[:, 0]
-    if expressions is None or atlas.source.regions is None:
-        return stretched(parts.amax(0)[None])[0]
-    weights = tuple(atlas.source.codebook.expressions[expressions[0]].weights.values())
-    return stretched(MERGES[atlas.source.merge](list(parts), weights)[None])[0]

@@ -79,9 +79,14 @@ class Atlas:
     def _of(self, expression: str, points: Tensor, height: int, width: int) -> Tensor:
         """One expression on some faces: drawn finer than the canvas if that is small, then averaged."""
         factor = -(-FINE // max(height, width))
-        canvas = {"height": height * factor, "width": width * factor, "sharp": FINE}
-        placed = rescale(points, factor) if factor > 1 else points
-        fine = masks.expression_masks(placed, self.source, expressions=[expression], **canvas)[:, 0]
+        fine = masks.expression_masks(
+            rescale(points, factor) if factor > 1 else points,
+            self.source,
+            height=height * factor,
+            width=width * factor,
+            expressions=[expression],
+            sharp=FINE,
+        )[:, 0]
         return stretched(functional.avg_pool2d(fine[:, None], factor)[:, 0] if factor > 1 else fine)
 
     @cached_property

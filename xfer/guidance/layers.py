@@ -60,7 +60,7 @@ def stages(model: nn.Module, size: int) -> tuple[str, ...]:
 
     >>> from xfer import models
     >>> stages(models.build("songnet", 6, size=64), 64)
-    ('features.2', 'features.6', 'features.10', 'features.11')
+    ('features.1', 'features.4', 'features.7', 'features.11', 'features.12')
     """
     told = [str(entry["module"]) for entry in getattr(model, "feature_info", ())]
     if told:

@@ -32,7 +32,7 @@ class Maps:
     --------
     >>> from xfer import geometry
     >>> maps = Maps(Guide(), ("fear", "happiness", "neutral"))
-    >>> face = torch.from_numpy(geometry.load_frame().points[:68]).float()
+    >>> face = torch.tensor(geometry.load_frame().points[:68])
     >>> drawn = maps.maps(face.expand(3, -1, -1), torch.arange(3), 275, 28, 28)
     >>> drawn.shape, drawn.isfinite().all(dim=(1, 2)).tolist()
     (torch.Size([3, 28, 28]), [True, True, False])

@@ -1,6 +1,6 @@
 """How a training is guided: every number of it, as the study's config holds it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from math import cos, isfinite, pi
 from typing import Any
@@ -51,7 +51,8 @@ class Guide:
         from xfer.guidance.controls import CONTROLS
         from xfer.guidance.losses import LOSSES
 
-        for name, allowed in {"control": CONTROLS, "loss": LOSSES, "schedule": SCHEDULES}.items():
+        vocabularies: dict[str, Collection[str]] = {"control": CONTROLS, "loss": LOSSES, "schedule": SCHEDULES}
+        for name, allowed in vocabularies.items():
             if getattr(self, name) not in allowed:
                 raise unknown(name, getattr(self, name), allowed)
         if not isfinite(self.weight) or self.weight < 0:
@@ -99,7 +100,8 @@ class Guide:
         for name in config:
             if name not in names:
                 raise unknown("guide setting", name, names)
-        return cls(**{n: tuple(v) if isinstance(v, list) else v for n, v in config.items()})
+        values: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in config.items()}
+        return cls(**values)
 
     def change(self, **changes: Any) -> "Guide":
         """The same with some values changed."""

@@ -119,7 +119,7 @@ def grids(model: nn.Module, size: int) -> list[Layer]:
     """Every module whose output is a grid of cells for faces of `size` px, as they finish.
 
     >>> [layer.grid for layer in grids(build("songnet", 6, size=64), 64)][::4]
-    [(64, 64), (32, 32), (16, 16)]
+    [(64, 64), (32, 32), (8, 8)]
     """
     with _watched(model) as visits:
         _forward(model, size)

@@ -79,7 +79,7 @@ def _tags(architecture: str) -> list[str]:
 
 def _build(name: str, classes: int, size: int, output_stride: int = 0) -> nn.Module:
     """The network, after one grey face of the size has gone through it."""
-    stride = {"output_stride": output_stride} if output_stride else {}
+    stride: dict[str, Any] = {"output_stride": output_stride} if output_stride else {}
     try:
         model = timm.create_model(name, num_classes=classes, **options(name, size), **stride).eval()
         with torch.no_grad():

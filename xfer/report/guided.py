@@ -6,6 +6,9 @@ from xfer.report import words
 from xfer.report.blocks import Block, Text
 from xfer.study import Study
 
+_SAID = ("au", "template", "shuffled", "random")
+"""The controls that have words of their own."""
+
 
 def guide_of(study: Study) -> dict[str, Any]:
     """The guide of a study's configuration; {} where the networks were trained plainly."""
@@ -24,7 +27,7 @@ def sentence(study: Study) -> str:
     return words.say(
         "guided",
         "text",
-        control=words.say("guided", guide["control"], masks=guide["masks"]),
+        control=words.say("guided", guide["control"] if guide["control"] in _SAID else "other", **guide),
         loss=guide["loss"],
         weight=f"{guide['weight']:g}",
         layers=words.say("guided", "last") if layers == "last" else words.say("guided", "layers", layers=layers),

@@ -180,7 +180,7 @@ def write(home: Path, card: Card) -> Path:
 def of_study(study: Study) -> list[Card]:
     """The cards of all networks that a study trained and explained."""
     made = study.networks[study.networks["failed"] == ""]
-    return [_card(study, dict(row)) for row in made.to_dict("records")]
+    return [_card(study, row) for row in _rows(made)]
 
 
 def _card(study: Study, row: Mapping[str, Any]) -> Card:
@@ -189,6 +189,7 @@ def _card(study: Study, row: Mapping[str, Any]) -> Card:
         "fold", "checkpoint", "epoch", "batch", "n_train", "n_validation", "n_test", "accuracy", "macro_f1", "linear",
         "chance", "start", "precision", "remarks", "layer", "grid", "coarse",
     )  # fmt: skip
+    recall = training.recall(own, list(study.config["data"]["expressions"]))
     floors_of, floors = _floors(study, row["model"])
     return Card(
         study.config,
@@ -196,7 +197,7 @@ def _card(study: Study, row: Mapping[str, Any]) -> Card:
         digest=row["weights_digest"],
         **{name: row[name] for name in names},
         **_of_log(study.folder, row["checkpoint"], row["epoch"]),
-        recalls=training.recall(own, list(study.config["data"]["expressions"])).to_dict(),
+        recalls={str(name): float(value) for name, value in recall.items()},
         masks=str(study.masks.name),
         human=str(study.masks.name) in study.mask_sources.raters,
         scores=_scores(study, row["model"]),
@@ -229,7 +230,7 @@ def of_unit(config: Mapping[str, Any], unit: Unit, accuracy: float, linear: floa
     )
 
 
-def _of_log(home: Path, checkpoint: str, epoch: float) -> dict[str, float]:
+def _of_log(home: Path, checkpoint: str, epoch: float) -> dict[str, Any]:
     """The guide's columns of the kept epoch; {} where the log is gone."""
     path = home / CHECKPOINTS / f"{checkpoint}.csv"
     if not path.is_file():
@@ -243,11 +244,15 @@ def _scores(study: Study, model: str) -> list[dict[str, Any]]:
     """A network's scores; without draws those of the plain maps."""
     table = study.network_scores
     if len(table):
-        rows = table[table["model"] == model].to_dict("records")
-        return [{**row, "name": _named(row["metric"], row["threshold"])} for row in rows]
+        own = table[table["model"] == model]
+        return [{**row, "name": _named(row["metric"], row["threshold"])} for row in _rows(own)]
     unknown = dict.fromkeys(("corrected", "ci_low", "ci_high", "null_mean", "ceiling", "p_holm"), nan)
     means = {metric: scoring.network_means(study.table(metric)) for metric in _metrics(study)}
     return [{"name": metric, "value": float(found.get(model, nan)), **unknown} for metric, found in means.items()]
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
 def _metrics(study: Study) -> list[str]:

@@ -69,7 +69,6 @@ def network(
     settings: Settings,
     seed: int,
     device: str,
-    *,
     output_stride: int = 0,
 ) -> nn.Module:
     """A network as `models.build` draws it, with every branch at work and its normalisation fitted to faces.

@@ -191,7 +191,7 @@ def _loss(unit: Unit, model: nn.Module) -> Loss:
 def _randomised(unit: Unit, seed: int, progress: Stage) -> Explained:
     """The heatmaps of a network with randomised weights."""
     model = randomised.network(
-        unit.network, unit.pixels, unit.train, unit.settings, seed, unit.device, output_stride=unit.output_stride
+        unit.network, unit.pixels, unit.train, unit.settings, seed, unit.device, unit.output_stride
     )
     layer = layers.heatmap_layer(model, unit.settings.size)
     facts = {**_key(unit, seed), "coarse": layer.reason, "randomised": True}

@@ -6,18 +6,15 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from xfer.errors import InputError
+from xfer.guidance.alignment import likeness
 from xfer.guidance.atlas import Atlas
 from xfer.guidance.controls import CONTROLS, Paint
 from xfer.guidance.settings import Guide
 
 ALIKE = 0.7
-"""The cosine on the mean face above which two expressions' maps are too alike to stand for each other."""
-
-CELL = 8
-"""Side of a cell, px of the canonical frame: 28 of them are as wide as it."""
+"""The cosine on the mean face, as the study softens its maps, above which they cannot stand for each other."""
 
 MOST = 10_000
 """Derangements that are listed; six expressions have 265 at most."""
@@ -38,7 +35,7 @@ def shuffled(guide: Guide, atlas: Atlas) -> Paint:
     InputError
         If there is none.
     """
-    other = derangement(alike(atlas), guide.seed)
+    other = derangement(likeness(atlas), guide.seed)
     if other is None:
         names = ", ".join(atlas.classes[label] for label in atlas.named)
         raise InputError(
@@ -52,13 +49,6 @@ def shuffled(guide: Guide, atlas: Atlas) -> Paint:
         return atlas.draw(points, labels.new_tensor(turned)[labels], height, width)
 
     return paint
-
-
-def alike(atlas: Atlas) -> NDArray[np.float64]:
-    """Cosines of the maps of the classes with Action Units on the mean face, as a layer sees them (class, class)."""
-    maps = functional.avg_pool2d(atlas.on_the_mean_face[list(atlas.named)].double()[:, None], CELL)
-    flat = functional.normalize(maps.flatten(1))
-    return (flat @ flat.T).numpy()
 
 
 def derangement(cosines: NDArray[np.float64], seed: int) -> NDArray[np.intp] | None:

@@ -1,6 +1,6 @@
 """One map for all: what a face shows whatever the expression."""
 
-from torch import Tensor, full_like
+from torch import Tensor, full_like, stack
 
 from xfer.guidance.atlas import Atlas, stretched
 from xfer.guidance.controls import CONTROLS, Paint
@@ -16,7 +16,7 @@ def template(guide: Guide, atlas: Atlas) -> Paint:
     """The mean over the classes with Action Units, stretched anew."""
 
     def paint(points: Tensor, labels: Tensor, height: int, width: int) -> Tensor:
-        each = (atlas.draw(points, full_like(labels, label), height, width) for label in atlas.named)
-        return stretched(sum(each) / len(atlas.named))
+        each = [atlas.draw(points, full_like(labels, label), height, width) for label in atlas.named]
+        return stretched(stack(each).mean(0))
 
     return paint

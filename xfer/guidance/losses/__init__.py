@@ -1,6 +1,6 @@
 """Losses of guided training: how far a network's attention is from the map of a face."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -26,6 +26,9 @@ class Seen:
     draw : callable
         ``(height, width) -> (face, height, width)``, float32: each face's map from 0 to 1. It is 1 everywhere for a
         face that takes no part, whose term is set to NaN afterwards.
+    gradients : callable
+        ``() -> tuple of Tensor (face, channel, y, x)``: what the logit of each face's own label has as its gradient at
+        each layer; it can be differentiated itself.
     """
 
     model: nn.Module
@@ -34,10 +37,7 @@ class Seen:
     logits: Tensor
     activations: tuple[Tensor, ...]
     draw: Callable[[int, int], Tensor]
-
-    def of_labels(self) -> Tensor:
-        """The sum of the faces' logits of their own labels, to differentiate."""
-        return self.logits.gather(1, self.labels[:, None]).sum()
+    gradients: Callable[[], tuple[Tensor, ...]]
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,11 @@ class GuideLoss:
 
 
 LOSSES: Registry[GuideLoss] = Registry("loss", "xfer.guidance.losses", GuideLoss)
+
+
+def gradients(logits: Tensor, labels: Tensor, sources: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """The gradients of each face's logit of its own label (face,) at tensors it depends on, differentiable."""
+    return torch.autograd.grad(logits.gather(1, labels[:, None]).sum(), tuple(sources), create_graph=True)
 
 
 def wide(values: Tensor) -> torch.dtype:

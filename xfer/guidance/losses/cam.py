@@ -20,7 +20,7 @@ def cam(seen: Seen) -> Tensor:
     pooling and one linear layer the CAM of Zhou et al. 2016. Its weights are differentiated as well. NaN where it is 0
     everywhere, as in a network whose last layer starts at 0.
     """
-    gradients = iter(torch.autograd.grad(seen.of_labels(), seen.activations, create_graph=True))
+    gradients = iter(seen.gradients())
 
     def term(activations: Tensor, maps: Tensor) -> Tensor:
         dtype = wide(activations)

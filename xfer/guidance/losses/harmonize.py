@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from xfer.guidance.losses import LOSSES, Seen, wide
+from xfer.guidance.losses import LOSSES, Seen, gradients, wide
 
 LEVELS = 5
 """Of the pyramid, each half the side of the one before."""
@@ -26,7 +26,7 @@ def harmonize(seen: Seen) -> Tensor:
     Both are standardised and their negative parts cut off; the map is then given the gradient's maximum. Unlike in the
     authors' code a gradient's scale does not matter, however small it is. NaN where the gradient is 0 everywhere.
     """
-    (gradient,) = torch.autograd.grad(seen.of_labels(), seen.images, create_graph=True)
+    (gradient,) = gradients(seen.logits, seen.labels, [seen.images])
     saliency = gradient.to(wide(gradient)).mean(1, keepdim=True)
     largest = saliency.detach().abs().amax((1, 2, 3), keepdim=True)
     saliency = standardised(saliency / torch.where(largest > 0, largest, 1.0))
