@@ -1,6 +1,6 @@
 """The page of a twin study: what Action Units did that their controls did not, and at what price."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
