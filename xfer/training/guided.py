@@ -16,8 +16,8 @@ from xfer.training.batches import Batch, classification
 class GuidedLoss:
     """Cross entropy, and the guide's weight times the mean of its term over the faces that take part.
 
-    A face without landmarks, or of an expression without Action Units, takes no part; a batch without any other has
-    the term 0.
+    A face without landmarks, of an expression without Action Units, or at which the guided layer is silent, takes no
+    part; a batch without any other has the term 0.
 
     Parameters
     ----------
