@@ -51,7 +51,7 @@ class GuidedLoss:
     def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
         """The loss of a batch; `told` is of it then."""
         logits, terms = self._guidance(model, batch.images, batch.labels, batch.landmarks)
-        taking = terms.isfinite()
+        taking = ~terms.isnan()
         loss, faces = classification(logits, batch), int(taking.sum())
         if not faces:
             self.told = (nan, 0)
