@@ -198,6 +198,25 @@ def test_a_silent_network_has_no_term_and_no_gradient(name: str, seen: Seen) -> 
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
 
 
+@pytest.mark.parametrize("wrong", [torch.nan, torch.inf])
+@pytest.mark.parametrize("name", ["au_cosine", "au_region"])
+def test_attention_that_is_not_finite_is_not_passed_over_in_silence(name: str, wrong: float, seen: Seen) -> None:
+    layer = torch.rand(FACES, 7, GRID, GRID)
+    layer[1, 0, 0, 0] = wrong
+    terms = LOSSES[name].function(look(seen.model, seen.images, seen.logits, (layer,), seen.draw))
+    assert terms.isinf().nonzero().flatten().tolist() == [1]
+    assert not terms.isnan().any()
+
+
+def test_a_gradient_that_is_not_finite_is_not_passed_over_in_silence(seen: Seen) -> None:
+    images = torch.rand(FACES, 3, SIZE, SIZE, requires_grad=True)
+    with torch.no_grad():
+        images[1] = 0
+    logits = images.sqrt().sum((1, 2, 3))[:, None].expand(-1, 5)
+    terms = LOSSES["harmonize"].function(look(seen.model, images, logits, (), seen.draw))
+    assert terms.isinf().nonzero().flatten().tolist() == [1]
+
+
 def test_unlike_is_scale_free_however_small_the_values() -> None:
     drawn, wanted = torch.rand(2, 5, 5), torch.rand(2, 5, 5)
     torch.testing.assert_close(unlike(drawn * 1e-30, wanted), unlike(drawn, wanted))

@@ -201,6 +201,23 @@ def test_a_loss_that_is_not_finite_names_the_batch(
     )
 
 
+def test_attention_that_is_not_finite_is_a_loss_that_is_not(still: nn.Module, batch: training.Batch) -> None:
+    """Though the logits are: of a layer whose other channels alone go on."""
+
+    class Branch(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return torch.cat([images, torch.where(images > 0, images, torch.nan)[:, :1]], 1)
+
+    class Front(nn.Module):
+        def forward(self, maps: torch.Tensor) -> torch.Tensor:
+            return maps[:, :3]
+
+    model = nn.Sequential(Branch(), Front(), still).eval()
+    loss = GuidedLoss(model, replace(GUIDE, layers=("0",)), BASIC, 32)
+    assert model(batch.images).isfinite().all()
+    assert not loss(model, batch).isfinite()
+
+
 def test_landmarks_of_pictures_of_another_size(still: nn.Module, batch: training.Batch) -> None:
     loss = GuidedLoss(still, GUIDE, BASIC, 32)
     with pytest.raises(InputError) as told:

@@ -16,8 +16,8 @@ from xfer.training.batches import Batch, classification
 class GuidedLoss:
     """Cross entropy, and the guide's weight times the mean of its term over the faces that take part.
 
-    A face without landmarks, or of an expression without Action Units, takes no part; a batch without any other has
-    the term 0.
+    A face without landmarks, of an expression without Action Units, or at which the guided layer is silent, takes no
+    part; a batch without any other has the term 0.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class GuidedLoss:
     def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
         """The loss of a batch; `told` is of it then."""
         logits, terms = self._guidance(model, batch.images, batch.labels, batch.landmarks)
-        taking = terms.isfinite()
+        taking = ~terms.isnan()
         loss, faces = classification(logits, batch), int(taking.sum())
         if not faces:
             self.told = (nan, 0)

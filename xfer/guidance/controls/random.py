@@ -24,11 +24,15 @@ LONGEST = 2.0
 
 @CONTROLS.register(
     "random",
-    title="a smooth blob somewhere on the face, one for each class, as large as the class's AU map",
+    title="a smooth blob somewhere on the face, one for each class, as large as its AU map on the mean face",
     answers="whether any fixed place for each class would do",
 )
 def random(guide: Guide, atlas: Atlas) -> Paint:
-    """Blobs on the canonical frame, brought to each face by the similarity that fits its landmarks best."""
+    """Blobs on the canonical frame, brought to each face by the similarity that fits its landmarks best.
+
+    On the mean face a blob is as large as the class's map; on another it differs from it as far as that face's
+    proportions do, by a tenth on drawn faces.
+    """
     frame = geometry.load_frame()
     blobs = torch.zeros(len(atlas.classes), frame.height, frame.width)
     for label in atlas.named:

@@ -79,16 +79,27 @@ def wide(values: Tensor) -> torch.dtype:
     return torch.promote_types(values.dtype, torch.float32)
 
 
+def sound(sizes: Tensor, terms: Tensor | float) -> Tensor:
+    """Terms where the attention has a size: NaN where that is 0, and infinite, which ends a training, where it is none.
+
+    >>> sound(torch.tensor([2.0, 0.0, torch.nan, torch.inf]), 0.5).tolist()
+    [0.5, nan, inf, inf]
+    """
+    lacking = torch.where(sizes == 0, torch.nan, torch.inf)
+    return torch.where((sizes > 0) & sizes.isfinite(), terms, lacking.to(sizes.dtype))
+
+
 def unlike(drawn: Tensor, maps: Tensor) -> Tensor:
-    """One minus the cosine of drawn and wanted maps (face, y, x): (face,); NaN, without gradient, where all is 0.
+    """One minus the cosine of drawn and wanted maps (face, y, x): (face,); where there is none, as `sound` has it.
 
     >>> unlike(torch.tensor([[[1.0, 0.0]], [[0.0, 0.0]]]), torch.ones(2, 1, 2)).tolist()
     [0.2928932309150696, nan]
     """
     largest = drawn.detach().abs().amax((1, 2), keepdim=True)
-    scaled = torch.where(largest > 0, drawn / torch.where(largest > 0, largest, 1.0), 1.0)
+    there = sound(largest, 1.0).isfinite()
+    scaled = torch.where(there, drawn / torch.where(there, largest, 1.0), 1.0)
     cosines = functional.cosine_similarity(scaled.flatten(1), maps.to(drawn.dtype).flatten(1), dim=1)
-    return torch.where(largest[:, 0, 0] > 0, 1 - cosines, torch.nan)
+    return sound(largest[:, 0, 0], 1 - cosines)
 
 
 def over_layers(term: Callable[[Tensor, Tensor], Tensor], seen: Seen) -> Tensor:

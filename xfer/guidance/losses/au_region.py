@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from xfer.guidance.losses import LOSSES, Seen, over_layers, wide
+from xfer.guidance.losses import LOSSES, Seen, over_layers, sound, wide
 
 
 @LOSSES.register(
@@ -22,4 +22,4 @@ def au_region(seen: Seen) -> Tensor:
 def _term(activations: Tensor, maps: Tensor) -> Tensor:
     energy = activations.to(wide(activations)).square().sum(1)
     inside, total = (energy * maps).sum((-2, -1)), energy.sum((-2, -1))
-    return torch.where(total > 0, 1 - inside / torch.where(total > 0, total, 1.0), torch.nan)
+    return sound(total.detach(), 1 - inside / torch.where(total > 0, total, 1.0))

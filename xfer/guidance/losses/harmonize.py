@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from xfer.guidance.losses import LOSSES, Seen, gradients, wide
+from xfer.guidance.losses import LOSSES, Seen, gradients, sound, wide
 
 LEVELS = 5
 """Of the pyramid, each half the side of the one before."""
@@ -33,7 +33,7 @@ def harmonize(seen: Seen) -> Tensor:
     maps = standardised(seen.draw(*seen.images.shape[-2:])[:, None].to(saliency.dtype))
     top = maps.amax((1, 2, 3), keepdim=True)
     maps = maps * saliency.detach().amax((1, 2, 3), keepdim=True) / torch.where(top > 0, top, 1.0)
-    return torch.where(largest[:, 0, 0, 0] > 0, difference(saliency, maps), torch.nan)
+    return sound(largest[:, 0, 0, 0], difference(saliency, maps))
 
 
 def standardised(maps: Tensor) -> Tensor:
