@@ -11,6 +11,8 @@ import pytest
 import torch
 
 import xfer
+from xfer import cli
+from xfer.cli.printing import print_twins
 from xfer.errors import InputError
 from xfer.guidance import Guide
 from xfer.labels import BASIC
@@ -99,6 +101,18 @@ def test_a_second_run_trains_nothing_and_changes_no_number(study: TwinStudy, hom
 def test_another_weight_in_the_folder_is_refused_with_the_difference(home: Path) -> None:
     with pytest.raises(InputError, match=r"arms\.au\.weight: 4\.0 there, 2\.0 now"):
         guide(home, guide_weight=2.0)
+
+
+def test_the_tables_are_printed_and_the_page_is_written_anew(
+    study: TwinStudy, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_twins(study)
+    out = capsys.readouterr().out
+    assert "ATT-COS (training objective)" in out
+    assert "au - none" in out
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["report", str(study.folder), "--faces", "none"])
+    assert not ended.value.code
 
 
 def test_every_twin_has_a_card(study: TwinStudy) -> None:
