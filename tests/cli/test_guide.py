@@ -1,4 +1,4 @@
-"""``xfer guide`` on the command line: one line for everything that is refused; runs are in tests/study/test_twins.py."""
+"""``xfer guide`` on the command line: one line for all that is refused; runs are in tests/study/test_twins.py."""
 
 from collections.abc import Callable
 
