@@ -11,6 +11,8 @@ import pytest
 import torch
 
 import xfer
+from xfer import cli
+from xfer.cli.printing import print_twins
 from xfer.errors import InputError
 from xfer.guidance import Guide
 from xfer.labels import BASIC
@@ -134,6 +136,18 @@ def test_a_card_that_a_kill_prevented_is_written_later(study: TwinStudy, home: P
     card.unlink()
     guide(home)
     assert card.read_text(encoding="utf-8") == before
+
+
+def test_the_tables_are_printed_and_the_page_is_written_anew(
+    study: TwinStudy, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_twins(study)
+    out = capsys.readouterr().out
+    assert "ATT-COS (training objective)" in out
+    assert "au - none" in out
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["report", str(study.folder), "--faces", "none"])
+    assert not ended.value.code
 
 
 def test_a_plain_study_is_no_twin_study(study: TwinStudy) -> None:
