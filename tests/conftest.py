@@ -9,6 +9,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from xfer import landmarkers
+from xfer.landmarkers import Finder
 from xfer.study import action_unit_means, plan, results
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -37,6 +39,16 @@ def shared() -> Path:
 def published(shared: Path) -> Path:
     """The published heatmaps, masks and scores of the 12-network study."""
     return shared / "data" / "published_heatmaps"
+
+
+@pytest.fixture(scope="session")
+def mediapipe(shared: Path) -> Iterator[Finder]:
+    """MediaPipe's Face Landmarker, once a process: where it was opened again and again it has crashed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XFER_ASSETS", str(shared / "models"))
+        finder = landmarkers.open("mediapipe")
+    with finder:
+        yield finder
 
 
 @pytest.fixture

@@ -148,4 +148,6 @@ def test_no_widget_failed_to_show(page: Any) -> None:
 
 def test_a_folder_that_is_no_study_is_one_line(page: Any) -> None:
     told = page.get_by_text(re.compile("nowhere: is not a study folder")).inner_text()
-    assert told == "heatmap explorer: nowhere: is not a study folder (no study.toml); 'xfer compare' makes one"
+    assert (
+        told == "heatmap explorer: nowhere: is not a study folder: there is none; if it was moved, give its new place"
+    )

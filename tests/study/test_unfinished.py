@@ -4,11 +4,13 @@ import os
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from xfer.errors import InputError
 from xfer.study import Study, folder
 from xfer.study.unfinished import unfinished
+from xfer.training.fitting import LOG
 
 CONFIG = """format = 1
 kind = "models"
@@ -17,6 +19,8 @@ masks = ["ekman"]
 metrics = ["iou"]
 threshold = "otsu"
 linkage = "average"
+[data]
+expressions = ["anger", "fear"]
 [networks.songnet]
 epochs = 3
 [networks.vgg16]
@@ -29,8 +33,8 @@ def home(tmp_path: Path) -> Path:
     """A study whose first network is in its second epoch."""
     (tmp_path / "study.toml").write_text(CONFIG)
     (tmp_path / "checkpoints").mkdir()
-    log = "epoch,train_loss,validation_loss,validation_accuracy,lr,seconds\n1,1,1,.5,.1,2\n2,1,1,.5,.1,2\n"
-    (tmp_path / "checkpoints" / "songnet-f0.csv").write_text(log)
+    log = pd.DataFrame(1.0, index=range(2), columns=list(LOG)).assign(epoch=[1, 2])
+    log.to_csv(tmp_path / "checkpoints" / "songnet-f0.csv", index=False)
     return tmp_path
 
 

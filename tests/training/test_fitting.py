@@ -40,6 +40,16 @@ def test_log(pixels: training.Pixels, parts: tuple, tmp_path: Path, settings: Se
     assert sorted(p.name for p in tmp_path.iterdir()) == ["tiny.csv", "tiny.safetensors"]
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGPROF"), reason="this system has no profiling signal")
+def test_a_library_s_profiling_signal_does_not_end_the_process_afterwards(
+    pixels: training.Pixels, parts: tuple, settings: Settings, network: Callable
+) -> None:
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    training.fit(network(), pixels, *parts, settings)
+    signal.raise_signal(signal.SIGPROF)
+    assert signal.getsignal(signal.SIGPROF) is signal.SIG_IGN
+
+
 def test_the_chosen_epoch_is_what_comes_back(
     pixels: training.Pixels, parts: tuple, settings: Settings, network: Callable
 ) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -267,6 +268,7 @@ def run(
             benchmark=False,
         )
         handler = signal.getsignal(signal.SIGINT)
+        _keep_alive()
         try:
             trainer.fit(module, *batches, ckpt_path=checkpoint, weights_only=True)
         except SystemExit as end:
@@ -274,6 +276,18 @@ def run(
                 raise
             signal.signal(signal.SIGINT, handler)
             raise KeyboardInterrupt from None
+
+
+def _keep_alive() -> None:
+    """Ignore the profiling signal where Python knows of no handler for it.
+
+    Lightning puts back all handlers as Python knows them. That of a C library, such as MediaPipe's, it does not know: the
+    library's next signal would end the process.
+    """
+    profiling = getattr(signal, "SIGPROF", None)
+    alone = threading.current_thread() is threading.main_thread()
+    if profiling and alone and signal.getsignal(profiling) is signal.SIG_DFL:
+        signal.signal(profiling, signal.SIG_IGN)
 
 
 @contextmanager

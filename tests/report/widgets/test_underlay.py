@@ -1,5 +1,6 @@
 """A face of one's own under the heatmaps: placed in memory, or one line that says why not."""
 
+import contextlib
 import dataclasses
 import datetime
 import io
@@ -173,9 +174,8 @@ def test_a_frame_of_another_canvas_is_one_line(imported, monkeypatch):
     assert told == "frame 'xfer' is 275 x 224, the heatmaps are 55 x 45"
 
 
-def test_a_real_photograph_is_placed_by_mediapipe(explorer, shared, monkeypatch):
-    monkeypatch.setenv("XFER_ASSETS", str(shared / "models"))
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+def test_a_real_photograph_is_placed_by_mediapipe(explorer, shared, mediapipe, monkeypatch):
+    monkeypatch.setattr(landmarkers, "open", lambda name: contextlib.nullcontext(mediapipe))
     photograph = sorted((shared / "data" / "london").rglob("*.jpg"))[0]
     explorer.underlay.upload.value = upload(photograph.read_bytes(), "person.jpg")
     assert explorer.underlay.choice.value == "your own"

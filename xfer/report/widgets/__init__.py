@@ -6,7 +6,7 @@ shown, to be saved in any format.
 
 >>> from xfer.report import widgets
 >>> widgets.heatmap_explorer("no/such/study")
-<heatmap explorer: no/such/study: is not a study folder (no study.toml); 'xfer compare' makes one>
+<heatmap explorer: no/such/study: is not a study folder: there is none; if it was moved, give its new place>
 """
 
 from xfer.report.widgets.action_unit_explorer import action_unit_explorer

@@ -38,7 +38,7 @@ def dendrogram_explorer(study: Study | str | Path) -> Explorer:
     Examples
     --------
     >>> dendrogram_explorer("reports/faces-quick-1a2b3c4d").told
-    "reports/faces-quick-1a2b3c4d: is not a study folder (no study.toml); 'xfer compare' makes one"
+    'reports/faces-quick-1a2b3c4d: is not a study folder: there is none; if it was moved, give its new place'
     """
     return DendrogramExplorer(opened(study))
 

@@ -184,7 +184,7 @@ def opened(study: Study | str | Path) -> Study:
     Raises
     ------
     InputError
-        As `Study`; where it is unfinished the message says how far it has come.
+        As `Study`; where it is unfinished the message says what follows it.
     """
     found = study if isinstance(study, Study) else Study(study)
     try:
@@ -192,17 +192,8 @@ def opened(study: Study | str | Path) -> Study:
     except InputError as error:
         if "is unfinished" not in str(error):
             raise
-        raise InputError(f"{error}{_so_far(found)}") from None
+        raise InputError(f"{error} (training_view({str(found.folder)!r}) follows it)") from None
     return found
-
-
-def _so_far(study: Study) -> str:
-    from xfer.study.running import running
-
-    try:
-        return f" (so far {running(study.folder)}; training_view({str(study.folder)!r}) follows it)"
-    except InputError:
-        return ""
 
 
 def png(figure: Figure) -> bytes:

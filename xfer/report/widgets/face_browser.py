@@ -43,7 +43,7 @@ def face_browser(study: Study | str | Path, data: str | None = None) -> Explorer
     Examples
     --------
     >>> face_browser("reports/faces-quick-1a2b3c4d").told
-    "reports/faces-quick-1a2b3c4d: is not a study folder (no study.toml); 'xfer compare' makes one"
+    'reports/faces-quick-1a2b3c4d: is not a study folder: there is none; if it was moved, give its new place'
     """
     return FaceBrowser(opened(study), data)
 

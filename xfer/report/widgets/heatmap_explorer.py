@@ -47,9 +47,9 @@ def heatmap_explorer(study: Study | str | Path, *, frame: str | None = None, lan
 
     Examples
     --------
-    >>> explorer = heatmap_explorer("reports/faces-quick-1a2b3c4d")
+    >>> explorer = heatmap_explorer("reports/mine")
     >>> explorer
-    <heatmap explorer: reports/faces-quick-1a2b3c4d: is not a study folder (no study.toml); 'xfer compare' makes one>
+    <heatmap explorer: reports/mine: is not a study folder: there is none; if it was moved, give its new place>
     """
     return HeatmapExplorer(opened(study), frame, landmarker)
 
