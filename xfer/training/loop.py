@@ -281,8 +281,8 @@ def run(
 def _keep_alive() -> None:
     """Ignore the profiling signal where Python knows of no handler for it.
 
-    Lightning puts back all handlers as Python knows them. That of a C library, such as MediaPipe's, it does not know: the
-    library's next signal would end the process.
+    Lightning puts back all handlers as Python knows them. It does not know that of a C library, such as MediaPipe's,
+    whose next signal would end the process.
     """
     profiling = getattr(signal, "SIGPROF", None)
     alone = threading.current_thread() is threading.main_thread()
