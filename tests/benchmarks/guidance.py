@@ -71,8 +71,8 @@ def shortcuts(home: Path, seeds: int, small: bool) -> Iterator[str]:
         yield f"## Shortcut: {shortcut} ({minutes})"
         yield ""
         yield (
-            f"It tells the class in {HOLDS:.0%} of the faces that train and choose the epoch; in the others and in every "
-            f"test face it is drawn at random. {seeds} seeds, {len(study.looking['face'].unique())} test faces of "
+            f"It tells the class in {HOLDS:.0%} of the faces that train and choose the epoch; in the others and in all "
+            f"test faces it is drawn at random. {seeds} seeds, {len(study.looking['face'].unique())} test faces of "
             f"{study.looking['subject'].nunique()} people. Accuracies on the test faces, and what they differ by:"
         )
         yield ""
