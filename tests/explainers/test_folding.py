@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 from xfer import models
 from xfer.explainers import attribute
+from xfer.explainers.families import Look
 from xfer.explainers.folding import folded
+from xfer.explainers.perturbation import Perturbation, Scene
 
 
 def lively(model: nn.Module) -> nn.Module:
@@ -90,3 +92,16 @@ def test_maps_do_not_tell_and_the_network_is_left_alone() -> None:
     for name, maps in with_folding.items():
         torch.testing.assert_close(maps, without[name], rtol=1e-9, atol=1e-12)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@torch.no_grad()
+def test_the_copy_s_weights_go_with_the_faces() -> None:
+    model = lively(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten()))
+    images = torch.rand(2, 3, 16, 16)
+    look = Look(model, images, model(images), torch.arange(4).expand(2, -1), 0, 8)
+    scene = Scene(look, Perturbation(samples=8, segments="grid", pieces=4))
+    copy = scene._network
+    assert copy is not model
+    del scene
+    assert {each.device.type for each in copy.parameters()} == {"meta"}
+    assert {each.device.type for each in model.parameters()} == {"cpu"}

@@ -1,5 +1,7 @@
 """A network for thousands of forwards: every batch normalisation folded into the convolution in front of it."""
 
+import gc
+
 from torch import Tensor, nn
 from torch.fx.experimental.optimization import fuse
 
@@ -44,6 +46,8 @@ def folded(model: nn.Module, image: Tensor, logits: Tensor) -> nn.Module:
         agrees = (logits_of(copy, image) - logits).abs().max() <= CLOSE * logits.abs().max()
     except Exception:  # tracing runs any code of the network's; that the network itself can do this is known
         return model
+    finally:
+        gc.collect()  # what tracing leaves behind is as large as the network, and holds itself
     return copy if agrees else model
 
 

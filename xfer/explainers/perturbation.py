@@ -4,6 +4,7 @@ A method says what of each face is seen (`xfer.explainers.veils`); the engine fi
 faces they come from, and hands back what the network said. Nothing of the size samples x image is ever held.
 """
 
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
@@ -291,7 +292,12 @@ class Scene:
     def _network(self) -> nn.Module:
         """The network, folded where that saves time: in float32 and wider, whose rounding does not matter."""
         look = self.look
-        return folded(look.model, look.images[:1], look.logits[:1]) if look.images.dtype.itemsize >= 4 else look.model
+        if look.images.dtype.itemsize < 4:
+            return look.model
+        network = folded(look.model, look.images[:1], look.logits[:1])
+        if network is not look.model:  # a traced copy holds itself: its weights go with the scene, not when collected
+            weakref.finalize(self, network.to, "meta").atexit = False
+        return network
 
     def _logits(self, images: Tensor) -> Tensor:
         try:
