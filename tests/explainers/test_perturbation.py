@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from captum import attr as captum
 from torch import Tensor, nn
 
 from xfer.errors import InputError
@@ -196,7 +197,6 @@ def test_what_shared_rows_are_worth_is_told(small: nn.Module, images: Tensor) ->
 
 
 def test_feature_ablation_is_captums(small: nn.Module, images: Tensor) -> None:
-    captum = pytest.importorskip("captum.attr")
     stage = scene(small, images, pieces=5, baseline=(0.1, 0.2, 0.3))
     found = explained(small.eval(), images, "feature_ablation", pieces=5, baseline=(0.1, 0.2, 0.3))["feature_ablation"]
     base = torch.tensor([0.1, 0.2, 0.3]).double()[None, :, None, None].expand_as(images)
@@ -208,7 +208,6 @@ def test_feature_ablation_is_captums(small: nn.Module, images: Tensor) -> None:
 
 @pytest.mark.parametrize(("window", "stride"), [(4, 2), (5, 3), (3, 3)])
 def test_occlusion_is_captums(window: int, stride: int, small: nn.Module, images: Tensor) -> None:
-    captum = pytest.importorskip("captum.attr")
     found = explained(small.eval(), images, "occlusion", window=window, stride=stride)["occlusion"]
     peer = captum.Occlusion(small)
     for target in range(3):
@@ -217,7 +216,6 @@ def test_occlusion_is_captums(window: int, stride: int, small: nn.Module, images
 
 
 def test_lime_is_captums_on_the_same_rows(small: nn.Module, images: Tensor) -> None:
-    captum = pytest.importorskip("captum.attr")
     from captum._utils.models.linear_model import SkLearnRidge
 
     stage = scene(small, images)
@@ -249,7 +247,6 @@ def test_lime_is_captums_on_the_same_rows(small: nn.Module, images: Tensor) -> N
 
 
 def test_exact_shapley_values_are_captums(small: nn.Module, images: Tensor) -> None:
-    captum = pytest.importorskip("captum.attr")
     stage = scene(small, images, pieces=4, samples=16)
     found = stage.players.paint(shapley_coefficients(stage))
     peer = captum.ShapleyValues(small)
