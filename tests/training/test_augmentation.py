@@ -54,8 +54,8 @@ def test_landmarks_move_with_the_face(changes: dict, seed: int) -> None:
         if not (3 <= x < SIZE - 4 and 3 <= y < SIZE - 4):
             continue  # cut off
         around = image[0, 0, round(y) - 2 : round(y) + 3, round(x) - 2 : round(x) + 3]
-        brightest = int(around.argmax())
-        assert (brightest // 5 - 2, brightest % 5 - 2) == pytest.approx((0, 0), abs=1)
+        brightest = (around >= around.max() - 1e-6).nonzero().float().mean(dim=0)  # colour may cut a plateau
+        assert (brightest - 2).tolist() == pytest.approx((0, 0), abs=1)
 
 
 @pytest.mark.parametrize("changes", [{"flip": True}, {"rotation": 30}, {"shift": 0.1}, {"crop": 0.3}])
