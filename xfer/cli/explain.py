@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from xfer.cli.options import AnyLabels, Baseline, Device, Landmarker, Samples, Segments, numbers
+from xfer.cli.options import AnyLabels, Baseline, Device, Landmarker, Samples, Segments, class_named, numbers
 from xfer.cli.printing import progress
 
 app = typer.Typer()
@@ -93,4 +93,4 @@ def _draw(out: Path, table: Any, stage: Any) -> list[Path]:
 
 
 def _target(text: str) -> Any:
-    return int(text) if text.isdigit() else text if text in ("all", "predicted") else [[text]]
+    return int(text) if text.isdigit() else text if text in ("all", "predicted") else [[class_named(text)]]

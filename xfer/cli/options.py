@@ -96,6 +96,17 @@ def names(text: str | None) -> list[str] | None:
     return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
+def class_named(text: str) -> str:
+    """A class by the one spelling of its expression; other words are left as they are.
+
+    >>> class_named("Angry"), class_named("predicted")
+    ('anger', 'predicted')
+    """
+    from xfer.labels import expressions
+
+    return expressions([text], any_labels=True)[0]
+
+
 def numbers(flag: str, text: str | None) -> list[float] | None:
     """One number, or three with commas.
 

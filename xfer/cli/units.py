@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from xfer.cli.options import Landmarker, numbers
+from xfer.cli.options import Landmarker, class_named, numbers
 from xfer.cli.printing import print_rows, progress
 from xfer.errors import InputError
 
@@ -54,9 +54,9 @@ def explainers_units(
         raise InputError(f"{out}: is a file; give a folder with --out")
     with progress() as stage:
         units = network_units(
-            model, data, home=out, faces=faces, target=target, samples=samples, output=output, baseline=baseline,
-            regions=regions, codebook=codebook, network=network, landmarker=landmarker, crop=crop, seed=seed,
-            batch_size=batch_size, progress=stage,
+            model, data, home=out, faces=faces, target=class_named(target), samples=samples, output=output,
+            baseline=baseline, regions=regions, codebook=codebook, network=network, landmarker=landmarker, crop=crop,
+            seed=seed, batch_size=batch_size, progress=stage,
         )  # fmt: skip
     write_csv(units.table, out / "units.csv")
     write_csv(units.means, out / "units_mean.csv")
