@@ -39,8 +39,10 @@ def explain(
     size: Annotated[
         int | None, typer.Option(min=1, help="Side of the faces, px, where the file does not tell.")
     ] = None,
-    mean: Annotated[str | None, typer.Option(help="What (face / 255) loses: one number, or three with commas.")] = None,
-    std: Annotated[str | None, typer.Option(help="What it is divided by then.")] = None,
+    mean: Annotated[
+        str | None, typer.Option(help="Subtracted from face / 255: one number, or three with commas.")
+    ] = None,
+    std: Annotated[str | None, typer.Option(help="Divided by, after --mean.")] = None,
     labels: Annotated[str | None, typer.Option(help="The expressions in the order of the logits, with commas.")] = None,
     any_labels: AnyLabels = False,
     batch_size: Annotated[int, typer.Option(min=1, help="The most images in one forward.")] = 32,

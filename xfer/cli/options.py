@@ -7,7 +7,7 @@ import typer
 
 from xfer.errors import InputError
 
-Pattern = Annotated[str, typer.Option(help="Where the key stands in a file's path.")]
+Pattern = Annotated[str, typer.Option(help="Where network, expression and fold stand in a file's path.")]
 Masks = Annotated[
     str,
     typer.Option(
@@ -23,8 +23,10 @@ Frame = Annotated[
 ]
 Metrics = Annotated[str, typer.Option(help="'all', or names separated by commas ('xfer metrics list').")]
 Threshold = Annotated[str, typer.Option(help="otsu, area, upper_bound, or a share of the map's range in (0, 1).")]
-Support = Annotated[str | None, typer.Option(help="'frame' (pixels a face can cover) or 'canvas'.")]
-AllowMissing = Annotated[bool, typer.Option("--allow-missing", help="Score what is there.")]
+Support = Annotated[
+    str | None, typer.Option(help="Pixels that are scored: 'frame' (those a face can cover) or 'canvas' (all).")
+]
+AllowMissing = Annotated[bool, typer.Option("--allow-missing", help="Score the rest where heatmaps are missing.")]
 Models = Annotated[
     str,
     typer.Option(
@@ -33,7 +35,7 @@ Models = Annotated[
     ),
 ]
 Data = Annotated[str, typer.Option(help="synthetic, folder:DIR, csv:FILE or NAME:DIR ('xfer data list').")]
-Expressions = Annotated[str | None, typer.Option(help="Those to tell apart, with commas; all by default.")]
+Expressions = Annotated[str | None, typer.Option(help="Which to tell apart, with commas; all by default.")]
 MinFaces = Annotated[
     int | None, typer.Option(min=1, help="Leave out expressions with fewer faces; 30 by default, 1 for drawn faces.")
 ]
@@ -68,18 +70,24 @@ OutputStride = Annotated[
 ]
 FacesShown = Annotated[str, typer.Option(help="Pictures in the report: mean, none, or all (mind the licence).")]
 
-Samples = Annotated[int | None, typer.Option(min=2, help="Of LIME, KernelSHAP and RISE, a face.")]
-Segments = Annotated[str | None, typer.Option(help="slic, grid or regions (of Action Units), for LIME and SHAP.")]
-Baseline = Annotated[str | None, typer.Option(help="What hidden parts become: black, blur, noise ...")]
-
-_OF_ONNX = "a network in ONNX whose file does not tell; NAME=VALUE for one of several, as the tables name it."
-OnnxSize = Annotated[list[str] | None, typer.Option(help=f"Side of the faces, px, of {_OF_ONNX}")]
-OnnxMean = Annotated[
-    list[str] | None, typer.Option(help=f"What (face / 255) loses, one number or three with commas, of {_OF_ONNX}")
+Samples = Annotated[
+    int | None,
+    typer.Option(min=2, help="Partly hidden copies of a face that LIME, KernelSHAP and RISE show the network."),
 ]
-OnnxStd = Annotated[list[str] | None, typer.Option(help=f"What it is divided by then, of {_OF_ONNX}")]
+Segments = Annotated[
+    str | None,
+    typer.Option(help="Parts of a face that LIME and KernelSHAP hide: slic, grid or regions (of Action Units)."),
+]
+Baseline = Annotated[str | None, typer.Option(help="What hidden parts become: black, blur or noise.")]
+
+_OF_ONNX = "NAME=VALUE for one of several networks, as the tables name it."
+OnnxSize = Annotated[list[str] | None, typer.Option(help=f"Side of the faces in px. {_OF_ONNX}")]
+OnnxMean = Annotated[
+    list[str] | None, typer.Option(help=f"Subtracted from face / 255: one number, or three with commas. {_OF_ONNX}")
+]
+OnnxStd = Annotated[list[str] | None, typer.Option(help=f"Divided by, after --mean. {_OF_ONNX}")]
 OnnxLabels = Annotated[
-    list[str] | None, typer.Option(help=f"Expressions in the order of the logits, with commas, of {_OF_ONNX}")
+    list[str] | None, typer.Option(help=f"Expressions in the order of the logits, with commas. {_OF_ONNX}")
 ]
 AnyLabels = Annotated[bool, typer.Option("--any-labels", help="Take labels that are no expressions too.")]
 

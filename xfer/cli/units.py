@@ -30,8 +30,10 @@ def explainers_units(
     regions: Annotated[str, typer.Option(help="A region source of 'xfer masks list'.")] = "xfer",
     codebook: Annotated[str, typer.Option(help="A codebook of 'xfer masks list' with AUs.")] = "facs_investigator",
     size: Annotated[int | None, typer.Option(min=1, help="Side of the faces, px.")] = None,
-    mean: Annotated[str | None, typer.Option(help="What (face / 255) loses: one number, or three with commas.")] = None,
-    std: Annotated[str | None, typer.Option(help="What it is divided by then.")] = None,
+    mean: Annotated[
+        str | None, typer.Option(help="Subtracted from face / 255: one number, or three with commas.")
+    ] = None,
+    std: Annotated[str | None, typer.Option(help="Divided by, after --mean.")] = None,
     labels: Annotated[str | None, typer.Option(help="The expressions in the order of the logits, with commas.")] = None,
     landmarker: Landmarker = "mediapipe",
     crop: Annotated[str | None, typer.Option(help="whole or face; drawn faces are used whole, others cut out.")] = None,
