@@ -45,7 +45,7 @@ SIDE = 130
 """px of a drawn face."""
 PEOPLE = (1, 4)
 """Seeds of drawn people."""
-SHOWN = 5
+SHOWN = 3
 """Networks whose heatmaps are shown."""
 
 SOURCES = ("ekman", "xfer/emfacs", "mesh/facs_investigator", "belharbi2024/belharbi2024")
@@ -78,12 +78,15 @@ def twins() -> TwinStudy:
 def heatmaps(scratch: Path) -> Image.Image:
     """The heatmaps of the networks that score highest, from the report."""
     with page_of(study().report()) as page:
-        section = page.locator("section[aria-labelledby=heatmaps]")
-        whole, last = section.bounding_box(), section.get_by_role("row").nth(SHOWN).bounding_box()
-        assert whole is not None
+        grid = page.locator("section[aria-labelledby=heatmaps]").get_by_role("row")
+        first, last = grid.first.bounding_box(), grid.nth(SHOWN).bounding_box()
+        assert first is not None
         assert last is not None
+        whole = page.locator("section[aria-labelledby=heatmaps]").bounding_box()
+        assert whole is not None
         seen = element(page, "section[aria-labelledby=heatmaps]")
-        return seen.crop((0, 2 * MARGIN, seen.width, round(last["y"] + last["height"] - whole["y"]) + MARGIN))
+        top = round(first["y"] - whole["y"])
+        return seen.crop((0, top, seen.width, round(last["y"] + last["height"] - whole["y"]) + MARGIN))
 
 
 @picture
