@@ -26,8 +26,8 @@ import matplotlib as mpl
 import nbformat
 import numpy as np
 from matplotlib.figure import Figure
-from PIL import Image, ImageOps
-from playwright.sync_api import Browser, Page, sync_playwright
+from PIL import Image, ImageChops, ImageOps
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 import xfer
 from xfer import masks
@@ -78,15 +78,12 @@ def twins() -> TwinStudy:
 def heatmaps(scratch: Path) -> Image.Image:
     """The heatmaps of the networks that score highest, from the report."""
     with page_of(study().report()) as page:
-        grid = page.locator("section[aria-labelledby=heatmaps]").get_by_role("row")
-        first, last = grid.first.bounding_box(), grid.nth(SHOWN).bounding_box()
-        assert first is not None
-        assert last is not None
-        whole = page.locator("section[aria-labelledby=heatmaps]").bounding_box()
-        assert whole is not None
-        seen = element(page, "section[aria-labelledby=heatmaps]")
-        top = round(first["y"] - whole["y"])
-        return seen.crop((0, top, seen.width, round(last["y"] + last["height"] - whole["y"]) + MARGIN))
+        where = "section[aria-labelledby=heatmaps]"
+        section = page.locator(where)
+        rows = section.get_by_role("row")
+        (top, _), (first, _), (last, height) = (_rows(each) for each in (section, rows.first, rows.nth(SHOWN)))
+        seen = element(page, where)
+        return framed(seen.crop((0, first - top, seen.width, last - top + height)))
 
 
 @picture
@@ -101,7 +98,7 @@ def report(scratch: Path) -> Image.Image:
 def chance(scratch: Path) -> Image.Image:
     """Every network between chance and ceiling, from the report."""
     with page_of(study().report()) as page:
-        return element(page, "section[aria-labelledby=chance] figure .card >> nth=0")
+        return framed(element(page, "section[aria-labelledby=chance] figure .card >> nth=0"))
 
 
 @picture
@@ -158,7 +155,7 @@ def explanation(scratch: Path) -> Image.Image:
 def guided(scratch: Path) -> Image.Image:
     """The head of the page that ``xfer guide`` writes."""
     with page_of(twins().report()) as page:
-        return element(page, "section[aria-labelledby=headline]")
+        return framed(element(page, "section[aria-labelledby=headline]"))
 
 
 @picture
@@ -183,7 +180,7 @@ def widget(scratch: Path) -> Image.Image:
             page.keyboard.press("ArrowRight")
         page.get_by_text("A threshold set by eye is no result.").wait_for()
         page.wait_for_timeout(1500)
-        return element(page, ".jp-Notebook .jp-Cell >> nth=0")
+        return framed(element(page, ".jp-Notebook .jp-Cell >> nth=0"))
 
 
 @contextmanager
@@ -234,12 +231,25 @@ def jupyter(home: Path) -> Iterator[str]:
 
 
 def element(page: Page, where: str) -> Image.Image:
-    """One element of a page, with a margin."""
+    """One element of a page, when it has drawn itself."""
     found = page.locator(where)
     found.scroll_into_view_if_needed()
     page.wait_for_timeout(1000)
-    image = opened(found.screenshot())
-    return ImageOps.expand(image, MARGIN, image.getpixel((0, 0)))
+    return opened(found.screenshot())
+
+
+def framed(image: Image.Image) -> Image.Image:
+    """What is in a picture, with a margin in the colour of its corner."""
+    ground = image.getpixel((0, 0))
+    inside = ImageChops.difference(image, Image.new("RGB", image.size, ground)).getbbox()
+    return ImageOps.expand(image.crop(inside), MARGIN, ground)
+
+
+def _rows(found: Locator) -> tuple[int, int]:
+    """Where an element begins, and its height."""
+    box = found.bounding_box()
+    assert box is not None
+    return round(box["y"]), round(box["height"])
 
 
 def opened(png: bytes) -> Image.Image:
