@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from io import TextIOWrapper
 from pathlib import Path
@@ -113,8 +114,9 @@ class StoredFile:
     @classmethod
     def told(cls, where: Place, facts: Mapping[str, Any]) -> "StoredFile":
         """An object by what fsspec tells of it."""
-        version = next((str(facts[name]) for name in _VERSIONS if facts.get(name)), "")
-        return cls(where, int(facts["size"] or 0), version)
+        version = next((facts[name] for name in _VERSIONS if facts.get(name)), "")
+        dated = version.timestamp() if isinstance(version, datetime) else version
+        return cls(where, int(facts["size"] or 0), str(dated))
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:

@@ -161,7 +161,7 @@ def _members(shard: StoredFile, stream: IO[bytes]) -> Iterator[tuple[tarfile.Tar
         with tarfile.open(fileobj=_Careful(stream), mode="r:", errors="surrogateescape") as tar:  # type: ignore[call-overload]
             while (member := tar.next()) is not None:
                 tar.members = []  # tarfile keeps them all
-                if tar.offset <= member.offset or tar.offset > shard.size + _BLOCK:
+                if tar.offset <= member.offset or (member.isreg() and member.offset_data + member.size > shard.size):
                     raise tarfile.ReadError("a member is longer than the file")
                 read += 1
                 yield tar, member
