@@ -4,11 +4,8 @@ import os
 from pathlib import Path
 from urllib.request import Request, urlopen
 
-import boto3
 import numpy as np
 import pytest
-from moto.core import responses
-from moto.server import ThreadedMotoServer
 
 from xfer import cli, datasets
 from xfer.datasets import objects
@@ -22,6 +19,8 @@ KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 
 @pytest.fixture(scope="module")
 def address():
+    from moto.server import ThreadedMotoServer
+
     server = ThreadedMotoServer("127.0.0.1", 0)
     server.start()
     host, port = server.get_host_and_port()
@@ -32,6 +31,8 @@ def address():
 @pytest.fixture
 def s3(address, monkeypatch):
     """A client with an empty bucket; xfer finds the server where the store's own tools look for it."""
+    import boto3
+
     for name in [name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy")]:
         monkeypatch.delenv(name)
     nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
@@ -133,6 +134,9 @@ def test_no_credentials(s3, box, capsys, monkeypatch):
 
 
 def test_wrong_keys_and_no_permission(s3, box, address, capsys, monkeypatch):
+    import boto3
+    from moto.core import responses
+
     iam = boto3.client("iam")
     iam.create_user(UserName="reader")
     key = iam.create_access_key(UserName="reader")["AccessKey"]
