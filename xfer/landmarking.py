@@ -226,7 +226,6 @@ def _rows(
 def _row(face: FaceSample | Dropped, finder: Finder, name: str, known: Mapping[str, Row]) -> Row:
     if isinstance(face, Dropped):
         return _filled(face.id, "", (0, 0), Landmarking(None, face.reason, n_faces=0), name, finder.digest)
-    path = face.source if isinstance(face.source, Path) else None
     try:
         sha256, content = _contents(face)
     except OSError as error:
@@ -240,7 +239,7 @@ def _row(face: FaceSample | Dropped, finder: Finder, name: str, known: Mapping[s
     except ImageError as error:
         return _filled(face.id, sha256, (0, 0), Landmarking(None, error.reason, n_faces=0), name, finder.digest)
     try:
-        found, digest = finder(image, path), finder.digest
+        found, digest = finder(image, face.file), finder.digest
     except RuntimeError as error:
         found, digest = (
             Landmarking(None, f"the landmarker failed ({str(error).splitlines()[0][:100]})", n_faces=0),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import fsspec
 import numpy as np
+import pandas as pd
 import pytest
 
 from xfer import datasets, landmarking
@@ -206,3 +207,13 @@ def test_published_landmarks_need_no_decoding_in_a_store_either(tmp_path, tar, p
     assert table["sha256"][0] == landmarking._contents(dataset.samples[0])[0]
     assert table[["width", "height"]].to_numpy().tolist() == [[20, 20], [0, 0]]
     assert table["reason"][1] == "is an empty file"
+
+
+def test_a_table_of_landmarks_knows_stored_faces_by_name(box, tmp_path):
+    dataset = datasets.open(f"folder:{box[1]}/tree")
+    names = [sample.id for sample in dataset.samples]
+    columns = {f"{axis}{i}": [4.0 + i % (7 + (axis == "x"))] * len(names) for i in range(68) for axis in "xy"}
+    pd.DataFrame({"file": names, **columns}).drop(index=3).to_parquet(tmp_path / "points.parquet")
+    found = landmarking.landmark(dataset, f"points:{tmp_path / 'points.parquet'}")
+    assert found["reason"].tolist() == ["not in the table of landmarks" if i == 3 else "" for i in range(len(names))]
+    assert "no file beside which landmarks could lie" in landmarking.landmark(dataset.take([0]), "points")["reason"][0]

@@ -9,9 +9,9 @@ from pathlib import Path
 from xfer.datasets import DATASETS
 from xfer.datasets.files import named, require_file, shown, split_name, unusable
 from xfer.datasets.listing import Listing, title
-from xfer.datasets.objects import Place, is_url, listed, text
+from xfer.datasets.objects import Place, Whole, is_url, listed, text
 from xfer.datasets.samples import Dataset, Dropped
-from xfer.datasets.stored import Whole, refusal
+from xfer.datasets.stored import refusal
 from xfer.errors import InputError
 
 LAYOUT = (

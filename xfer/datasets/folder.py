@@ -6,9 +6,9 @@ from xfer import labels
 from xfer.datasets import DATASETS
 from xfer.datasets.files import not_a_picture, require_folder, shown, split_name, walk
 from xfer.datasets.listing import Listing, title
-from xfer.datasets.objects import Place, listed
+from xfer.datasets.objects import Place, Whole, listed
 from xfer.datasets.samples import Dataset, Dropped
-from xfer.datasets.stored import Whole, refusal
+from xfer.datasets.stored import refusal
 from xfer.errors import InputError
 
 LAYOUT = "a folder with sub-folders such as angry/*.jpg, or train/angry/*.jpg and test/angry/*.jpg"

@@ -17,6 +17,8 @@ from typing import IO, Any, TypeAlias
 
 import fsspec
 
+from xfer.datasets.files import shown
+from xfer.datasets.stored import StoredPicture
 from xfer.errors import InputError, unknown
 
 Place: TypeAlias = Path | str
@@ -26,9 +28,9 @@ STORES = {"gs": "gcsfs", "memory": "fsspec", "s3": "'xfer-kit[s3]'"}
 """The schemes of URLs, and what pip installs for each."""
 
 _BLOCK, _BLOCKS, _HANDLES = 2**22, 4, 4
-"""Bytes fetched at once, blocks kept of a shard, shards kept open: 64 MB in all."""
+"""Bytes fetched at once, blocks kept of a shard, shards kept open: 64 MiB in all."""
 
-_CHANGED = "has changed since the data were listed (digest mismatch); run the same line again"
+_CHANGED = "has changed since the data were listed (digest mismatch); put it back and run the same line again"
 _VERSIONS = ("ETag", "etag", "md5Hash", "generation", "mtime", "created", "LastModified")
 _OPENING = Lock()
 
@@ -69,7 +71,7 @@ def reaching(where: Place) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        raise InputError(f"{where}: {_why(error, is_url(where))}") from None
+        raise InputError(f"{shown(where)}: {_why(error, is_url(where))}") from None
 
 
 def _why(error: Exception, stored: bool) -> str:
@@ -139,7 +141,7 @@ class StoredFile:
     def require(self) -> None:
         """Raise an `InputError` if it is not there as it was listed."""
         if StoredFile.of(self.place) != self:
-            raise InputError(f"{self.place}: {_CHANGED}")
+            raise InputError(f"{shown(self.place)}: {_CHANGED}")
 
     def content(self) -> bytes:
         """All of it; raises as `open`."""
@@ -164,8 +166,37 @@ class StoredFile:
 
     def _whole(self, found: bytes, size: int) -> bytes:
         if len(found) != size:
-            raise InputError(f"{self.place}: {_CHANGED}")
+            raise InputError(f"{shown(self.place)}: {_CHANGED}")
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class Whole(StoredPicture):
+    """A picture that is an object of its own."""
+
+    file: StoredFile
+
+    @property
+    def size(self) -> int:  # type: ignore[override]
+        """Bytes."""
+        return self.file.size
+
+    def content(self) -> bytes:
+        """All of it; raises as `StoredPicture.content`."""
+        return self.file.content()
+
+
+@dataclass(frozen=True, slots=True)
+class Part(StoredPicture):
+    """A picture that stands in a shard, `size` bytes from byte `start`."""
+
+    file: StoredFile
+    start: int
+    size: int
+
+    def content(self) -> bytes:
+        """The part; raises as `StoredPicture.content`."""
+        return self.file.read(self.start, self.size)
 
 
 def listed(url: str, deep: bool = True) -> dict[str, StoredFile]:
@@ -182,7 +213,7 @@ def listed(url: str, deep: bool = True) -> dict[str, StoredFile]:
     start = len(root.rstrip("/")) + 1
     names = {path[start:]: facts for path, facts in found.items() if path[start:] and not path.endswith("/")}
     if not names:
-        raise InputError(f"{url}: no such folder, or nothing is in it")
+        raise InputError(f"{shown(url)}: no such folder, or nothing is in it")
     return {name: StoredFile.told(f"{url}/{name}", facts) for name, facts in names.items()}
 
 
@@ -204,7 +235,7 @@ def _store(url: str) -> tuple[Any, str]:
     try:
         store = _filesystem(scheme, os.getpid())
     except ImportError:
-        raise InputError(f"{url}: {scheme}:// is not installed; pip install {STORES[scheme]}") from None
+        raise InputError(f"{shown(url)}: {scheme}:// is not installed; pip install {STORES[scheme]}") from None
     return store, store._strip_protocol(url)
 
 

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -90,6 +90,13 @@ class FaceSample:
         if self.sha256 and self.source.is_file():
             self._require(assets.sha256(self.source))
         return decode(self.source)
+
+    @property
+    def file(self) -> PurePath | None:
+        """Where its picture lies here, or, as a mere name, where it lies below the data; None of one that is drawn."""
+        if isinstance(self.source, StoredPicture):
+            return PurePosixPath(self.id)
+        return self.source if isinstance(self.source, Path) else None
 
     def _require(self, digest: str) -> None:
         if self.sha256 not in ("", digest):

@@ -1,9 +1,6 @@
 """Pictures that are no files here: bytes in an object of a store, or in a shard that holds many."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-
-from xfer.datasets.objects import StoredFile
 
 MAX_BYTES = 100_000_000
 """A larger picture is refused before it is read."""
@@ -30,35 +27,6 @@ class StoredPicture(ABC):
         InputError
             If what holds them is gone, cannot be read, or has changed since the data were listed.
         """
-
-
-@dataclass(frozen=True, slots=True)
-class Whole(StoredPicture):
-    """A picture that is an object of its own."""
-
-    file: StoredFile
-
-    @property
-    def size(self) -> int:  # type: ignore[override]
-        """Bytes."""
-        return self.file.size
-
-    def content(self) -> bytes:
-        """All of it; raises as `StoredPicture.content`."""
-        return self.file.content()
-
-
-@dataclass(frozen=True, slots=True)
-class Part(StoredPicture):
-    """A picture that stands in a shard, `size` bytes from byte `start`."""
-
-    file: StoredFile
-    start: int
-    size: int
-
-    def content(self) -> bytes:
-        """The part; raises as `StoredPicture.content`."""
-        return self.file.read(self.start, self.size)
 
 
 def refusal(size: int) -> str:

@@ -10,11 +10,11 @@ from typing import IO, Any
 from xfer.datasets import DATASETS
 from xfer.datasets.files import PICTURES, shown
 from xfer.datasets.listing import Listing, title
-from xfer.datasets.objects import Place, StoredFile
+from xfer.datasets.objects import Part, Place, StoredFile
 from xfer.datasets.patterns import shards
 from xfer.datasets.records import enter
 from xfer.datasets.samples import Dataset, Dropped, in_order
-from xfer.datasets.stored import Part, refusal
+from xfer.datasets.stored import refusal
 from xfer.errors import InputError
 
 LAYOUT = (
@@ -102,12 +102,15 @@ def _read(shard: StoredFile) -> tuple[list[Dropped], list[_Face]]:
                 dropped.append(Dropped(shown(name), reason))
                 continue
             stem, _, kind = name.name.partition(".")
-            face = faces.setdefault(str(name.with_name(stem)) if stem else str(name), _Face(str(name)))
-            if f".{kind.lower()}" in PICTURES:
-                _take_picture(face, Part(shard, member.offset_data, member.size), str(name), dropped)
-            elif kind in ("cls", "json"):
+            picture = f".{kind.lower()}" in PICTURES
+            if not picture and kind not in ("cls", "json"):
+                continue
+            face = faces.setdefault(f"{name.parent}/{stem}", _Face(str(name)))
+            if picture:
+                reason = _take_picture(face, Part(shard, member.offset_data, member.size), str(name))
+            else:
                 reason = _take_record(face, kind, tar, member)
-                dropped += [Dropped(shown(name), reason)] if reason else []
+            dropped += [Dropped(shown(name), reason)] if reason else []
     if not any(face.picture for face in faces.values()):
         dropped.append(Dropped(shown(PurePosixPath(str(shard.place)).name), "holds no picture"))
     return dropped, list(faces.values())
@@ -121,12 +124,13 @@ def _unfit(member: tarfile.TarInfo, name: PurePosixPath) -> str:
     return "" if member.isreg() and not member.issparse() else "is not a regular file"
 
 
-def _take_picture(face: _Face, picture: Part, name: str, dropped: list[Dropped]) -> None:
+def _take_picture(face: _Face, picture: Part, name: str) -> str:
+    """Add the picture of a face; why not, if it has one."""
     if face.picture is not None:
-        dropped.append(Dropped(shown(name), f"is a second picture beside {shown(face.name)}"))
-        return
+        return f"is a second picture beside {shown(face.name)}"
     reason = refusal(picture.size)
     face.name, face.picture = name, Dropped(shown(name), reason) if reason else picture
+    return ""
 
 
 def _take_record(face: _Face, kind: str, tar: tarfile.TarFile, member: tarfile.TarInfo) -> str:
