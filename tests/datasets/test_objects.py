@@ -168,6 +168,7 @@ class NoCredentialsError(Exception):
         (PermissionError("Access Denied"), "may not be read (Access Denied)"),
         (FileNotFoundError("x"), "no such object, folder or bucket"),
         (OSError("the line\nbroke"), "cannot be read (the line)"),
+        (OSError(22, "Bad Request"), "cannot be read ([Errno 22] Bad Request; expired credentials are answered so)"),
         (TimeoutError(), "cannot be read (TimeoutError)"),
     ],
 )  # fmt: skip

@@ -57,6 +57,15 @@ def test_every_column_that_means_something(tmp_path, table, png):
     assert face.extra == {}
 
 
+def test_the_names_of_files_tell_splits_where_they_tell_several(tmp_path, table, png):
+    names = ("train-00000-of-00002", "train-00001-of-00002", "validation-00000-of-00001", "test-00000-of-00001")
+    for i, name in enumerate(names):
+        table(tmp_path / f"{name}.parquet", image=[png(i), png(i)], label=["fear", "anger"], split=[None, "test"])
+    dataset = datasets.open(f"parquet:{tmp_path}")
+    assert [s.split for s in dataset.samples] == ["test", "test"] + ["train", "test"] * 2 + ["validation", "test"]
+    assert {s.split for s in datasets.open(f"parquet:{tmp_path}/train-*.parquet").samples} == {"", "test"}
+
+
 def test_which_column_holds_pictures(tmp_path, table, png):
     file = tmp_path / "f.parquet"
     table(file, label=["fear"], name=["a.png"], box=[[1, 2]])

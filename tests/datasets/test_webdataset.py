@@ -62,6 +62,13 @@ def test_shards_by_braces_wild_cards_and_folder(tmp_path, tar, png, monkeypatch)
     assert failure("{0..999}-{0..999}.tar") == "{0..999}-{0..999}.tar: stands for 1000000 shards; at most 100000"
 
 
+def test_the_names_of_shards_tell_splits_where_they_tell_several(tmp_path, tar, png):
+    for name in ("train-0", "train-1", "val-0"):
+        tar(tmp_path / f"{name}.tar", (f"{name}.png", png(1)), (f"{name}.cls", "fear"))
+    assert [s.split for s in datasets.open(f"webdataset:{tmp_path}").samples] == ["train", "train", "validation"]
+    assert {s.split for s in datasets.open(f"webdataset:{tmp_path}/train-*.tar").samples} == {""}
+
+
 def test_members_that_cannot_be_used_are_named(tmp_path, tar, png, monkeypatch):
     monkeypatch.setattr("xfer.datasets.stored.MAX_BYTES", 20_000)
     link, hard, fifo = (tarfile.TarInfo(name) for name in ("link.png", "hard.png", "fifo.png"))

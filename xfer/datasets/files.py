@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 from xfer.datasets.samples import Dropped
 from xfer.errors import InputError
@@ -21,7 +21,7 @@ _SPLITS = {
 }  # fmt: skip
 
 
-def shown(path: str | Path) -> str:
+def shown(path: str | PurePath) -> str:
     r"""A path or cell as printable text on one line, whatever bytes it holds.
 
     >>> shown("faces/caf\udce9.png"), shown("a\nb")

@@ -83,7 +83,8 @@ def _why(error: Exception, stored: bool) -> str:
     if isinstance(error, PermissionError):
         expired = stored and "expired" in told.lower()
         return f"the credentials have expired ({told}); log in again" if expired else f"may not be read ({told})"
-    return _CHANGED if kind == "FileExpired" else f"cannot be read ({told})"
+    asked = "; expired credentials are answered so" if "Bad Request" in told else ""
+    return _CHANGED if kind == "FileExpired" else f"cannot be read ({told}{asked})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +145,9 @@ class StoredFile:
             raise InputError(f"{shown(self.place)}: {_CHANGED}")
 
     def content(self) -> bytes:
-        """All of it; raises as `open`."""
-        if isinstance(self.place, Path):
-            return self.read(0, self.size)
+        """All of an object; raises as `open`."""
         with reaching(self.place):
-            store, path = _store(self.place)
+            store, path = _store(str(self.place))
             found: bytes = store.cat_file(path)
         return self._whole(found, self.size)
 

@@ -15,7 +15,7 @@ from xfer.datasets import DATASETS
 from xfer.datasets.files import shown
 from xfer.datasets.listing import Listing, title
 from xfer.datasets.objects import Place, StoredFile
-from xfer.datasets.patterns import shards
+from xfer.datasets.patterns import shards, splits
 from xfer.datasets.records import EXPRESSIONS, LANDMARKS, enter
 from xfer.datasets.samples import Dataset
 from xfer.datasets.stored import StoredPicture
@@ -64,6 +64,8 @@ def _pictures(file: StoredFile, column: str, group: int, process: int) -> Any:
 def parquet(path: Place, *, allow_outside: bool = False) -> Dataset:
     """Read Parquet files; a face goes by its ``id`` or ``file``, else by its file's name and its row.
 
+    Where names of files begin with several splits (train-00000-of-00002.parquet), they tell the faces' too.
+
     Parameters
     ----------
     path : Path or str
@@ -77,12 +79,13 @@ def parquet(path: Place, *, allow_outside: bool = False) -> Dataset:
         If a file is missing, is no Parquet or has no column of pictures, or no face can be used.
     """
     listing = Listing()
-    for shard in shards(path, ".parquet", LAYOUT):
-        _add(listing, shard)
+    found = shards(path, ".parquet", LAYOUT)
+    for shard, split in zip(found, splits(found), strict=True):
+        _add(listing, shard, split)
     return listing.dataset(title("parquet", path))
 
 
-def _add(listing: Listing, shard: StoredFile) -> None:
+def _add(listing: Listing, shard: StoredFile, split: str) -> None:
     """Enter the rows of a file; the pictures stay in it."""
     name, row = PurePosixPath(str(shard.place)).name, 0
     with shard.open() as stream:
@@ -96,7 +99,7 @@ def _add(listing: Listing, shard: StoredFile) -> None:
             for number, record in enumerate(table.read_row_group(group, columns=wanted).to_pylist()):
                 known = next((each for each in _IDS if record.get(each)), "")
                 own = str(record.pop(known)) if known else f"{name}/{row:06d}"
-                enter(listing, own, Cell(shard, column, group, number, size), record, classes)
+                enter(listing, own, Cell(shard, column, group, number, size), record, classes, split)
                 row += 1
     if not row:
         listing.drop(name, "holds no row")

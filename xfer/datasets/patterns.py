@@ -1,12 +1,13 @@
 """The shards that a path names: a file, a folder of them, braces (faces-{000..009}.tar), wild cards (faces-*.tar)."""
 
 import re
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from itertools import product
 from math import prod
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from xfer.datasets.files import shown
+from xfer.datasets.files import shown, split_name
 from xfer.datasets.objects import Place, StoredFile, is_url, listed
 from xfer.errors import InputError
 
@@ -49,6 +50,18 @@ def shards(where: Place, suffix: str, layout: str) -> list[StoredFile]:
             raise InputError(f"{shown(name)}: {told}; expected {layout}")
         found |= there
     return [found[name] for name in sorted(found)]
+
+
+def splits(files: Sequence[StoredFile]) -> list[str]:
+    """The splits that the names of shards begin with, where they tell several apart; else none.
+
+    >>> files = [StoredFile(f"s3://faces/{name}.tar", 0, "") for name in ("train-000", "train-001", "val")]
+    >>> splits(files), splits(files[2:])
+    (['train', 'train', 'validation'], [''])
+    """
+    words = (re.match(r"[a-z]*", PurePosixPath(str(file.place)).name.lower()) for file in files)
+    told = [split_name(word[0]) or "" if word else "" for word in words]
+    return told if len({*told} - {""}) > 1 else [""] * len(told)
 
 
 def _folder(name: str, stored: bool, layout: str) -> dict[str, StoredFile]:

@@ -27,7 +27,9 @@ def label_of(record: Mapping[str, Any]) -> str:
     return next((name for name in EXPRESSIONS if name in record), "")
 
 
-def enter(listing: Listing, name: str, source: Any, record: Mapping[str, Any], classes: Sequence[str] = ()) -> None:
+def enter(
+    listing: Listing, name: str, source: Any, record: Mapping[str, Any], classes: Sequence[str] = (), split: str = ""
+) -> None:
     """Enter a face with what its record tells, or drop it with the reason.
 
     Parameters
@@ -39,15 +41,17 @@ def enter(listing: Listing, name: str, source: Any, record: Mapping[str, Any], c
         Text, numbers, and lists of them; None where nothing is told.
     classes : sequence of str
         The names of expressions that are told as numbers from 0.
+    split : str
+        That of a record that tells none.
     """
-    told = {key: value for key, value in record.items() if value is not None}
+    told = {"split": split} | {key: value for key, value in record.items() if value is not None}
     label = label_of(told)
-    if reason := unusable(told.get("split", ""), told.get("time", "")):
+    if reason := unusable(told["split"], told.get("time", "")):
         listing.drop(name, reason)
         return
     listing.keep(
         name, source, _named(told[label], classes) or None if label else None,
-        subject=str(told.get("subject", "")).strip(), split=split_name(str(told.get("split", ""))),
+        subject=str(told.get("subject", "")).strip(), split=split_name(str(told["split"])),
         time=float(told["time"]) if str(told.get("time", "")).strip() else None, landmarks=points(told),
         extra={key: str(value) for key, value in told.items() if key not in (label, *KNOWN)},
     )  # fmt: skip

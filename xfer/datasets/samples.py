@@ -19,7 +19,8 @@ from xfer.datasets.stored import StoredPicture
 from xfer.errors import InputError
 
 Image = NDArray[np.uint8]
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 _NAMED = 5
 """So many faces or fewer are named in a summary, more are counted; `Dataset.dropped` has them all."""

@@ -11,7 +11,7 @@ from xfer.datasets import DATASETS
 from xfer.datasets.files import PICTURES, shown
 from xfer.datasets.listing import Listing, title
 from xfer.datasets.objects import Part, Place, StoredFile
-from xfer.datasets.patterns import shards
+from xfer.datasets.patterns import shards, splits
 from xfer.datasets.records import enter
 from xfer.datasets.samples import Dataset, Dropped, in_order
 from xfer.datasets.stored import refusal
@@ -49,6 +49,8 @@ class _Face:
 def webdataset(path: Place, *, allow_outside: bool = False) -> Dataset:
     """Read tar shards; a face goes by its picture's name in the shard.
 
+    Where names of shards begin with several splits (train-000.tar, val-000.tar), they tell the faces' too.
+
     Parameters
     ----------
     path : Path or str
@@ -64,18 +66,18 @@ def webdataset(path: Place, *, allow_outside: bool = False) -> Dataset:
     found = shards(path, ".tar", LAYOUT)
     classes = _class_names(found[0].place)
     listing = Listing()
-    for dropped, faces in in_order(_read, found):
+    for (dropped, faces), split in zip(in_order(_read, found), splits(found), strict=True):
         listing.dropped += dropped
         for face in faces:
-            _enter(listing, face, classes)
+            _enter(listing, face, split, classes)
     return listing.dataset(title("webdataset", path))
 
 
-def _enter(listing: Listing, face: _Face, classes: tuple[str, ...]) -> None:
+def _enter(listing: Listing, face: _Face, split: str, classes: tuple[str, ...]) -> None:
     if face.picture is None:
         listing.drop(face.name, "has a label and no picture")
     else:
-        enter(listing, face.name, face.picture, face.record, classes)
+        enter(listing, face.name, face.picture, face.record, classes, split)
 
 
 def _class_names(shard: Place) -> tuple[str, ...]:
