@@ -75,6 +75,9 @@ def test_which_column_holds_pictures(tmp_path, table, png):
     )
     table(file, label=["fear"], left=[png(1)], right=[png(2)])
     assert failure(file) == f"{file}: has several columns of bytes, left, right; call one 'image'"
+    table(file, image=[png(1)] * 3)
+    faces = datasets.open(f"parquet:{file}", unlabelled=True)
+    assert [picture[0, 0, 0] for _, picture in faces.faces()] == [1, 1, 1]
     table(file, label=["fear"], left=[png(1)], image=[png(2)])
     assert datasets.open(f"parquet:{file}").samples[0].load()[0, 0, 0] == 2
 

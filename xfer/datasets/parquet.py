@@ -96,7 +96,9 @@ def _add(listing: Listing, shard: StoredFile, split: str) -> None:
         wanted = [each.name for each in schema if each.name != picture and _told(each)]
         for group in range(table.num_row_groups):
             size = _size(shard, table, group, column)
-            for number, record in enumerate(table.read_row_group(group, columns=wanted).to_pylist()):
+            rows = table.metadata.row_group(group).num_rows
+            records = table.read_row_group(group, columns=wanted).to_pylist() if wanted else [{} for _ in range(rows)]
+            for number, record in enumerate(records):
                 known = next((each for each in _IDS if record.get(each)), "")
                 own = str(record.pop(known)) if known else f"{name}/{row:06d}"
                 enter(listing, own, Cell(shard, column, group, number, size), record, classes, split)
