@@ -14,7 +14,9 @@ landmarks_app = typer.Typer()
 assets_app = typer.Typer(no_args_is_help=True, help="Third-party files: list, get, verify.")
 
 AllowOutside = Annotated[bool, typer.Option("--allow-outside", help="Follow links and paths out of the data folder.")]
-Data = Annotated[str, typer.Argument(help="synthetic, folder:DIR, csv:FILE, or NAME:DIR ('xfer data list').")]
+Data = Annotated[
+    str, typer.Argument(help="synthetic, folder:DIR, csv:FILE or NAME:DIR, here or by URL ('xfer data list').")
+]
 
 
 @app.command("list")

@@ -34,7 +34,9 @@ Models = Annotated[
         "a trained network, which is evaluated and explained as it is."
     ),
 ]
-Data = Annotated[str, typer.Option(help="synthetic, folder:DIR, csv:FILE or NAME:DIR ('xfer data list').")]
+Data = Annotated[
+    str, typer.Option(help="synthetic, folder:DIR, csv:FILE or NAME:DIR, here or by URL ('xfer data list').")
+]
 Expressions = Annotated[str | None, typer.Option(help="Which to tell apart, with commas; all by default.")]
 MinFaces = Annotated[
     int | None, typer.Option(min=1, help="Leave out expressions with fewer faces; 30 by default, 1 for drawn faces.")

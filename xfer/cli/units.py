@@ -19,7 +19,9 @@ def explainers_units(
         str, typer.Argument(help="STUDY_DIR#NAME, STUDY_DIR#NAME/FOLD, NAME=FILE.safetensors or onnx:PATH.")
     ],
     out: Annotated[Path, typer.Option(help="The folder for units.csv, units_mean.csv and units.png.")],
-    data: Annotated[str, typer.Option(help="synthetic, folder:DIR, csv:FILE or NAME:DIR.")] = "synthetic",
+    data: Annotated[
+        str, typer.Option(help="synthetic, folder:DIR, csv:FILE or NAME:DIR, here or by URL.")
+    ] = "synthetic",
     faces: Annotated[int, typer.Option(min=1, help="The most faces, of every expression in turn.")] = 40,
     target: Annotated[
         str, typer.Option(help="The class explained: true (the expression shown), predicted, all, or a class.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import PurePath
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self
 
@@ -74,8 +74,11 @@ class Finder(Protocol):
     def digest(self) -> str:
         """SHA-256 of all that decides its answers beside the picture; "" if that cannot be told beforehand."""
 
-    def __call__(self, image: NDArray[np.uint8], file: Path | None = None) -> Landmarking:
-        """Landmarks of an RGB picture (y, x, 3); `file` is where it came from, if from a file."""
+    def __call__(self, image: NDArray[np.uint8], file: PurePath | None = None) -> Landmarking:
+        """Landmarks of an RGB picture (y, x, 3); `file` is where it came from, if from a file.
+
+        A path is of a file here; a pure path is a mere name, below the data.
+        """
 
     def close(self) -> None:
         """Free what it holds."""

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import pandas as pd
@@ -28,9 +28,9 @@ class SideFiles(Open):
 
     digest = ""
 
-    def __call__(self, image: NDArray[np.uint8], file: Path | None = None) -> Landmarking:
+    def __call__(self, image: NDArray[np.uint8], file: PurePath | None = None) -> Landmarking:
         """The landmarks of the picture that `file` names."""
-        if file is None:
+        if not isinstance(file, Path):
             return Landmarking(None, "the picture has no file beside which landmarks could lie", n_faces=0)
         found = next((side for s in SIDE_SUFFIXES if (side := file.with_suffix(s)).is_file()), None)
         if found is None:
@@ -56,7 +56,7 @@ class Table(Open):
         self._folder = path.parent.resolve()
         self.digest = assets.sha256(path)
 
-    def __call__(self, image: NDArray[np.uint8], file: Path | None = None) -> Landmarking:
+    def __call__(self, image: NDArray[np.uint8], file: PurePath | None = None) -> Landmarking:
         """The landmarks in the row of the picture: by its name relative to the table's folder, else by its bytes."""
         row = self._row(file)
         if row is None:
@@ -70,9 +70,11 @@ class Table(Open):
             return Landmarking(None, reason, n_faces=0)
         return _judged(row[list(COLUMNS)].to_numpy(float).reshape(68, 2), image.shape)
 
-    def _row(self, file: Path | None) -> pd.Series | None:
+    def _row(self, file: PurePath | None) -> pd.Series | None:
         if file is None:
             return None
+        if not isinstance(file, Path):
+            return self._table.iloc[self._by_name[file.as_posix()]] if file.as_posix() in self._by_name else None
         whole = file.resolve()
         name = whole.relative_to(self._folder).as_posix() if whole.is_relative_to(self._folder) else ""
         place = self._by_name.get(name)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from xfer import datasets, labels, landmarking
 from xfer.datasets import DATASETS, Dataset
+from xfer.datasets.stored import StoredPicture
 from xfer.errors import InputError, unknown
 from xfer.progress import Stage
 from xfer.study.dealing import Assignment
@@ -104,7 +105,8 @@ def facts(dataset: Dataset) -> dict[str, Any]:
     -------
     dict
         ``name``, ``faces``, ``subjects``, ``expressions`` (faces of each), ``digest`` over id, expression, subject,
-        split, size of the file and published landmarks of every face, in whatever order they come.
+        split, size of the file and published landmarks of every face, in whatever order they come: the same for files
+        here, in a store and in tar shards.
     """
     told = sorted(_told(sample) for sample in dataset.samples)
     return {
@@ -122,6 +124,8 @@ def _told(sample: datasets.FaceSample) -> bytes:
     if isinstance(sample.source, Path):
         with contextlib.suppress(OSError):
             size = sample.source.stat().st_size
+    elif isinstance(sample.source, StoredPicture):
+        size = sample.source.size
     known = [sample.id, sample.expression, sample.subject, sample.split, size]
     points = b"" if sample.landmarks is None else np.round(np.asarray(sample.landmarks, np.float64), 2).tobytes()
     return sha256(repr(known).encode("utf-8", "backslashreplace") + points).digest()
