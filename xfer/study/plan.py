@@ -23,7 +23,7 @@ from xfer.study.protocols import PROTOCOLS
 from xfer.training import Settings, presets
 
 TRAINING = (
-    "labels", "tables", "geometry", "masks", "rasteriser", "datasets", "landmarkers", "landmarking", "models",
+    "labels", "tables", "config", "geometry", "masks", "rasteriser", "datasets", "landmarkers", "landmarking", "models",
     "explainers/tap", "explainers/layers", "guidance", "training", "study/dealing", "study/faces", "study/gathering",
 )  # fmt: skip
 """The rooms and files that weights come from."""
