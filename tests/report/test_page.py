@@ -10,8 +10,8 @@ import lxml.html
 import pytest
 
 from xfer.guidance import CONTROLS
-from xfer.guidance.alignment import FLOORS
 from xfer.labels import BASIC
+from xfer.nulls.trivial import FLOORS
 from xfer.report import words
 from xfer.report.page import build, sections
 
