@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from xfer import mask_sources, models
+from xfer.datasets import Dataset
 from xfer.errors import InputError, unknown
 from xfer.guidance import CONTROLS, Guide, layers
 from xfer.guidance.atlas import Atlas
@@ -19,7 +20,6 @@ from xfer.study import arms as kinds
 from xfer.study import folder, gathering, model_card, networks, plan, provenance, twin_assembly, twin_cards
 from xfer.study.arms import Arm, Arms
 from xfer.study.assembly import Finished
-from xfer.study.dealing import Fold
 from xfer.study.gathering import Gathered
 from xfer.study.independence import require_judge, require_other_masks, require_other_people, require_other_places
 from xfer.study.looking import JUDGED, Truth, coarse
@@ -267,7 +267,7 @@ def describe(chosen: TwinPlan, gathered: Gathered) -> list[dict[str, Any]]:
         network = replace(network, settings=network.settings.change(seed=seed))
         for arm in chosen.arms.arms:
             guided = replace(network, guide=arm.guide.change(seed=seed))
-            part = replace(fold, train=some_subjects(gathered, fold, arm.share))
+            part = replace(fold, train=some_subjects(gathered.dataset, fold.train, arm.share, seed))
             unit = networks.described(whole, gathered, guided, part, *sources)
             unit["digest"] = config_digest(
                 {"unit": unit["digest"], "arm": arm.name, **looking, "first": chosen.seeds[0]}
@@ -289,15 +289,29 @@ def _looked_at(chosen: TwinPlan, arm: Arm) -> Guide:
     return chosen.guide.change(layers=arm.guide.layers)
 
 
-def some_subjects(gathered: Gathered, fold: Fold, share: float) -> NDArray[np.intp]:
-    """The training faces of a share of the subjects; a smaller share's are among a larger one's."""
+def some_subjects(dataset: Dataset, train: NDArray[np.intp], share: float, seed: int) -> NDArray[np.intp]:
+    """The training faces of a share of the subjects, drawn anew for every seed.
+
+    Of one seed a smaller share's are among a larger one's. Where a share would lack an expression, subjects are added
+    until it has all.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    train : array of int
+        Positions of the training faces.
+    share : float
+        Of their subjects, in (0, 1].
+    seed : int
+    """
     if share == 1:
-        return fold.train
-    names = np.array([gathered.dataset.samples[i].subject for i in fold.train])
-    people = np.unique(names)
-    order = np.random.default_rng(0).permutation(len(people))
-    chosen = people[order[: max(1, round(share * len(people)))]]
-    return fold.train[np.isin(names, chosen)]
+        return train
+    people, subject = np.unique([dataset.samples[i].subject for i in train], return_inverse=True)
+    _, expression = np.unique([str(dataset.samples[i].expression) for i in train], return_inverse=True)
+    place = np.random.default_rng(seed).permutation(len(people))[subject]
+    first = np.full(expression.max() + 1, len(people))
+    np.minimum.at(first, expression, place)
+    return train[place < max(1, round(share * len(people)), first.max() + 1)]
 
 
 def methods(settings: Settings, device: str) -> dict[str, dict[str, Any]]:
