@@ -10,11 +10,12 @@ import pytest
 import xarray as xr
 
 from xfer.labels import BASIC, KEY
-from xfer.report import twins
+from xfer.report import guided, twins
 from xfer.report.page import render
 from xfer.report.twin_figures import difference_plot, specificity_cells
 from xfer.study.looking import GUIDED, MEASURES
 from xfer.study.twin_study import ALL, DIFFERENCE_COLUMNS, FLOOR_COLUMNS, TWIN_COLUMNS
+from xfer.training.guided import ABSENT_COLUMNS
 
 ARMS = ["au", "none", "template", "shuffled"]
 SPECIFICITY = {"au": 0.05, "none": 0.01, "template": 0.04, "shuffled": 0.07}
@@ -71,6 +72,10 @@ def make(fake: Any) -> Any:
         study.floors = pd.DataFrame(
             [(f, m, "value", ALL, 0.3) for f in ("uniform", "gaussian", "all_au", "mean") for m in MEASURES],
             columns=list(FLOOR_COLUMNS),
+        )
+        study.taking_part = pd.DataFrame(
+            [(arm, s, 90.0 - s, 0.0, 10.0 + s, *[0.0] * 3) for arm in ARMS if arm != "none" for s in (0, 1)],
+            columns=["guide", "seed", "guided_faces", *ABSENT_COLUMNS.values()],
         )
         study.looking = pd.DataFrame({"face": ["f", "g"], "subject": ["s", "t"], "iou": [0.2, np.nan]})
         facts = {
@@ -142,6 +147,19 @@ def test_an_ablation_tells_what_its_arms_have_and_what_they_do_not_share(make: A
     assert "on the same faces in the same order, with one setting" not in said(shares, "headline")
     assert "on a quarter of the training people" in said(shares, "headline")
     assert "of one share of the people they see the same faces" in said(shares, "rules")
+
+
+def test_who_was_not_guided_is_told_by_reason(make: Any) -> None:
+    study = make()
+    (_, table) = guided.taking_part(study).blocks
+    assert table.head == ["arm", "in the term", "an expression without Action Units"]
+    assert [[str(getattr(cell, "text", cell)) for cell in row] for row in table.rows] == [
+        [arm, "89.5", "10.5"] for arm in ARMS if arm != "none"
+    ]
+    study.taking_part = study.taking_part.assign(absent_no_action_units=0.0)
+    assert "Every training face took part." in guided.taking_part(study).blocks[-1].text
+    study.taking_part = study.taking_part.iloc[:0]
+    assert [block.text[:8] for block in guided.taking_part(study).blocks] == ["The logs"]
 
 
 def test_smaller_batches_are_no_secret(make: Any) -> None:

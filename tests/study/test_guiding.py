@@ -178,6 +178,7 @@ def test_the_card_tells_of_the_guide_and_the_floors(home: Path) -> None:
         "synthetic, 72 faces of",
         "a term `au_cosine` of weight 2.5",
         "of the mask source belharbi2024",
+        f"over {int(row['n_train'])} faces. It is the training objective",
         f"| this network | {row['accuracy']:.3f} | {row['macro_f1']:.3f} |",
         f"| floor: linear classifier on 24 x 24 grey pixels | {row['linear']:.3f} | |",
         "| floor: chance, one by the number of expressions | 0.167 | |",

@@ -13,15 +13,16 @@ import torch
 import xfer
 from xfer import cli
 from xfer.cli.printing import print_twins
+from xfer.datasets import Dataset, FaceSample
 from xfer.errors import InputError
 from xfer.guidance import Guide
 from xfer.labels import BASIC
 from xfer.study import Study
-from xfer.study.arms import ablation
+from xfer.study.arms import SHARES, ablation
 from xfer.study.looking import MEASURES
 from xfer.study.recognition import CHECKPOINTS
 from xfer.study.twin_study import TwinStudy
-from xfer.study.twins import settle
+from xfer.study.twins import settle, some_subjects
 from xfer.training import read_weights
 
 TINY: Mapping[str, Any] = {
@@ -73,6 +74,36 @@ def test_every_test_face_is_in_the_table_and_some_are_explained(study: TwinStudy
     assert len(set(by)) == 1
     assert len(by.iloc[0]) == len(BASIC)
     assert set(study.twins["measure"]) == {"accuracy", "macro_f1", *MEASURES}
+
+
+def test_who_took_part_in_the_term_is_counted(study: TwinStudy) -> None:
+    table = study.taking_part
+    assert list(zip(table["guide"], table["seed"].astype(int), strict=True)) == [("au", 0), ("au", 1)]
+    trained = study.networks.loc[study.networks["guide"] == "au", "n_train"].tolist()
+    assert table["guided_faces"].tolist() == trained
+    assert (table.filter(like="absent_") == 0).all(axis=None)
+    assert "Every training face took part." in (study.folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_share_of_the_people_is_drawn_anew_for_every_seed_and_nested_in_one() -> None:
+    told = [(f"s{i % 40}", BASIC[i % 6]) for i in range(240)] + [("s40", "neutral")]
+    samples = [FaceSample(str(i), Path(), expression, subject) for i, (subject, expression) in enumerate(told)]
+    data, train = Dataset("made-up", samples), np.arange(3, 241)
+    people = {}
+    for seed in range(4):
+        for share in SHARES:
+            chosen = some_subjects(data, train, share, seed)
+            assert set(chosen) <= set(train)
+            names = people[seed, share] = {samples[i].subject for i in chosen}
+            assert chosen.tolist() == [i for i in train if samples[i].subject in names]
+            assert {samples[i].expression for i in chosen} == {*BASIC, "neutral"}
+            assert len(names) >= round(share * 41)
+        assert people[seed, 0.25] <= people[seed, 0.5] <= people[seed, 1.0] == {name for name, _ in told}
+    assert len({frozenset(people[seed, 0.25]) for seed in range(4)}) == 4
+    six = Dataset("six", samples[:240])
+    alike = [{samples[i].subject for i in some_subjects(six, np.arange(240), 0.25, seed)} for seed in range(4)]
+    assert [len(names) for names in alike] == [10] * 4
+    assert len(set(map(frozenset, alike))) == 4
 
 
 def test_tested_people_trained_nothing(study: TwinStudy) -> None:

@@ -1,6 +1,6 @@
 """The maps that guide: drawn on the fly for a batch of faces, wherever the faces have moved, at any resolution."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -10,6 +10,15 @@ from xfer.guidance.atlas import Atlas
 from xfer.guidance.controls import CONTROLS
 from xfer.guidance.settings import Guide
 from xfer.rasteriser import rescale
+
+ABSENT: Mapping[str, str] = {
+    "no_landmarks": "no landmarks",
+    "no_action_units": "an expression without Action Units",
+    "outside": "the face's middle outside the picture",
+    "no_map": "nothing of the map, or nothing else, in the picture",
+    "silent": "a silent layer, or gradients of 0",
+}
+"""Why faces take no part in a guide's term. The first that holds counts, as a number from 1; 0 is a face in it."""
 
 
 class Maps:
@@ -69,16 +78,24 @@ class Maps:
         InputError
             If the middle of most faces lies outside their images.
         """
+        absent = self.absent(landmarks, labels, size)
+        maps = self._paint(rescale(landmarks.detach(), width / size), labels, height, width)
+        maps[absent > 0] = torch.nan
+        return maps
+
+    def absent(self, landmarks: Tensor, labels: Tensor, size: int) -> Tensor:
+        """Which of the first three reasons of `ABSENT` keeps each face out (face,), from 1; 0 for those in.
+
+        Parameters and errors are those of `maps`.
+        """
         known, outside = landmarks.isfinite().all((-2, -1)), _outside(landmarks, size)
         if (wrong := int(outside.sum())) * 2 > int(known.sum()):
             raise InputError(
                 f"the landmarks of {wrong} of {len(landmarks)} faces lie outside their images of {size} px; "
                 "they must be (x, y) in px of these images"
             )
-        maps = self._paint(rescale(landmarks.detach(), width / size), labels, height, width)
-        part = torch.isin(labels, labels.new_tensor(self.atlas.named)) & known & ~outside
-        maps[~part] = torch.nan
-        return maps
+        held = torch.stack([~known, ~torch.isin(labels, labels.new_tensor(self.atlas.named)), outside])
+        return torch.where(held.any(0), held.int().argmax(0) + 1, 0)
 
 
 def _outside(landmarks: Tensor, size: int) -> Tensor:

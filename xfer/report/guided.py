@@ -2,9 +2,13 @@
 
 from typing import Any
 
+from xfer.guidance import ABSENT
 from xfer.report import words
-from xfer.report.blocks import Block, Text
+from xfer.report.blocks import Block, Cell, Section, Table, Text
+from xfer.report.canvas import decimal
 from xfer.study import Study
+from xfer.study.twin_study import TwinStudy
+from xfer.training.guided import ABSENT_COLUMNS
 
 _SAID = ("au", "template", "shuffled", "random")
 """The controls that have words of their own."""
@@ -48,3 +52,19 @@ def blocks(study: Study) -> list[Block]:
     ]
     circle = [words.text("guided", "circle", tone="note", masks=", ".join(taught))] if taught else []
     return [Text(sentence(study)), *circle]
+
+
+def taking_part(study: TwinStudy) -> Section:
+    """How many faces each guide spoke for, and why not for the others; a reason that nowhere holds has no column."""
+    means = study.taking_part.groupby("guide", sort=False).mean(numeric_only=True)
+    reasons = {column: ABSENT[name] for name, column in ABSENT_COLUMNS.items() if (means[column] > 0).any()}
+    rows: list[list[str | Cell]] = [
+        [arm, *(Cell(decimal(means.loc[arm, column], 1), "", "number") for column in ("guided_faces", *reasons))]
+        for arm in study.arms
+        if arm in means.index
+    ]
+    blocks: list[Block] = [words.text("twins_taking", "text" if rows else "unknown")]
+    if rows:
+        blocks.append(Table(words.say("twins_taking", "table"), ["arm", "in the term", *reasons.values()], rows))
+        blocks += [] if reasons else [words.text("twins_taking", "all")]
+    return Section("taking-part", "Which faces were guided", blocks)

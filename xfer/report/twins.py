@@ -8,7 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from xfer import heatmaps as stacks
-from xfer.report import agreement, figures, record, words
+from xfer.report import agreement, figures, guided, record, words
 from xfer.report.arms import Row, cell, difference, looking, measure_title, recognition, records, said, signed
 from xfer.report.blocks import Block, Items, KeyFigures, Section, Table, interval, number, raster, vector
 from xfer.report.canvas import decimal, spoken
@@ -32,6 +32,7 @@ def sections(study: TwinStudy, faces: str = "mean") -> list[Section]:
     return [
         headline(study),
         rules(study),
+        guided.taking_part(study),
         differences(study),
         recognition(study),
         looking(study),

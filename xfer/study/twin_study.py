@@ -7,7 +7,9 @@ import pandas as pd
 
 from xfer import scoring
 from xfer.errors import InputError
+from xfer.study.recognition import kept_epoch
 from xfer.study.study import Study
+from xfer.training.guided import ABSENT_COLUMNS
 
 KIND = "twins"
 LOOKING, TWINS, DIFFERENCES, FLOORS = "looking.parquet", "twins.csv", "differences.csv", "floors.csv"
@@ -43,6 +45,9 @@ class TwinStudy(Study):
         the accuracy.
     floors : DataFrame
         `FLOOR_COLUMNS`: what maps that know no expression score.
+    taking_part : DataFrame
+        One row per guided training: ``guide seed guided_faces`` and the columns of
+        `xfer.training.guided.ABSENT_COLUMNS`, faces of the kept epoch; no row where its log is gone.
 
     Raises
     ------
@@ -78,6 +83,18 @@ class TwinStudy(Study):
     def floors(self) -> pd.DataFrame:
         """What knows no expression."""
         return _numbers(self._read(FLOORS, scoring.read_csv), "value")
+
+    @cached_property
+    def taking_part(self) -> pd.DataFrame:
+        """How many faces a guide's term was averaged over, and how many not, by reason."""
+        columns = ["guide", "seed", "guided_faces", *ABSENT_COLUMNS.values()]
+        rows = [
+            {"guide": row.guide, "seed": row.seed, **kept_epoch(self.folder, row.checkpoint, row.epoch)}
+            for row in self.networks[self.networks["failed"] == ""].itertuples()
+            if self.config["arms"][row.guide]["control"] != "none"
+        ]
+        table = pd.DataFrame(rows).reindex(columns=columns).dropna()
+        return table.astype(dict.fromkeys(columns[2:], float))
 
     @property
     def arms(self) -> list[str]:

@@ -17,6 +17,7 @@ from xfer.datasets.samples import Dataset
 from xfer.errors import InputError, TrainingError
 from xfer.progress import Stage, silent
 from xfer.training.batches import Batches, Loss, cross_entropy
+from xfer.training.guided import ABSENT_COLUMNS
 from xfer.training.pixels import Pixels, read
 from xfer.training.settings import Settings, usable_precision
 from xfer.training.weights import digest, load_into, read_weights
@@ -28,9 +29,10 @@ __all__ = ["LOG", "Fitted", "TrainingError", "fit", "out_of_memory", "silent"]
 
 LOG = (
     "epoch", "train_loss", "validation_loss", "validation_accuracy", "lr", "seconds", "guide_term", "guided_faces",
+    *ABSENT_COLUMNS.values(),
 )  # fmt: skip
 """Columns of the log: losses in nats a face, the validation loss always plain cross entropy; the mean term of a guide
-before its weight, NaN without one, and the training faces that took part in it."""
+before its weight, NaN without one, the training faces that took part in it, and those that did not, by reason."""
 
 _FEWEST = 4
 """The smallest batch that running out of memory leads to."""
