@@ -65,6 +65,7 @@ def make(fake: Any) -> Any:
         study.config |= {
             "kind": "twins", "seeds": seeds, "ablate": ablate, "models": ["net"], "explainers": ["occlusion"],
             "draws": 500, "data": {"name": name}, "arms": {arm: {} for arm in ARMS},
+            "modules": {"last": "features.7"},
             "guide": {"weight": 4.0, "loss": "au_cosine", "layers": ["last"], "masks": "belharbi2024"},
         }  # fmt: skip
         study.arms, study.pairs = ARMS, [("au", second) for second in ARMS[1:]]
@@ -126,6 +127,8 @@ def test_what_must_not_be_overlooked_is_a_note(make: Any) -> None:
 def test_the_rules_are_told(make: Any) -> None:
     text = said(make(), "rules")
     assert "Guided by 'belharbi2024', judged by 'ekman', which shares neither regions nor a codebook" in text
+    assert "the layer that was guided: last (features.7)." in text
+    assert "loss au cosine, layer last (features.7)." in text
     assert "2 test faces of 2 people, none of whom trained a network or chose an epoch; 1 of the faces" in text
 
 
@@ -141,8 +144,8 @@ def test_an_ablation_tells_what_its_arms_have_and_what_they_do_not_share(make: A
     assert "the others were guided by other codebooks: no finding" in said(study, "looking")
     study = make(ablate="layer")
     study.config["arms"] = {"x": {"masks": "a", "layers": ["s.0"], "weight": 0.5}, "y": {"layers": ["s.10"]}}
-    assert "the layer that was guided (s.0, s.10)" in said(study, "rules")
-    assert "ATT-COS at the layer that each arm was guided at" in said(study, "looking")
+    assert "the layer that was guided: s.0, s.10." in said(study, "rules")
+    assert "ATT-COS at the layer that each arm was guided at, and of none at last (features.7), with" in said(study, "looking")
     shares = make(ablate="data")
     assert "on the same faces in the same order, with one setting" not in said(shares, "headline")
     assert "on a quarter of the training people" in said(shares, "headline")
@@ -171,9 +174,8 @@ def test_smaller_batches_are_no_secret(make: Any) -> None:
 
 def test_floors_stand_beside_and_the_objective_is_called_one(make: Any) -> None:
     text = said(make(), "looking")
-    assert (
-        "ATT-COS at the guided layer ('last') with the maps 'belharbi2024' that guide: the training objective" in text
-    )
+    where = "ATT-COS at the guided layer, last (features.7), with the maps 'belharbi2024' that guide"
+    assert f"{where}: the training objective" in text
     assert "−0.250" in text
     assert "Faces without a value, left out of the means: au 25%" in text
     assert "counts what is undefined as 0; with that: au 0.123" in text

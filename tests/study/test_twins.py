@@ -152,7 +152,9 @@ def test_every_twin_has_a_card_of_its_own(study: TwinStudy) -> None:
             f"seed {seed};",
             "synthetic, 48 faces of",
             f"{int(row['n_train'])} training, {int(row['n_validation'])} validation",
-            "a term `au_cosine` of weight 4.0" if arm == "au" else "None: plain cross entropy",
+            "of weight 4.0 (constant, warm-up 0.0) on the layers last (features.4), with"
+            if arm == "au"
+            else "None: plain cross entropy",
             f"| this network | {row['accuracy']:.3f} | {row['macro_f1']:.3f} |",
             f"| iou of single faces, specificity | {own:.3f} |",
             f"gaussian {floor:.3f}",
@@ -185,6 +187,7 @@ def test_a_plain_study_is_no_twin_study(study: TwinStudy) -> None:
     assert Study(study.folder).config["kind"] == "twins"
     page = (study.folder / "report.html").read_text(encoding="utf-8")
     assert "No circles" in page
+    assert "It never looks into the layer that was guided: last (features.4)." in page
     assert "training objective" in page
 
 

@@ -58,8 +58,8 @@ def print_twins(study: Any) -> None:
         rows = [
             [
                 f"{row.first} - {row.second}",
-                f"{row.difference:+.3f}",
-                f"{row.ci_low:+.3f} to {row.ci_high:+.3f}",
+                _signed(row.difference),
+                f"{row.ci_low:+.3f} to {row.ci_high:+.3f}" if row.ci_low == row.ci_low else "",
                 row.reason,
             ]
             for row in shown.itertuples()
@@ -133,6 +133,10 @@ def _with_interval(value: float, low: float, high: float) -> str:
 
 def _share(value: float) -> str:
     return "" if value != value else f"{value:.3f}"
+
+
+def _signed(value: float) -> str:
+    return "" if value != value else f"{value:+.3f}"
 
 
 def _told(row: Any) -> str:

@@ -14,6 +14,7 @@ from xfer.report.blocks import Block, Items, KeyFigures, Section, Table, interva
 from xfer.report.canvas import decimal, spoken
 from xfer.report.people import beneath, few_people, mean_face
 from xfer.report.twin_figures import difference_plot, specificity_cells
+from xfer.study.arms import named
 from xfer.study.twin_study import ALL, TwinStudy
 from xfer.study.twin_tables import ACCURACY, HEADLINE, MARGIN, SPECIFICITY, VALUE
 
@@ -176,13 +177,13 @@ def rules(study: TwinStudy) -> Section:
 def _used(config: dict[str, Any], name: str) -> list[str]:
     """What the arms have for one setting of the guide, each once."""
     told = [arm[name] for arm in config["arms"].values() if name in arm] or [config["guide"][name]]
-    return list(dict.fromkeys(_plainly(each) for each in told))
+    return list(dict.fromkeys(_plainly(each, config.get("modules", {})) for each in told))
 
 
-def _plainly(value: Any) -> str:
+def _plainly(value: Any, modules: Mapping[str, str]) -> str:
     if isinstance(value, float):
         return f"{value:g}"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return ", ".join(named(value, modules)) if isinstance(value, list) else str(value)
 
 
 def differences(study: TwinStudy) -> Section:

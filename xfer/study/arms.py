@@ -126,3 +126,13 @@ def ablation(kind: str, base: Guide, stages: Sequence[str] = ()) -> Arms:
         varied = {f"layer-{slug(stage)}": base.change(layers=(stage,)) for stage in stages}
     arms = (*(Arm(name, guide) for name, guide in varied.items()), Arm("none", plain))
     return Arms(arms, tuple((name, "none") for name in varied))
+
+
+def named(layers: Sequence[str | int], modules: Mapping[str, str]) -> list[str]:
+    """Layers as they were asked for, with the modules that they are where these have other names.
+
+    >>> named(["last", "features.4"], {"last": "features.7", "features.4": "features.4"})
+    ['last (features.7)', 'features.4']
+    """
+    told = {str(layer): modules.get(str(layer), str(layer)) for layer in layers}
+    return [layer if layer == module else f"{layer} ({module})" for layer, module in told.items()]

@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 import xfer
 from xfer import scoring, training
 from xfer.guidance import ABSENT
+from xfer.study.arms import named
 from xfer.study.folder import write_whole
 from xfer.study.recognition import CHECKPOINTS, kept_epoch
 from xfer.study.study import Study
@@ -117,6 +118,11 @@ class Card:
     def guided(self) -> bool:
         """Whether anything did."""
         return bool(self.guide["control"] != "none")
+
+    @property
+    def layers(self) -> list[str]:
+        """Those that are guided, with the modules where a study tells them."""
+        return named(self.guide["layers"], self.config.get("modules", {}))
 
     @property
     def output_stride(self) -> int:

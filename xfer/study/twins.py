@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from xfer import mask_sources, models
 from xfer.datasets import Dataset
@@ -210,14 +211,17 @@ def settle(
     )
     if len(whole.networks) > 1:
         raise InputError(f"xfer guide takes one network at a time; got {', '.join(n.name for n in whole.networks)}")
-    chosen = _arms(whole, controls, ablate)
+    network = whole.networks[0]
+    size, base = network.settings.size, _guide(whole)
+    model = models.build(network.name, len(whole.dataset.expressions), size=size, output_stride=base.output_stride)
+    chosen = _arms(base, controls, ablate, model, size)
     used = {arm.guide.masks for arm in chosen.arms if arm.guide.control != "none"}
     require_other_masks(mask_sources.spelt(masks), sorted(used))
     require_other_places(whole.sources.masks, sorted(used))
     for source in sorted(used):
         Atlas(source, whole.dataset.expressions)
     own = {"kind": KIND, "selection": "shown", "blocks": 1, "seeds": seeds, "ablate": ablate or "", **chosen.config()}
-    config = {**whole.config, **own}
+    config = {**whole.config, **own, "modules": _modules(chosen, base, model, size)}
     home = Path(out) if out else _default_folder(config)
     settled = replace(whole, config=config, home=home)
     return TwinPlan(settled, chosen, tuple(range(seed, seed + seeds)), truth_of(settled))
@@ -230,17 +234,16 @@ def _guide(whole: Plan) -> Guide:
     return guide
 
 
-def _arms(whole: Plan, controls: Sequence[str] | None, ablate: str | None) -> Arms:
-    base = _guide(whole)
+def _arms(base: Guide, controls: Sequence[str] | None, ablate: str | None, model: nn.Module, size: int) -> Arms:
     if ablate is None:
         return kinds.controls(list(CONTROLS) if controls is None else controls, base)
-    stages: Sequence[str] = ()
-    if ablate == "layer":
-        network, classes = whole.networks[0], len(whole.dataset.expressions)
-        size = network.settings.size
-        stride = base.output_stride
-        stages = layers.stages(models.build(network.name, classes, size=size, output_stride=stride), size)
-    return kinds.ablation(ablate, base, stages)
+    return kinds.ablation(ablate, base, layers.stages(model, size) if ablate == "layer" else ())
+
+
+def _modules(chosen: Arms, base: Guide, model: nn.Module, size: int) -> dict[str, str]:
+    """The module that each layer is which a guide of the study names."""
+    asked = dict.fromkeys(layer for guide in (base, *(arm.guide for arm in chosen.arms)) for layer in guide.layers)
+    return {str(each): layers.find(model, (each,), size, base.output_stride)[0].name for each in asked}
 
 
 def _default_folder(config: dict[str, Any]) -> Path:
