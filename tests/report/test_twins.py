@@ -10,7 +10,8 @@ import pytest
 import xarray as xr
 
 from xfer.labels import BASIC, KEY
-from xfer.report import guided, twins
+from xfer.report import guided, twin_exports, twins
+from xfer.report.exports import latex
 from xfer.report.page import render
 from xfer.report.twin_figures import difference_plot, specificity_cells
 from xfer.study.looking import GUIDED, MEASURES
@@ -64,9 +65,11 @@ def make(fake: Any) -> Any:
         study = study_class(maps, masks, np.ones(masks.shape[1:], bool))
         study.config |= {
             "kind": "twins", "seeds": seeds, "ablate": ablate, "models": ["net"], "explainers": ["occlusion"],
-            "draws": 500, "data": {"name": name}, "arms": {arm: {} for arm in ARMS},
+            "draws": 500, "arms": {arm: {"control": arm} for arm in ARMS}, "seed": 3, "preset": "quick",
+            "data": {"name": name, "faces": 1200, "subjects": 90, "expressions": dict.fromkeys(BASIC, 200)},
             "modules": {"last": "features.7"},
-            "guide": {"weight": 4.0, "loss": "au_cosine", "layers": ["last"], "masks": "belharbi2024"},
+            "guide": {"weight": 4.0, "loss": "au_cosine", "layers": ["last"], "masks": "belharbi2024",
+                      "schedule": "constant", "warm_up": 0.0, "output_stride": 0},
         }  # fmt: skip
         study.arms, study.pairs = ARMS, [("au", second) for second in ARMS[1:]]
         study.twins, study.differences = twins_of(accuracy), differences_of(safe)
@@ -145,7 +148,9 @@ def test_an_ablation_tells_what_its_arms_have_and_what_they_do_not_share(make: A
     study = make(ablate="layer")
     study.config["arms"] = {"x": {"masks": "a", "layers": ["s.0"], "weight": 0.5}, "y": {"layers": ["s.10"]}}
     assert "the layer that was guided: s.0, s.10." in said(study, "rules")
-    assert "ATT-COS at the layer that each arm was guided at, and of none at last (features.7), with" in said(study, "looking")
+    assert "ATT-COS at the layer that each arm was guided at, and of none at last (features.7), with" in said(
+        study, "looking"
+    )
     shares = make(ablate="data")
     assert "on the same faces in the same order, with one setting" not in said(shares, "headline")
     assert "on a quarter of the training people" in said(shares, "headline")
@@ -200,3 +205,53 @@ def test_figures_draw_intervals_and_hatch_what_is_undefined() -> None:
     assert low < -0.02 < 0.2 < high
     cells = specificity_cells(pd.DataFrame({"fear": [0.1, np.nan]}, ["au", "none"]))
     assert "undefined" in {text.get_text() for text in cells.axes[0].texts}
+
+
+def test_the_tables_of_a_paper_hold_the_numbers_of_the_page(make: Any) -> None:
+    study = make(accuracy=0.81, safe=False)
+    made = twin_exports.printed(study)
+    arms, caption = made["twins"]
+    assert arms["arm"].tolist() == ARMS
+    assert arms["specificity"].tolist() == [SPECIFICITY[arm] for arm in ARMS]
+    assert arms.loc[0, ["accuracy", "accuracy_ci_low", "accuracy_ci_high"]].tolist() == pytest.approx([0.81, 0.8, 0.82])
+    assert "against the masks 'ekman', which judge" in caption
+    table, _ = made["differences"]
+    assert len(table) == 9
+    leading = table[table["measure"] == "IoU, specificity"].set_index("second")
+    assert {arm: (row["ci_low"], row["ci_high"]) for arm, row in leading.iterrows()} == ENDS
+    assert leading["verdict"].tolist() == ["excludes 0", "includes 0", "excludes 0"]
+    assert set(table.loc[table["measure"] == "accuracy", "verdict"]) == {"includes 0, not shown to be non-inferior"}
+    floors, _ = made["floors"]
+    assert floors.drop(columns="map").to_numpy().tolist() == [[0.3] * len(MEASURES)] * 4
+    text = "\n".join(latex(*made["twins"], "tab:twins"))
+    assert r"arm & accuracy & low & high & specificity & low & high & macro-F1 & IoU &" in text
+    assert r"shuffled & 0.810 & 0.800 & 0.820 & 0.070 & 0.060 & 0.080 &" in text
+
+
+def test_an_arm_that_failed_has_no_numbers_in_the_tables_of_a_paper(make: Any) -> None:
+    study = make()
+    study.twins = study.twins[study.twins["guide"] != "template"]
+    arms, _ = twin_exports.printed(study)["twins"]
+    assert arms.set_index("arm").loc["template"].isna().all()
+
+
+def test_methods_say_what_was_run(make: Any) -> None:
+    text = twin_exports.methods(make(name="lfw"))
+    for part in (
+        "net was trained 8 times (preset 'quick', seeds 3 to 10) on lfw: 1,200 faces of 90 people",
+        "they differ in the map that guides: au (the AU map of the face's expression); none (no map: plain training);",
+        "('au_cosine'; Belharbi et al. 2024, doi:10.48550/arXiv.2402.00281), weight 4, at the layer last (features.7)",
+        "explained 1 of 2 test faces of 2 people",
+        "against the masks 'ekman'",
+        "Owen 2007, doi:10.1214/07-AOAS122",
+        "with 500 draws",
+        "lies above −0.02",
+    ):
+        assert part in text
+    assert "same author" not in text
+    one = twin_exports.methods(make(seeds=1, ablate="weight"))
+    assert "trained once (preset 'quick', seed 3)" in one
+    assert "they differ in one setting of the guide (weight): au, none, template and shuffled." in one
+    assert "people only" in one
+    assert "same author" in one
+    assert "drawn anew for every seed" in twin_exports.methods(make(ablate="data"))

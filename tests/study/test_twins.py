@@ -183,6 +183,21 @@ def test_the_tables_are_printed_and_the_page_is_written_anew(
     assert not ended.value.code
 
 
+def test_the_tables_of_a_paper_are_written(study: TwinStudy, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["report", str(study.folder), "--tables", str(tmp_path / "paper")])
+    assert not ended.value.code
+    names = {f"{name}.{form}" for name in ("twins", "differences", "floors") for form in ("csv", "tex")}
+    assert {path.name for path in (tmp_path / "paper").iterdir()} == {*names, "methods.txt"}
+    for name in ("twins", "differences", "floors"):
+        pd.testing.assert_frame_equal(
+            *(pd.read_csv(place / f"{name}.csv") for place in (study.folder, tmp_path / "paper"))
+        )
+    text = (tmp_path / "paper" / "methods.txt").read_text(encoding="utf-8")
+    assert "at the layer last (features.4)" in text
+    assert text.strip() == Study(study.folder).methods() == study.methods()
+
+
 def test_a_plain_study_is_no_twin_study(study: TwinStudy) -> None:
     assert Study(study.folder).config["kind"] == "twins"
     page = (study.folder / "report.html").read_text(encoding="utf-8")

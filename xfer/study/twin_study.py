@@ -107,5 +107,12 @@ class TwinStudy(Study):
         return [(first, second) for first, second in self.config["pairs"]]
 
 
+def as_twins(study: Study) -> TwinStudy | None:
+    """A study as one of twins; None where it is of another kind."""
+    if study.config.get("kind") != KIND:
+        return None
+    return study if isinstance(study, TwinStudy) else TwinStudy(study.folder)
+
+
 def _numbers(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
     return table.assign(**{name: pd.to_numeric(table[name], errors="coerce") for name in columns})
