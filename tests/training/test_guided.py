@@ -244,6 +244,19 @@ def test_landmarks_of_pictures_of_another_size(still: nn.Module, batch: training
     )
 
 
+def test_landmarks_of_smaller_pictures_are_refused_before_training(
+    pixels: training.Pixels, parts: tuple, settings: Settings, network: Callable
+) -> None:
+    smaller = replace(pixels, landmarks=pixels.landmarks / 2)
+    with pytest.raises(InputError) as told:
+        fit(network(), smaller, parts, settings, GUIDE, name="tiny")
+    first = pixels.ids[pixels.rows(parts[0])[0]]
+    assert str(told.value) == (
+        f"tiny: the landmarks of most training faces, as of {first!r}, lie in the upper left of their pictures: "
+        "they are for smaller ones"
+    )
+
+
 def test_pictures_of_another_size(still: nn.Module, batch: training.Batch) -> None:
     loss = GuidedLoss(still, GUIDE, BASIC, 48)
     with pytest.raises(InputError, match=r"^the guide is made for images of 48 px; got 32 x 32$"):

@@ -9,6 +9,7 @@ from xfer.errors import InputError
 from xfer.guidance.atlas import Atlas
 from xfer.guidance.controls import CONTROLS
 from xfer.guidance.settings import Guide
+from xfer.landmarkers import ENOUGH
 from xfer.rasteriser import rescale
 
 ABSENT: Mapping[str, str] = {
@@ -76,7 +77,8 @@ class Maps:
         Raises
         ------
         InputError
-            If the middle of most faces lies outside their images.
+            If the middle of most faces lies outside their images, or each of many faces lies in the upper left quarter
+            of its own: their landmarks are for images of another size.
         """
         absent = self.absent(landmarks, labels, size)
         maps = self._paint(rescale(landmarks.detach(), width / size), labels, height, width)
@@ -89,11 +91,17 @@ class Maps:
         Parameters and errors are those of `maps`.
         """
         known, outside = landmarks.isfinite().all((-2, -1)), _outside(landmarks, size)
-        if (wrong := int(outside.sum())) * 2 > int(known.sum()):
-            raise InputError(
-                f"the landmarks of {wrong} of {len(landmarks)} faces lie outside their images of {size} px; "
-                "they must be (x, y) in px of these images"
-            )
+        aside = known & ~outside & (landmarks < size / 2).all((-2, -1))
+        there, wrong, small = torch.stack([known.sum(), outside.sum(), aside.sum()]).tolist()
+        for count, refused, where in (
+            (wrong, wrong * 2 > there, "outside their images"),
+            (small, small == there >= ENOUGH, "in the upper left quarter of their images"),
+        ):
+            if refused:
+                raise InputError(
+                    f"the landmarks of {count} of {len(landmarks)} faces lie {where} of {size} px; "
+                    "they must be (x, y) in px of these images"
+                )
         held = torch.stack([~known, ~torch.isin(labels, labels.new_tensor(self.atlas.named)), outside])
         return torch.where(held.any(0), held.int().argmax(0) + 1, 0)
 
