@@ -60,7 +60,7 @@ def require_other_masks(scored: Iterable[str | Path], guided: Iterable[str]) -> 
             if shared := _shared(_source(name), theirs):
                 raise InputError(
                     f"--masks {name}: shares {' and '.join(shared)} with --guide-masks {other}, which would score "
-                    "networks on what they were trained to show; give another source, such as ekman"
+                    f"networks on what they were trained to show; {_instead(name, other)}"
                 )
 
 
@@ -87,8 +87,14 @@ def require_other_places(scored: Iterable[xr.DataArray], guided: Iterable[str]) 
             if both and (alike := float(np.mean(found))) >= SAME:
                 raise InputError(
                     f"--masks {one.name}: lie where those of --guide-masks {name} do (mean cosine {alike:.2f}), which "
-                    "would score networks on what they were trained to show; give another source, such as ekman"
+                    f"would score networks on what they were trained to show; {_instead(one.name, name)}"
                 )
+
+
+def _instead(scored: object, guided: str) -> str:
+    """What would work in place of a pair that does not."""
+    free = "ekman" not in (str(scored), guided)
+    return "give another source, such as ekman" if free else "guide by another source, such as belharbi2024"
 
 
 def _source(name: str | Path) -> Source | None:

@@ -13,12 +13,11 @@ from torch import nn
 from xfer import mask_sources, models
 from xfer.datasets import Dataset
 from xfer.errors import InputError, unknown
-from xfer.guidance import CONTROLS, Guide, layers
-from xfer.guidance.atlas import Atlas
+from xfer.guidance import CONTROLS, Guide, Maps, layers
 from xfer.progress import Stage, silent
 from xfer.scoring import read_threshold
 from xfer.study import arms as kinds
-from xfer.study import folder, gathering, model_card, networks, plan, provenance, twin_assembly, twin_cards
+from xfer.study import black_boxes, folder, gathering, model_card, networks, plan, provenance, twin_assembly, twin_cards
 from xfer.study.arms import Arm, Arms
 from xfer.study.assembly import Finished
 from xfer.study.gathering import Gathered
@@ -185,6 +184,8 @@ def settle(
         raise InputError(f"--seeds {seeds}: train every twin at least once")
     if ablate is not None and controls is not None:
         raise InputError("--ablate varies one setting of au; leave --controls out")
+    if model.startswith(black_boxes.PREFIX):
+        raise InputError(f"{model}: a network in ONNX is not trained, so nothing can guide it; name another")
     require_judge(explainer)
     whole = plan.settle(
         model,
@@ -218,8 +219,9 @@ def settle(
     used = {arm.guide.masks for arm in chosen.arms if arm.guide.control != "none"}
     require_other_masks(mask_sources.spelt(masks), sorted(used))
     require_other_places(whole.sources.masks, sorted(used))
-    for source in sorted(used):
-        Atlas(source, whole.dataset.expressions)
+    for arm in chosen.arms:
+        if arm.guide.control != "none":
+            Maps(arm.guide, whole.dataset.expressions)
     own = {"kind": KIND, "selection": "shown", "blocks": 1, "seeds": seeds, "ablate": ablate or "", **chosen.config()}
     config = {**whole.config, **own, "modules": _modules(chosen, base, model, size)}
     home = Path(out) if out else _default_folder(config)
