@@ -1,6 +1,7 @@
 """A twin study from faces to tables: what is in the folder, what is kept, what is refused."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ from xfer.guidance import Guide
 from xfer.labels import BASIC
 from xfer.study import Study
 from xfer.study.arms import SHARES, ablation
+from xfer.study.loading import load_model
 from xfer.study.looking import MEASURES
 from xfer.study.recognition import CHECKPOINTS
+from xfer.study.running import running
 from xfer.study.twin_study import TwinStudy
 from xfer.study.twins import settle, some_subjects
 from xfer.training import read_weights
@@ -169,6 +172,36 @@ def test_a_card_that_a_kill_prevented_is_written_later(study: TwinStudy, home: P
     card.unlink()
     guide(home)
     assert card.read_text(encoding="utf-8") == before
+
+
+def test_a_twin_is_opened_by_its_arm_and_seed(study: TwinStudy) -> None:
+    word = f"{study.folder}#songnet"
+    model, facts = load_model(f"{word}/au-s1")
+    state, _ = read_weights(study.folder / CHECKPOINTS / "songnet-au-s1-f0.safetensors")
+    assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
+    assert facts.classes == tuple(study.config["data"]["expressions"])
+    with pytest.raises(InputError) as told:
+        load_model(word)
+    assert str(told.value) == f"{word}: its twins are au-s0, au-s1, none-s0, none-s1; write {word}/au-s0"
+
+
+def test_how_far_twins_are_is_told(study: TwinStudy, tmp_path: Path) -> None:
+    found = running(study.folder).networks
+    assert found["guide"].tolist() == ["au-s0", "au-s1", "none-s0", "none-s1"]
+    assert set(found["stage"]) == {"explained"}
+    accuracy = study.networks.set_index("checkpoint")["accuracy"]
+    assert found["accuracy"].tolist() == [accuracy[f"songnet-{guide}-f0"] for guide in found["guide"]]
+    half = tmp_path / "half"
+    (half / CHECKPOINTS).mkdir(parents=True)
+    shutil.copy(study.folder / "study.toml", half)
+    shutil.copy(study.folder / CHECKPOINTS / "songnet-none-s0-f0.csv", half / CHECKPOINTS)
+    with pytest.raises(InputError) as told:
+        _ = TwinStudy(half).twins
+    assert str(told.value) == (
+        f"{half}: is unfinished (twins.csv is missing; of 4 networks and folds 1 training: songnet (none-s0) (epoch 1 "
+        "of 1); 3 waiting: songnet (au-s0), songnet (au-s1), songnet (none-s1)); nobody works on it now; run its "
+        "'xfer guide' line again, it goes on from there"
+    )
 
 
 def test_the_tables_are_printed_and_the_page_is_written_anew(

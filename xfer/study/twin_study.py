@@ -7,11 +7,11 @@ import pandas as pd
 
 from xfer import scoring
 from xfer.errors import InputError
+from xfer.study.folder import TWIN_KIND
 from xfer.study.recognition import kept_epoch
 from xfer.study.study import Study
 from xfer.training.guided import ABSENT_COLUMNS
 
-KIND = "twins"
 LOOKING, TWINS, DIFFERENCES, FLOORS = "looking.parquet", "twins.csv", "differences.csv", "floors.csv"
 
 TWIN_COLUMNS = (
@@ -57,7 +57,7 @@ class TwinStudy(Study):
 
     def __init__(self, folder: str | Path) -> None:
         super().__init__(folder)
-        if self.config["kind"] != KIND:
+        if self.config["kind"] != TWIN_KIND:
             raise InputError(f"{self.folder}: is no twin study; 'xfer guide' makes one")
 
     @property
@@ -109,7 +109,7 @@ class TwinStudy(Study):
 
 def as_twins(study: Study) -> TwinStudy | None:
     """A study as one of twins; None where it is of another kind."""
-    if study.config.get("kind") != KIND:
+    if study.config.get("kind") != TWIN_KIND:
         return None
     return study if isinstance(study, TwinStudy) else TwinStudy(study.folder)
 

@@ -27,7 +27,7 @@ from xfer.study.plan import Plan
 from xfer.study.recognition import SHOWN
 from xfer.study.results import config_digest
 from xfer.study.twin import Twin
-from xfer.study.twin_study import KIND, TwinStudy
+from xfer.study.twin_study import TwinStudy
 from xfer.training import Settings
 from xfer.training.settings import usable_precision
 
@@ -222,7 +222,14 @@ def settle(
     for arm in chosen.arms:
         if arm.guide.control != "none":
             Maps(arm.guide, whole.dataset.expressions)
-    own = {"kind": KIND, "selection": "shown", "blocks": 1, "seeds": seeds, "ablate": ablate or "", **chosen.config()}
+    own = {
+        "kind": folder.TWIN_KIND,
+        "selection": "shown",
+        "blocks": 1,
+        "seeds": seeds,
+        "ablate": ablate or "",
+        **chosen.config(),
+    }
     config = {**whole.config, **own, "modules": _modules(chosen, base, model, size)}
     home = Path(out) if out else _default_folder(config)
     settled = replace(whole, config=config, home=home)
