@@ -116,6 +116,16 @@ def test_each_control_has_its_answer(make: Any) -> None:
     assert "au is more specific than none by 0.040" in said(make(ablate="weight"), "headline")
 
 
+def test_an_undefined_difference_is_called_so(make: Any) -> None:
+    study = make()
+    table, lost = study.differences, ["difference", "ci_low", "ci_high"]
+    chosen = (table["measure"] == "iou") & (table["second"] == "template")
+    table.loc[chosen, lost], table.loc[chosen, "reason"] = np.nan, "undefined for some seed"
+    text = said(study, "headline")
+    assert "au − template. The difference is undefined: undefined for some seed." in text
+    assert "nan" not in text
+
+
 def test_what_must_not_be_overlooked_is_a_note(make: Any) -> None:
     whole = said(make(name="lfw"), "headline")
     assert "same author" not in whole

@@ -213,7 +213,7 @@ def test_a_loss_that_is_not_finite_names_the_batch(
     with pytest.raises(TrainingError) as told:
         fit(network(), pixels, parts, settings, replace(GUIDE, weight=1e300), name="tiny")
     assert str(told.value) == (
-        "tiny: the loss is inf in epoch 1, batch 1; the last good epoch is kept; lower the learning rate or train in "
+        "tiny: the loss is inf in epoch 1, batch 1; lower the guide's weight or the learning rate, or train in "
         "precision 32"
     )
 

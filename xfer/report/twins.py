@@ -143,6 +143,8 @@ def _answers(study: TwinStudy) -> Iterator[tuple[str, str]]:
 def _sentence(name: str, row: Mapping[str, Any]) -> str:
     low, high = (decimal(row[end], 3) for end in ("ci_low", "ci_high"))
     told = {"low": low, "high": high, "margin": MARGIN, **{key: row[key] for key in ("first", "second", "reason")}}
+    if not np.isfinite(row["difference"]):
+        return words.say("twins_answers", "undefined", reason=row["reason"])
     by = decimal(abs(row["difference"]), 3)
     return words.say("twins_answers", name, difference=signed(row["difference"]), by=by, **told)
 

@@ -113,10 +113,7 @@ class Module(lightning.LightningModule):
         value = self._loss(self.model, batch)
         told = float(value.detach())
         if not isfinite(told):
-            raise TrainingError(
-                f"{self._name}: the loss is {told} in epoch {self.current_epoch + 1}, batch {number + 1}; "
-                "the last good epoch is kept; lower the learning rate or train in precision 32"
-            )
+            raise self._lost(f"the loss is {told} in epoch {self.current_epoch + 1}, batch {number + 1}")
         self.sums["faces"] += len(batch.labels)
         self.sums["loss"] += told * len(batch.labels)
         if isinstance(self._loss, GuidedLoss):
@@ -132,6 +129,12 @@ class Module(lightning.LightningModule):
         self.sums["term"] += faces * term if faces else 0.0
         for name, count in loss.absent.items():
             self.sums[ABSENT_COLUMNS[name]] += count
+
+    def _lost(self, what: str) -> TrainingError:
+        """The error that ends a training whose loss is not finite."""
+        kept = "the last good epoch is kept; " if self.current_epoch else ""
+        weight = "the guide's weight or " if isinstance(self._loss, GuidedLoss) else ""
+        return TrainingError(f"{self._name}: {what}; {kept}lower {weight}the learning rate, or train in precision 32")
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Clip the gradient."""
@@ -160,10 +163,7 @@ class Module(lightning.LightningModule):
             **{name: int(sums[name]) for name in ABSENT_COLUMNS.values()},
         }
         if not isfinite(row["validation_loss"]):
-            raise TrainingError(
-                f"{self._name}: the validation loss is {row['validation_loss']} in epoch {row['epoch']}; "
-                "the last good epoch is kept; lower the learning rate or train in precision 32"
-            )
+            raise self._lost(f"the validation loss is {row['validation_loss']} in epoch {row['epoch']}")
         return row
 
 
