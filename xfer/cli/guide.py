@@ -96,7 +96,7 @@ def guide(
     print_twins(study)
     failed = study.networks[study.networks["failed"] != ""]
     for name, why in zip(failed["checkpoint"], failed["failed"], strict=True):
-        print(f"twin failed: {name}: {why}", file=sys.stderr)
+        print(f"twin failed: {why if why.startswith(name) else f'{name}: {why}'}", file=sys.stderr)
     print(f"{study.folder / 'report.html'}")
     if len(failed):
         raise typer.Exit(1)

@@ -7,11 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from xfer import mask_sources, models
-from xfer.datasets import Dataset
 from xfer.errors import InputError, unknown
 from xfer.guidance import CONTROLS, Guide, Maps, layers
 from xfer.progress import Stage, silent
@@ -279,7 +277,7 @@ def describe(chosen: TwinPlan, gathered: Gathered) -> list[dict[str, Any]]:
         network = replace(network, settings=network.settings.change(seed=seed))
         for arm in chosen.arms.arms:
             guided = replace(network, guide=arm.guide.change(seed=seed))
-            part = replace(fold, train=some_subjects(gathered.dataset, fold.train, arm.share, seed))
+            part = replace(fold, train=kinds.some_subjects(gathered.dataset, fold.train, arm.share, seed))
             unit = networks.described(whole, gathered, guided, part, *sources)
             unit["digest"] = config_digest(
                 {"unit": unit["digest"], "arm": arm.name, **looking, "first": chosen.seeds[0]}
@@ -299,31 +297,6 @@ def _looked_at(chosen: TwinPlan, arm: Arm) -> Guide:
     if chosen.plan.config["ablate"] != "layer" or arm.guide.control == "none":
         return chosen.guide
     return chosen.guide.change(layers=arm.guide.layers)
-
-
-def some_subjects(dataset: Dataset, train: NDArray[np.intp], share: float, seed: int) -> NDArray[np.intp]:
-    """The training faces of a share of the subjects, drawn anew for every seed.
-
-    Of one seed a smaller share's are among a larger one's. Where a share would lack an expression, subjects are added
-    until it has all.
-
-    Parameters
-    ----------
-    dataset : Dataset
-    train : array of int
-        Positions of the training faces.
-    share : float
-        Of their subjects, in (0, 1].
-    seed : int
-    """
-    if share == 1:
-        return train
-    people, subject = np.unique([dataset.samples[i].subject for i in train], return_inverse=True)
-    _, expression = np.unique([str(dataset.samples[i].expression) for i in train], return_inverse=True)
-    place = np.random.default_rng(seed).permutation(len(people))[subject]
-    first = np.full(expression.max() + 1, len(people))
-    np.minimum.at(first, expression, place)
-    return train[place < max(1, round(share * len(people)), first.max() + 1)]
 
 
 def methods(settings: Settings, device: str) -> dict[str, dict[str, Any]]:
