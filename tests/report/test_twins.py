@@ -189,11 +189,32 @@ def test_smaller_batches_are_no_secret(make: Any) -> None:
 
 def test_floors_stand_beside_and_the_objective_is_called_one(make: Any) -> None:
     text = said(make(), "looking")
-    where = "ATT-COS at the guided layer, last (features.7), with the maps 'belharbi2024' that guide"
+    where = "ATT-COS at the layer last (features.7) with the maps 'belharbi2024' that guide"
     assert f"{where}: the training objective" in text
     assert "−0.250" in text
     assert "Faces without a value, left out of the means: au 25%" in text
     assert "counts what is undefined as 0; with that: au 0.123" in text
+
+
+def test_what_is_guided_and_what_is_the_objective_goes_by_the_loss(make: Any) -> None:
+    told = {}
+    for loss in ("au_cosine", "au_region", "cam", "harmonize"):
+        study = make()
+        study.config["guide"]["loss"] = loss
+        text = said(study, "looking")
+        told[loss] = [
+            "the training objective" in part for part in text.split("ATT-COS at the layer")[1].split("CAM-COS")
+        ]
+        assert ("gradients at the pictures" in text) == (loss == "harmonize")
+        assert ("never reads the gradients that were guided" in said(study, "rules")) == (loss == "harmonize")
+        where = "on gradients at the pictures" if loss == "harmonize" else "at the layer last (features.7), with maps"
+        assert f"weight 4, {where}" in twin_exports.methods(study)
+    assert told == {
+        "au_cosine": [True, False],
+        "au_region": [False] * 2,
+        "cam": [False, True],
+        "harmonize": [False] * 2,
+    }
 
 
 def test_maps_are_averaged_over_seeds(make: Any) -> None:

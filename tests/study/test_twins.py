@@ -85,6 +85,14 @@ def test_who_took_part_in_the_term_is_counted(study: TwinStudy) -> None:
     trained = study.networks.loc[study.networks["guide"] == "au", "n_train"].tolist()
     assert table["guided_faces"].tolist() == trained
     assert (table.filter(like="absent_") == 0).all(axis=None)
+    log = study.folder / CHECKPOINTS / "songnet-au-s0-f0.csv"
+    whole = log.read_bytes()
+    try:
+        for damaged in (b"", b"epoch,guide_term\n1,", b"epoch\none\n"):
+            log.write_bytes(damaged)
+            assert TwinStudy(study.folder).taking_part["seed"].astype(int).tolist() == [1]
+    finally:
+        log.write_bytes(whole)
     assert "Every training face took part." in (study.folder / "report.html").read_text(encoding="utf-8")
 
 
@@ -243,6 +251,10 @@ def test_a_plain_study_is_no_twin_study(study: TwinStudy) -> None:
     ("options", "message"),
     [
         ({"explainer": "grad_cam"}, "the headline is never read from a layer that training may have guided"),
+        (
+            {"explainer": "integrated_gradients", "guide_loss": "harmonize"},
+            "--explainer integrated_gradients: reads the gradients at the pictures, which --guide-loss harmonize",
+        ),
         ({"masks": "belharbi2024_code"}, "shares regions 'belharbi2024' with --guide-masks belharbi2024"),
         ({"guide_masks": "ekman"}, "shares codebook 'ekman' with --guide-masks ekman"),
         ({"controls": ["au", "template"]}, "--controls lacks none"),

@@ -39,6 +39,8 @@ def print_networks(study: Any) -> None:
 
 def print_twins(study: Any) -> None:
     """What the arms score, and the differences of specificity and accuracy with their intervals."""
+    from xfer.study.looking import GUIDED, role
+
     table = study.twins[study.twins["expression"] == "all"]
     wanted = [
         ("accuracy", "value"),
@@ -49,7 +51,9 @@ def print_twins(study: Any) -> None:
     ]
     by = table.set_index(["guide", "measure", "form"])["value"]
     rows = [[arm, *(_share(by.get((arm, *key), float("nan"))) for key in wanted)] for arm in study.arms]
-    heads = ("accuracy", "specificity", "IoU", "ATT-COS (training objective)", "CAM-COS (guided layer)")
+    roles = {"objective": "training objective", "guided": "guided layer", "free": "layer"}
+    places = [roles[role(measure, study.config["guide"]["loss"])] for measure in GUIDED]
+    heads = ("accuracy", "specificity", "IoU", f"ATT-COS ({places[0]})", f"CAM-COS ({places[1]})")
     print_rows(("arm", *heads), rows)
     differences = study.differences[study.differences["expression"] == "all"]
     keys = (("iou", "specificity"), ("accuracy", "value"))

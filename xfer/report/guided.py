@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from xfer.guidance import ABSENT
+from xfer.guidance import ABSENT, LOSSES
 from xfer.report import words
 from xfer.report.blocks import Block, Cell, Section, Table, Text
 from xfer.report.canvas import decimal
@@ -34,10 +34,16 @@ def sentence(study: Study) -> str:
         control=words.say("guided", guide["control"] if guide["control"] in _SAID else "other", **guide),
         loss=guide["loss"],
         weight=f"{guide['weight']:g}",
-        layers=words.say("guided", "last") if layers == "last" else words.say("guided", "layers", layers=layers),
+        layers=_places(guide["loss"], layers),
         schedule=words.say("guided", "schedule", **guide) if changing else "",
         stride=words.say("guided", "stride", stride=stride) if stride else "",
     )
+
+
+def _places(loss: str, layers: str) -> str:
+    if LOSSES[loss].of_images:
+        return words.say("guided", "pictures")
+    return words.say("guided", "last") if layers == "last" else words.say("guided", "layers", layers=layers)
 
 
 def blocks(study: Study) -> list[Block]:

@@ -35,6 +35,7 @@ def printed(study: TwinStudy) -> dict[str, tuple[pd.DataFrame, str]]:
         "guided": study.config["guide"]["masks"],
         "explainer": spoken(study.config["explainers"][0]),
         "network": study.config["models"][0],
+        "layers": named(study.config["guide"]["layers"][-1:], study.config.get("modules", {}))[0],
     }
     made = {"twins": _arms(study), "differences": _differences(study), "floors": _floors(study)}
     return {name: (table, words.say("twins_tables", name, **facts)) for name, table in made.items()}
@@ -127,10 +128,16 @@ def _guide(config: Mapping[str, Any]) -> str:
         reference=LOSSES[guide["loss"]].reference,
         weight=f"{guide['weight']:g}",
         schedule=words.say("guided", "schedule", **guide) if changing else "",
-        layers=listed(named(guide["layers"], config.get("modules", {}))),
+        where=words.say("twins_methods", "at_pictures")
+        if LOSSES[guide["loss"]].of_images
+        else words.say("twins_methods", "at_layers", layers=_layers(config)),
         masks=guide["masks"],
         stride=words.say("guided", "stride", stride=guide["output_stride"]) if guide["output_stride"] else "",
     )
+
+
+def _layers(config: Mapping[str, Any]) -> str:
+    return listed(named(config["guide"]["layers"], config.get("modules", {})))
 
 
 def _looking(study: TwinStudy) -> str:
@@ -146,6 +153,7 @@ def _looking(study: TwinStudy) -> str:
         masks=study.masks.name,
         threshold=study.config["threshold"],
         floors=listed(list(FLOORS.values())),
+        layers=named(study.config["guide"]["layers"][-1:], study.config.get("modules", {}))[0],
     )
 
 

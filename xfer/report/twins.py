@@ -8,6 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from xfer import heatmaps as stacks
+from xfer.guidance import LOSSES
 from xfer.report import agreement, figures, guided, record, words
 from xfer.report.arms import Row, cell, difference, looking, measure_title, recognition, records, said, signed
 from xfer.report.blocks import Block, Items, KeyFigures, Section, Table, interval, number, raster, vector
@@ -171,7 +172,8 @@ def rules(study: TwinStudy) -> Section:
     }
     entries = words.entries()["twins_rules"]
     twins = "twins_data" if config["ablate"] == "data" else "twins"
-    names = ("explainer", "masks", "shared" if unknown.any() else "people", twins, "intervals")
+    judge = "explainer_free" if LOSSES[config["guide"]["loss"]].of_images else "explainer"
+    names = (judge, "masks", "shared" if unknown.any() else "people", twins, "intervals")
     items = [(lead, text.format(**facts)) for lead, text in (entries[name] for name in names)]
     return Section("rules", "No circles", [words.text("twins_rules"), Items(items)])
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from xfer import masks
 from xfer.datasets import Dataset
 from xfer.errors import InputError, unknown
+from xfer.guidance import LOSSES
 from xfer.masks import Regions, Source
 from xfer.study.dealing import Fold
 
@@ -38,6 +39,23 @@ def require_judge(explainer: str) -> str:
         return explainer
     known = unknown("--explainer", explainer, JUDGES)
     raise InputError(f"{known}: the headline is never read from a layer that training may have guided")
+
+
+def require_other_gradients(explainer: str, loss: str) -> None:
+    """Refuse to judge by gradients at the pictures where those were guided.
+
+    Raises
+    ------
+    InputError
+        If the explainer reads what the loss of guided training shaped.
+
+    >>> require_other_gradients("occlusion", "harmonize")
+    """
+    if explainer == "integrated_gradients" and LOSSES[loss].of_images:
+        raise InputError(
+            f"--explainer {explainer}: reads the gradients at the pictures, which --guide-loss {loss} trains; judge by "
+            "occlusion"
+        )
 
 
 def require_other_masks(scored: Iterable[str | Path], guided: Iterable[str]) -> None:

@@ -14,7 +14,7 @@ from torch.nn import functional
 from xfer import masks
 from xfer.explainers import SilentLayerError, trace
 from xfer.explainers.state import hooked
-from xfer.guidance import Guide, Maps, layers
+from xfer.guidance import LOSSES, Guide, Maps, layers
 from xfer.guidance.atlas import stretched
 from xfer.metrics import METRICS, view
 from xfer.nulls.trivial import trivial_maps
@@ -25,6 +25,9 @@ JUDGED = ("iou", "energy_inside", "cosine")
 GUIDED = ("att_cos", "cam_cos")
 """Measures of the guided layer against the maps that may have guided it: what was trained, no finding."""
 MEASURES = (*JUDGED, *GUIDED)
+
+OBJECTIVES = {"au_cosine": "att_cos", "cam": "cam_cos"}
+"""Of losses, the measure that they train."""
 
 COARSE = 4
 """Pixels of the frame, a side, that are averaged before a face is scored."""
@@ -37,6 +40,17 @@ def others(measure: str) -> str:
     'iou_others'
     """
     return f"{measure}_others"
+
+
+def role(measure: str, loss: str) -> str:
+    """What one of `GUIDED` is where a loss guided: the ``objective``, of the ``guided`` layer, or of a ``free`` one.
+
+    >>> role("att_cos", "au_cosine"), role("cam_cos", "au_cosine"), role("att_cos", "harmonize")
+    ('objective', 'guided', 'free')
+    """
+    if OBJECTIVES.get(loss) == measure:
+        return "objective"
+    return "free" if LOSSES[loss].of_images else "guided"
 
 
 @dataclass(frozen=True)

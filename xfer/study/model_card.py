@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import xfer
 from xfer import scoring, training
-from xfer.guidance import ABSENT
+from xfer.guidance import ABSENT, LOSSES
 from xfer.study.arms import named
 from xfer.study.folder import write_whole
 from xfer.study.recognition import CHECKPOINTS, kept_epoch
@@ -120,9 +120,11 @@ class Card:
         return bool(self.guide["control"] != "none")
 
     @property
-    def layers(self) -> list[str]:
-        """Those that are guided, with the modules where a study tells them."""
-        return named(self.guide["layers"], self.config.get("modules", {}))
+    def place(self) -> str:
+        """What is guided: layers, with the modules where a study tells them, or gradients at the pictures."""
+        if LOSSES[self.guide["loss"]].of_images:
+            return "gradients at the pictures"
+        return f"the layers {', '.join(named(self.guide['layers'], self.config.get('modules', {})))}"
 
     @property
     def output_stride(self) -> int:

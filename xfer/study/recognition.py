@@ -34,11 +34,13 @@ FACE_COLUMNS = ("id", "expression", "subject", "used", "reason")
 
 
 def kept_epoch(home: Path, checkpoint: str, epoch: float) -> dict[str, float]:
-    """What the log of a training says of the epoch that was kept; {} where the log is gone."""
-    path = home / CHECKPOINTS / f"{checkpoint}.csv"
-    log = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=["epoch"])
-    kept = log[log["epoch"] == epoch]
-    return {str(name): float(value) for name, value in kept.iloc[0].items()} if len(kept) else {}
+    """What the log of a training says of the epoch that was kept; {} where the log is gone or damaged."""
+    try:
+        log = pd.read_csv(home / CHECKPOINTS / f"{checkpoint}.csv")
+        kept = log[log["epoch"] == epoch]
+        return {str(name): float(value) for name, value in kept.iloc[0].items()} if len(kept) else {}
+    except (OSError, ValueError, KeyError):
+        return {}
 
 
 class Recognition:

@@ -19,7 +19,13 @@ from xfer.study import black_boxes, folder, gathering, model_card, networks, pla
 from xfer.study.arms import Arm, Arms
 from xfer.study.assembly import Finished
 from xfer.study.gathering import Gathered
-from xfer.study.independence import require_judge, require_other_masks, require_other_people, require_other_places
+from xfer.study.independence import (
+    require_judge,
+    require_other_gradients,
+    require_other_masks,
+    require_other_people,
+    require_other_places,
+)
 from xfer.study.looking import JUDGED, Truth, coarse
 from xfer.study.plan import Plan
 from xfer.study.recognition import SHOWN
@@ -213,6 +219,7 @@ def settle(
     network = whole.networks[0]
     size, base = network.settings.size, _guide(whole)
     model = models.build(network.name, len(whole.dataset.expressions), size=size, output_stride=base.output_stride)
+    require_other_gradients(explainer, base.loss)
     chosen = _arms(base, controls, ablate, model, size)
     used = {arm.guide.masks for arm in chosen.arms if arm.guide.control != "none"}
     require_other_masks(mask_sources.spelt(masks), sorted(used))
