@@ -12,7 +12,7 @@ from xfer.guidance import CONTROLS, LOSSES
 from xfer.nulls.trivial import FLOORS
 from xfer.report import words
 from xfer.report.account import listed
-from xfer.report.arms import measure_title, records, said
+from xfer.report.arms import cell, measure_title, records, said
 from xfer.report.canvas import spoken
 from xfer.study.arms import named
 from xfer.study.looking import MEASURES
@@ -42,16 +42,13 @@ def printed(study: TwinStudy) -> dict[str, tuple[pd.DataFrame, str]]:
 
 
 def _arms(study: TwinStudy) -> pd.DataFrame:
-    whole = study.twins[study.twins["expression"] == ALL].set_index(["guide", "measure", "form"])
     rows = []
     for arm in study.arms:
         row: dict[str, Any] = {"arm": arm}
         for name, key in {"accuracy": (ACCURACY, VALUE), "specificity": (HEADLINE, SPECIFICITY)}.items():
-            found = whole.loc[(arm, *key)] if (arm, *key) in whole.index else {}
-            row |= {name: found.get("value", np.nan), **{f"{name}_{end}": found.get(end, np.nan) for end in _ENDS}}
-        values = whole["value"]
-        row |= {measure: values.get((arm, measure, VALUE), np.nan) for measure in (F1, *MEASURES)}
-        rows.append(row)
+            found = cell(study, arm, *key)
+            row |= {name: found["value"], **{f"{name}_{end}": found[end] for end in _ENDS}}
+        rows.append(row | {measure: cell(study, arm, measure, VALUE)["value"] for measure in (F1, *MEASURES)})
     return pd.DataFrame(rows)
 
 

@@ -255,7 +255,7 @@ def _of_log(home: Path, checkpoint: str, epoch: float) -> dict[str, Any]:
     """Who took part in the guide's term in the kept epoch; {} where the log is gone."""
     found = kept_epoch(home, checkpoint, epoch)
     absent = {why: found.get(ABSENT_COLUMNS[name], 0.0) for name, why in ABSENT.items()}
-    known = {name: found[name] for name in ("guide_term", "guided_faces") if name in found}
+    known: dict[str, Any] = {name: found[name] for name in ("guide_term", "guided_faces") if name in found}
     return {**known, "absent": {why: count for why, count in absent.items() if count}}
 
 

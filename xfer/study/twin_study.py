@@ -89,9 +89,9 @@ class TwinStudy(Study):
         """How many faces a guide's term was averaged over, and how many not, by reason."""
         columns = ["guide", "seed", "guided_faces", *ABSENT_COLUMNS.values()]
         rows = [
-            {"guide": row.guide, "seed": row.seed, **kept_epoch(self.folder, row.checkpoint, row.epoch)}
-            for row in self.networks[self.networks["failed"] == ""].itertuples()
-            if self.config["arms"][row.guide]["control"] != "none"
+            {"guide": row["guide"], "seed": row["seed"], **kept_epoch(self.folder, row["checkpoint"], row["epoch"])}
+            for row in self.networks[self.networks["failed"] == ""].to_dict("records")
+            if self.config["arms"][row["guide"]]["control"] != "none"
         ]
         table = pd.DataFrame(rows).reindex(columns=columns).dropna()
         return table.astype(dict.fromkeys(columns[2:], float))

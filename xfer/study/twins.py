@@ -218,15 +218,9 @@ def settle(
         raise InputError(f"xfer guide takes one network at a time; got {', '.join(n.name for n in whole.networks)}")
     network = whole.networks[0]
     size, base = network.settings.size, _guide(whole)
-    model = models.build(network.name, len(whole.dataset.expressions), size=size, output_stride=base.output_stride)
-    require_other_gradients(explainer, base.loss)
-    chosen = _arms(base, controls, ablate, model, size)
-    used = {arm.guide.masks for arm in chosen.arms if arm.guide.control != "none"}
-    require_other_masks(mask_sources.spelt(masks), sorted(used))
-    require_other_places(whole.sources.masks, sorted(used))
-    for arm in chosen.arms:
-        if arm.guide.control != "none":
-            Maps(arm.guide, whole.dataset.expressions)
+    built = models.build(network.name, len(whole.dataset.expressions), size=size, output_stride=base.output_stride)
+    chosen = _arms(base, controls, ablate, built, size)
+    _require_no_circle(whole, chosen, masks)
     own = {
         "kind": folder.TWIN_KIND,
         "selection": "shown",
@@ -235,10 +229,21 @@ def settle(
         "ablate": ablate or "",
         **chosen.config(),
     }
-    config = {**whole.config, **own, "modules": _modules(chosen, base, model, size)}
+    config = {**whole.config, **own, "modules": _modules(chosen, base, built, size)}
     home = Path(out) if out else _default_folder(config)
     settled = replace(whole, config=config, home=home)
     return TwinPlan(settled, chosen, tuple(range(seed, seed + seeds)), truth_of(settled))
+
+
+def _require_no_circle(whole: Plan, chosen: Arms, masks: str | Path | Sequence[str | Path]) -> None:
+    """Refuse to judge by what guided, and controls that cannot be made."""
+    guides = [arm.guide for arm in chosen.arms if arm.guide.control != "none"]
+    used = sorted({guide.masks for guide in guides})
+    require_other_masks(mask_sources.spelt(masks), used)
+    require_other_places(whole.sources.masks, used)
+    for guide in guides:
+        require_other_gradients(whole.config["explainers"][0], guide.loss)
+        Maps(guide, whole.dataset.expressions)
 
 
 def _guide(whole: Plan) -> Guide:
