@@ -1,6 +1,8 @@
 """Options that several commands share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
+from inspect import signature
 from typing import Annotated, Any
 
 import typer
@@ -56,20 +58,6 @@ Guide = Annotated[
         help="Train networks to look at maps: none, au, template, shuffled or random; the preset's by default."
     ),
 ]
-GuideWeight = Annotated[float | None, typer.Option(help="The guide's factor beside the cross entropy, 4 by default.")]
-GuideSchedule = Annotated[
-    str | None, typer.Option(help="How that goes on after the warm-up: constant (the default), linear or cosine, to 0.")
-]
-GuideWarmUp = Annotated[float | None, typer.Option(help="The share of the training in which it rises from 0.")]
-GuideLayers = Annotated[
-    str | None, typer.Option(help="Layers that are guided, with commas: names, indices or 'last' (the default).")
-]
-GuideLoss = Annotated[str | None, typer.Option(help="au_cosine (the default), au_region, cam or harmonize.")]
-GuideMasks = Annotated[str | None, typer.Option(help="The mask source of the maps, belharbi2024 by default.")]
-OutputStride = Annotated[
-    int | None,
-    typer.Option(help="8, 16 or 32 px a cell of a network's deepest layer, where it has the choice; 0: its own."),
-]
 FacesShown = Annotated[str, typer.Option(help="Pictures in the report: mean, none, or all (mind the licence).")]
 
 Samples = Annotated[
@@ -95,6 +83,61 @@ AnyLabels = Annotated[bool, typer.Option("--any-labels", help="Take labels that 
 
 MAPS_PATTERN = "{model}_{expression}_heatmap.png"
 MASKS_PATTERN = "{expression}_gt.png"
+
+
+def _guide(
+    guide_weight: Annotated[
+        float | None, typer.Option(help="The guide's factor beside the cross entropy, 4 by default.")
+    ] = None,
+    guide_schedule: Annotated[
+        str | None,
+        typer.Option(help="How that goes on after the warm-up: constant (the default), linear or cosine, to 0."),
+    ] = None,
+    guide_warm_up: Annotated[
+        float | None, typer.Option(help="The share of the training in which it rises from 0.")
+    ] = None,
+    guide_layers: Annotated[
+        str | None,
+        typer.Option(help="Layers that are guided, with commas: names, indices or 'last' (the default)."),
+    ] = None,
+    guide_loss: Annotated[
+        str | None, typer.Option(help="au_cosine (the default), au_region, cam or harmonize.")
+    ] = None,
+    guide_masks: Annotated[
+        str | None, typer.Option(help="The mask source of the maps, belharbi2024 by default.")
+    ] = None,
+    output_stride: Annotated[
+        int | None,
+        typer.Option(help="8, 16 or 32 px a cell of a network's deepest layer, where it has the choice; 0: its own."),
+    ] = None,
+) -> None:
+    """The options of a guide."""
+
+
+GUIDE_OPTIONS = tuple(signature(_guide).parameters)
+
+
+def guided(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with the options of a guide, which it takes as the keyword ``guide_options``; they are its last.
+
+    >>> @guided
+    ... def command(model: str, seed: int = 0, *, guide_options: dict[str, Any]) -> None:
+    ...     print(model, seed, guide_options["guide_weight"])
+    >>> list(signature(command).parameters)[:3]
+    ['model', 'seed', 'guide_weight']
+    >>> command(model="songnet", seed=1, **dict.fromkeys(GUIDE_OPTIONS, 2.0))
+    songnet 1 2.0
+    """
+    whole = signature(command)
+    own = [each for name, each in whole.parameters.items() if name != "guide_options"]
+
+    @wraps(command)
+    def told(**options: Any) -> None:
+        guide = {name: options.pop(name) for name in GUIDE_OPTIONS}
+        command(**options, guide_options=guide)
+
+    told.__signature__ = whole.replace(parameters=[*own, *signature(_guide).parameters.values()])  # type: ignore[attr-defined]
+    return told
 
 
 def names(text: str | None) -> list[str] | None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from xfer import assets
 from xfer.errors import InputError
 from xfer.geometry import inter_ocular
-from xfer.landmarkers import LANDMARKERS, Landmarking, Open, doubt
+from xfer.landmarkers import LANDMARKERS, OTHER_SIZE, Landmarking, Open, doubt
 
 COLUMNS = tuple(f"{axis}{i}" for i in range(68) for axis in "xy")
 """A table's columns of points: x0, y0, ... x67, y67 in px, the first pixel's centre at (0, 0)."""
@@ -55,6 +55,8 @@ class Table(Open):
         self._by_bytes = {sha256: place for place, sha256 in enumerate(told) if sha256}
         self._folder = path.parent.resolve()
         self.digest = assets.sha256(path)
+        told_of = self._table.reindex(columns=["width", "height"]).to_numpy(float)
+        self.sized = bool(np.isfinite(told_of).all())
 
     def __call__(self, image: NDArray[np.uint8], file: PurePath | None = None) -> Landmarking:
         """The landmarks in the row of the picture: by its name relative to the table's folder, else by its bytes."""
@@ -66,7 +68,7 @@ class Table(Open):
             return Landmarking(None, told, n_faces=0)
         size = (row.get("width", np.nan), row.get("height", np.nan))
         if np.isfinite(size).all() and size != (width, height):
-            reason = f"landmarks are for {size[0]:.0f} x {size[1]:.0f} px, the picture has {width} x {height}"
+            reason = f"landmarks are {OTHER_SIZE}, {size[0]:.0f} x {size[1]:.0f} px; the picture has {width} x {height}"
             return Landmarking(None, reason, n_faces=0)
         return _judged(row[list(COLUMNS)].to_numpy(float).reshape(68, 2), image.shape)
 
@@ -166,7 +168,7 @@ def _strays(points: NDArray[np.floating], height: int, width: int) -> str:
     far = float(np.maximum(-points, points - [width - 1, height - 1]).max())
     if far <= _REACH * float(inter_ocular(points)):
         return ""
-    return f"a point lies {far:.0f} px outside the picture of {width} x {height} px; they are for another size"
+    return f"a point lies {far:.0f} px outside the picture of {width} x {height} px; they are {OTHER_SIZE}"
 
 
 def _text(path: Path) -> str:

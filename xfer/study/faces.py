@@ -18,6 +18,7 @@ from xfer.errors import InputError, unknown
 from xfer.progress import Stage
 from xfer.study.dealing import Assignment
 from xfer.study.folder import FORMAT, slug, write_whole
+from xfer.study.given_landmarks import require_fitting
 from xfer.study.recognition import FACES, LANDMARKS
 
 MIN_FACES = 30
@@ -156,7 +157,8 @@ def landmarks(
     Raises
     ------
     InputError
-        If the landmarker cannot be opened, or the table there is damaged.
+        If the landmarker cannot be opened, the table there is damaged, no face has landmarks, or those that were given
+        are for pictures of another size.
     """
     path = home / LANDMARKS
     published = np.array([s.landmarks is not None for s in dataset.samples])
@@ -170,6 +172,7 @@ def landmarks(
     table = table.iloc[np.argsort(np.concatenate(places))].reset_index(drop=True)
     table.attrs["format"] = landmarking.FORMAT
     _saver(path)(table)
+    require_fitting(dataset.name, table, landmarker)
     return table
 
 
