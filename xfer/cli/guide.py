@@ -7,10 +7,13 @@ from typing import Annotated
 import typer
 
 from xfer.cli.options import (
+    Address,
     Data,
     Device,
+    Engine,
     Expressions,
     FacesShown,
+    Gpus,
     GuideLayers,
     GuideLoss,
     GuideMasks,
@@ -19,6 +22,7 @@ from xfer.cli.options import (
     GuideWeight,
     Landmarker,
     Masks,
+    Memory,
     MinFaces,
     OutputStride,
     Preset,
@@ -26,6 +30,8 @@ from xfer.cli.options import (
     Seed,
     Support,
     Weights,
+    Workers,
+    engine_of,
     names,
 )
 from xfer.cli.printing import print_twins, progress
@@ -70,6 +76,11 @@ def guide(
     landmarker: Landmarker = "mediapipe",
     draws: Annotated[int | None, typer.Option(help="Draws behind every interval; the preset's by default.")] = None,
     faces: FacesShown = "mean",
+    engine: Engine = "local",
+    address: Address = None,
+    gpus: Gpus = None,
+    memory: Memory = None,
+    workers: Workers = None,
     out: Annotated[Path | None, typer.Option(help="The study folder; reports/... by default.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set a study that is there aside.")] = False,
 ) -> None:
@@ -107,6 +118,8 @@ def guide(
             faces=faces,
             out=out,
             fresh=fresh,
+            engine=engine_of(engine, address, gpus, memory),
+            workers=workers,
             progress=stage,
         )
     print_twins(study)

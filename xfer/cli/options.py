@@ -66,6 +66,23 @@ OutputStride = Annotated[
     int | None,
     typer.Option(help="8, 16 or 32 px a cell of a network's deepest layer, where it has the choice; 0: its own."),
 ]
+Engine = Annotated[
+    str, typer.Option(help="Where networks are worked on: local (this machine) or ray; the numbers are the same.")
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        help="A Ray cluster: 'auto' on one of its nodes, or HOST:PORT; without it one of this machine's cores."
+    ),
+]
+Gpus = Annotated[
+    float | None,
+    typer.Option(help="GPUs of a network, with --engine ray and --device cuda: 1 by default, 0.5 for two."),
+]
+Memory = Annotated[float | None, typer.Option(help="GB that Ray sets aside for a network, with --engine ray.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Networks worked on side by side; by default as many as there is room for.")
+]
 FacesShown = Annotated[str, typer.Option(help="Pictures in the report: mean, none, or all (mind the licence).")]
 
 Samples = Annotated[int | None, typer.Option(min=2, help="Of LIME, KernelSHAP and RISE, a face.")]
@@ -85,6 +102,28 @@ AnyLabels = Annotated[bool, typer.Option("--any-labels", help="Take labels that 
 
 MAPS_PATTERN = "{model}_{expression}_heatmap.png"
 MASKS_PATTERN = "{expression}_gt.png"
+
+
+def engine_of(name: str, address: str | None, gpus: float | None, memory: float | None) -> Any:
+    """The engine that is asked for.
+
+    Raises
+    ------
+    InputError
+        If something of Ray's is asked of another one.
+
+    >>> engine_of("ray", "auto", None, 8)
+    Ray(address='auto', gpus=1, memory=8)
+    """
+    asked = {"address": address, "gpus": gpus, "memory": memory}
+    given = {option: value for option, value in asked.items() if value is not None}
+    if name != "ray":
+        if given:
+            raise InputError(f"{', '.join(f'--{option}' for option in given)} needs --engine ray")
+        return name
+    from xfer.study.engine import Ray
+
+    return Ray(**given)
 
 
 def names(text: str | None) -> list[str] | None:

@@ -11,15 +11,18 @@ from xfer.cli.beginning import Config
 from xfer.cli.options import (
     MAPS_PATTERN,
     MASKS_PATTERN,
+    Address,
     AllowMissing,
     AnyLabels,
     Baseline,
     Data,
     Device,
+    Engine,
     Expressions,
     FacesShown,
     Folds,
     Frame,
+    Gpus,
     Guide,
     GuideLayers,
     GuideLoss,
@@ -30,6 +33,7 @@ from xfer.cli.options import (
     Landmarker,
     MaskPattern,
     Masks,
+    Memory,
     Metrics,
     MinFaces,
     Models,
@@ -47,6 +51,8 @@ from xfer.cli.options import (
     Support,
     Threshold,
     Weights,
+    Workers,
+    engine_of,
     names,
     of_onnx,
 )
@@ -61,7 +67,7 @@ _NETWORKS_ONLY = (
     "models", "data", "expressions", "min_faces", "explainers", "preset", "pretrained", "weights", "folds", "seed",
     "device", "landmarker", "per_face", "faces", "randomised", "samples", "segments", "baseline", "size", "mean", "std",
     "labels", "any_labels", "guide", "guide_weight", "guide_schedule", "guide_warm_up", "guide_layers", "guide_loss",
-    "guide_masks", "output_stride",
+    "guide_masks", "output_stride", "engine", "address", "gpus", "memory", "workers",
 )  # fmt: skip
 
 
@@ -138,6 +144,11 @@ def compare(
             min=0, help="Times each network is explained with randomised weights too; the preset's by default."
         ),
     ] = None,
+    engine: Engine = "local",
+    address: Address = None,
+    gpus: Gpus = None,
+    memory: Memory = None,
+    workers: Workers = None,
     out: Annotated[Path | None, typer.Option(help="The study folder; reports/... by default.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set a study that is there aside.")] = False,
 ) -> None:
@@ -198,6 +209,8 @@ def compare(
             "per_face": per_face,
             "randomised": randomised,
             "faces": faces,
+            "engine": engine_of(engine, address, gpus, memory),
+            "workers": workers,
         }
     _compare({**options, **common})
 
@@ -247,6 +260,11 @@ def train(
     guide_masks: GuideMasks = None,
     output_stride: OutputStride = None,
     landmarker: Landmarker = "mediapipe",
+    engine: Engine = "local",
+    address: Address = None,
+    gpus: Gpus = None,
+    memory: Memory = None,
+    workers: Workers = None,
     out: Annotated[Path | None, typer.Option(help="The study folder; reports/... by default.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set a study that is there aside.")] = False,
 ) -> None:
@@ -276,6 +294,8 @@ def train(
             landmarker=landmarker,
             out=out,
             fresh=fresh,
+            engine=engine_of(engine, address, gpus, memory),
+            workers=workers,
             progress=stage,
         )
     for one in trained:
