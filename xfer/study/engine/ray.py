@@ -9,6 +9,7 @@ import os
 import secrets
 import signal
 import socket
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
@@ -103,11 +104,9 @@ class Ray:
                 options["_temp_dir"] = stack.enter_context(place)
             try:
                 ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
-            except (ConnectionError, RuntimeError, ValueError) as error:
+            except Exception as error:  # of every kind, a slow start among them
                 raise self._unanswered(error) from None
             stack.callback(ray.shutdown)
-            if not self.address:
-                _require_own(ray)
             yield ray
 
     def _unanswered(self, error: Exception) -> InputError:
@@ -124,12 +123,11 @@ def library(*, own: bool) -> Any:
     Raises
     ------
     InputError
-        If it is not installed.
+        If it is not installed, or was imported before a cluster of its own could be bound to 127.0.0.1.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     if own:
-        for name, value in {**_OWN, "RAY_AUTH_TOKEN": secrets.token_hex(32)}.items():
-            os.environ.setdefault(name, value)
+        _bind()
     try:
         import ray
         import ray.exceptions
@@ -138,10 +136,11 @@ def library(*, own: bool) -> Any:
     return ray
 
 
-def _require_own(ray: Any) -> None:
-    """Refuse a cluster of this run that others could reach."""
-    if any(node["NodeManagerAddress"] != "127.0.0.1" for node in ray.nodes()):
+def _bind() -> None:
+    there = sys.modules.get("ray")
+    if there is not None and not there.is_initialized() and any(os.environ.get(n) != v for n, v in _OWN.items()):
         raise InputError(
-            "--engine ray: Ray was imported before it could be bound to 127.0.0.1; start Python anew, or call ray.init "
-            "yourself"
+            "--engine ray: Ray was imported before it could be bound to 127.0.0.1; start Python anew, or call ray.init"
         )
+    for name, value in {**_OWN, "RAY_AUTH_TOKEN": secrets.token_hex(32)}.items():
+        os.environ.setdefault(name, value)

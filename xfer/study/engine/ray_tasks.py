@@ -41,7 +41,7 @@ class Board:
     def __init__(self, ray: Any, progress: Stage) -> None:
         from ray.util.queue import Queue
 
-        here = _on(ray.get_runtime_context().get_node_id(), soft=True)
+        here = _on(ray.get_runtime_context().get_node_id())
         self.queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
         self._relay = Relay(progress)
 
@@ -51,10 +51,10 @@ class Board:
             self._relay(event)
 
 
-def _on(node: str, *, soft: bool = False) -> Any:
+def _on(node: str) -> Any:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    return NodeAffinitySchedulingStrategy(node, soft=soft)
+    return NodeAffinitySchedulingStrategy(node, soft=False)
 
 
 class Tasks:
