@@ -15,6 +15,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from xfer.errors import InputError
@@ -95,11 +96,13 @@ class Ray:
             yield ray
             return
         with ExitStack() as stack:
-            if threading.current_thread() is threading.main_thread():
-                stack.callback(signal.signal, signal.SIGTERM, signal.getsignal(signal.SIGTERM))
+            handler = signal.getsignal(signal.SIGTERM)  # Ray sets its own and leaves it
+            if handler is not None and threading.current_thread() is threading.main_thread():
+                stack.callback(signal.signal, signal.SIGTERM, handler)
             options: dict[str, Any] = {"address": self.address}
             if not self.address:
-                place = tempfile.TemporaryDirectory(prefix="xfer-ray-", ignore_cleanup_errors=True)
+                short = "/tmp" if Path("/tmp").is_dir() else None  # names of sockets end at 107 characters
+                place = tempfile.TemporaryDirectory(prefix="xfer-ray-", dir=short, ignore_cleanup_errors=True)
                 options = {"address": "local", "num_cpus": workers_for(1), "include_dashboard": False}
                 options["_temp_dir"] = stack.enter_context(place)
             try:

@@ -64,7 +64,8 @@ class Tasks:
         self._ray, self._compute, self._needs, self._demands, self._board = ray, compute, needs, demands, board
         self._asked = Asked(versions(), needs.files, str(Path.cwd()))
         self._sent: dict[int, Any] = {}
-        self._seen, self._room = 0.0, 0
+        self._seen, self._room = time.monotonic(), 0
+        self._task = ray.remote(work)
         self._pinned = {"max_retries": 0, "runtime_env": {"env_vars": _PINNED}}
 
     def check(self) -> None:
@@ -149,8 +150,8 @@ class Tasks:
             if id(value) not in self._sent:
                 self._sent[id(value)] = self._ray.put(value)
             shared, unit = (name, self._sent[id(value)]), replace(unit, **{name: None})
-        task = self._ray.remote(work).options(**options)
-        return task.remote(self._compute, unit, shared, self._asked, self._board.queue)
+        at_hand = self._compute, unit, shared, self._asked, self._board.queue
+        return self._task.options(**options).remote(*at_hand)
 
     def _result(self, reference: Any) -> Any:
         """What a task returned, or that its process or node is gone.
