@@ -115,7 +115,7 @@ def engine_of(name: str, address: str | None, gpus: float | None, memory: float 
     >>> engine_of("ray", "auto", None, 8)
     Ray(address='auto', gpus=1, memory=8)
     """
-    asked = {"address": address, "gpus": gpus, "memory": memory}
+    asked: dict[str, Any] = {"address": address, "gpus": gpus, "memory": memory}
     given = {option: value for option, value in asked.items() if value is not None}
     if name != "ray":
         if given:

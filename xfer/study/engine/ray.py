@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,8 @@ class Ray:
         """Refuse where Ray is not installed or nothing answers at the address."""
         library(own=not self.address)
         if self.address in ("", "auto"):
-            return
+            with self._joined() if self.address else nullcontext():
+                return
         host, _, port = self.address.rpartition(":")
         try:
             socket.create_connection((host.strip("[]"), int(port)), _ANSWER).close()
