@@ -7,18 +7,24 @@ from typing import Annotated, Any
 import typer
 
 from xfer.cli.options import (
+    Address,
     Data,
     Device,
+    Engine,
     Expressions,
     FacesShown,
+    Gpus,
     Landmarker,
     Masks,
+    Memory,
     MinFaces,
     Preset,
     Pretrained,
     Seed,
     Support,
     Weights,
+    Workers,
+    engine_of,
     guided,
     names,
 )
@@ -58,6 +64,11 @@ def guide(
     landmarker: Landmarker = "mediapipe",
     draws: Annotated[int | None, typer.Option(help="Draws behind every interval; the preset's by default.")] = None,
     faces: FacesShown = "mean",
+    engine: Engine = "local",
+    address: Address = None,
+    gpus: Gpus = None,
+    memory: Memory = None,
+    workers: Workers = None,
     out: Annotated[Path | None, typer.Option(help="The study folder; reports/... by default.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set a study that is there aside.")] = False,
     *,
@@ -91,6 +102,8 @@ def guide(
             faces=faces,
             out=out,
             fresh=fresh,
+            engine=engine_of(engine, address, gpus, memory),
+            workers=workers,
             progress=stage,
         )
     print_twins(study)

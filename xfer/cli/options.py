@@ -58,6 +58,23 @@ Guide = Annotated[
         help="Train networks to look at maps: none, au, template, shuffled or random; the preset's by default."
     ),
 ]
+Engine = Annotated[
+    str, typer.Option(help="Where networks are worked on: local (this machine) or ray; the numbers are the same.")
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        help="A Ray cluster: 'auto' on one of its nodes, or HOST:PORT; without it one of this machine's cores."
+    ),
+]
+Gpus = Annotated[
+    float | None,
+    typer.Option(help="GPUs of a network, with --engine ray and --device cuda: 1 by default, 0.5 for two."),
+]
+Memory = Annotated[float | None, typer.Option(help="GB that Ray sets aside for a network, with --engine ray.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Networks worked on side by side; by default as many as there is room for.")
+]
 FacesShown = Annotated[str, typer.Option(help="Pictures in the report: mean, none, or all (mind the licence).")]
 
 Samples = Annotated[
@@ -138,6 +155,28 @@ def guided(command: Callable[..., None]) -> Callable[..., None]:
 
     told.__signature__ = whole.replace(parameters=[*own, *signature(_guide).parameters.values()])  # type: ignore[attr-defined]
     return told
+
+
+def engine_of(name: str, address: str | None, gpus: float | None, memory: float | None) -> Any:
+    """The engine that is asked for.
+
+    Raises
+    ------
+    InputError
+        If something of Ray's is asked of another one.
+
+    >>> engine_of("ray", "auto", None, 8)
+    Ray(address='auto', gpus=1, memory=8)
+    """
+    asked: dict[str, Any] = {"address": address, "gpus": gpus, "memory": memory}
+    given = {option: value for option, value in asked.items() if value is not None}
+    if name != "ray":
+        if given:
+            raise InputError(f"{', '.join(f'--{option}' for option in given)} needs --engine ray")
+        return name
+    from xfer.study.engine import Ray
+
+    return Ray(**given)
 
 
 def names(text: str | None) -> list[str] | None:

@@ -12,19 +12,23 @@ from xfer.cli.options import (
     GUIDE_OPTIONS,
     MAPS_PATTERN,
     MASKS_PATTERN,
+    Address,
     AllowMissing,
     AnyLabels,
     Baseline,
     Data,
     Device,
+    Engine,
     Expressions,
     FacesShown,
     Folds,
     Frame,
+    Gpus,
     Guide,
     Landmarker,
     MaskPattern,
     Masks,
+    Memory,
     Metrics,
     MinFaces,
     Models,
@@ -41,6 +45,8 @@ from xfer.cli.options import (
     Support,
     Threshold,
     Weights,
+    Workers,
+    engine_of,
     guided,
     names,
     of_onnx,
@@ -55,7 +61,7 @@ _FILES_ONLY = {"pattern": "--pattern", "pooled": "--pooled", "mask_pattern": "--
 _NETWORKS_ONLY = (
     "models", "data", "expressions", "min_faces", "explainers", "preset", "pretrained", "weights", "folds", "seed",
     "device", "landmarker", "per_face", "faces", "randomised", "samples", "segments", "baseline", "size", "mean", "std",
-    "labels", "any_labels", "guide", *GUIDE_OPTIONS,
+    "labels", "any_labels", "guide", *GUIDE_OPTIONS, "engine", "address", "gpus", "memory", "workers",
 )  # fmt: skip
 
 
@@ -126,6 +132,11 @@ def compare(
             min=0, help="Times each network is explained with randomised weights too; the preset's by default."
         ),
     ] = None,
+    engine: Engine = "local",
+    address: Address = None,
+    gpus: Gpus = None,
+    memory: Memory = None,
+    workers: Workers = None,
     out: Annotated[Path | None, typer.Option(help="The study folder; reports/... by default.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set a study that is there aside.")] = False,
     *,
@@ -182,6 +193,8 @@ def compare(
             "per_face": per_face,
             "randomised": randomised,
             "faces": faces,
+            "engine": engine_of(engine, address, gpus, memory),
+            "workers": workers,
         }
     _compare({**options, **common})
 
@@ -225,6 +238,11 @@ def train(
     device: Device = "auto",
     guide: Guide = None,
     landmarker: Landmarker = "mediapipe",
+    engine: Engine = "local",
+    address: Address = None,
+    gpus: Gpus = None,
+    memory: Memory = None,
+    workers: Workers = None,
     out: Annotated[Path | None, typer.Option(help="The study folder; reports/... by default.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set a study that is there aside.")] = False,
     *,
@@ -250,6 +268,8 @@ def train(
             landmarker=landmarker,
             out=out,
             fresh=fresh,
+            engine=engine_of(engine, address, gpus, memory),
+            workers=workers,
             progress=stage,
         )
     for one in trained:

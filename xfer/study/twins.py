@@ -18,6 +18,8 @@ from xfer.study import arms as kinds
 from xfer.study import black_boxes, folder, gathering, model_card, networks, plan, provenance, twin_assembly, twin_cards
 from xfer.study.arms import Arm, Arms
 from xfer.study.assembly import Finished
+from xfer.study.engine import Engine
+from xfer.study.engine import settle as settle_engine
 from xfer.study.gathering import Gathered
 from xfer.study.independence import (
     require_judge,
@@ -72,6 +74,7 @@ def guide_network(
     out: str | Path | None = None,
     fresh: bool = False,
     workers: int | None = None,
+    engine: str | Engine = "local",
     faces: str = "mean",
     progress: Stage = silent,
     **options: Any,
@@ -84,7 +87,7 @@ def guide_network(
         One network: NAME or ``timm:NAME``.
     out : path, optional
         The study folder; ``reports/<data>-<preset>-guide-<digest>`` by default.
-    fresh, workers, faces, progress
+    fresh, workers, engine, faces, progress
         As for `xfer.study.networks.compare_networks`.
     **options
         Those of `settle`.
@@ -102,13 +105,14 @@ def guide_network(
     """
     if faces not in SHOWN:
         raise unknown("--faces", faces, SHOWN)
+    where = settle_engine(engine)
     chosen = settle(model, out=out, fresh=fresh, **options)
     home, whole = chosen.plan.home, chosen.plan
     with folder.claim(home, whole.config, fresh=fresh):
         gathered = gathering.gather(home, whole, progress)
         require_other_people(gathered.dataset, gathered.folds)
         units = describe(chosen, gathered)
-        worked = networks.work(home, whole, gathered, units, workers, progress, kind=Twin)
+        worked = networks.work(home, whole, gathered, units, where, workers, progress, kind=Twin)
         failed = [(unit, result) for unit, result in worked if isinstance(result, str)]
         lost = {unit.digest for unit, _ in failed}
         done = [each["digest"] for each in units if each["digest"] not in lost]
