@@ -17,6 +17,7 @@ from xfer.cli import (
     masks,
     metrics,
     models,
+    plan,
     studies,
     units,
 )  # fmt: skip
@@ -24,6 +25,7 @@ from xfer.errors import InputError, TrainingError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(studies.app)
+app.add_typer(plan.app)
 app.add_typer(beginning.app)
 app.add_typer(annotate.app)
 app.add_typer(data.app, name="data")

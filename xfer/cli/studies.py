@@ -55,6 +55,8 @@ from xfer.errors import InputError
 
 app = typer.Typer()
 
+INSTEAD = "xfer.cli.instead"
+"""Under this name a command that takes the same options tells, in the context, what is done with them."""
 
 _FILES_ONLY = {"pattern": "--pattern", "pooled": "--pooled", "mask_pattern": "--mask-pattern", "frame": "--frame"}
 _NETWORKS_ONLY = (
@@ -199,7 +201,7 @@ def compare(
             "randomised": randomised,
             "faces": faces,
         }
-    _compare({**options, **common})
+    context.meta.get(INSTEAD, _compare)({**options, **common})
 
 
 def _refuse(given: set[str], why: str) -> None:

@@ -122,8 +122,14 @@ class Costs:
 
     def __str__(self) -> str:
         """A table, and what it comes to."""
-        shown = self.stages[list(_SHOWN)].map(_number).set_axis(list(_SHOWN.values()), axis=1)
-        return "\n".join([shown.set_index(_named(self.stages)).rename_axis(None).to_string(), *self.summary()])
+        return "\n".join([self._shown().to_string(), *self.summary()])
+
+    def _shown(self) -> pd.DataFrame:
+        """The table in words; parts of a stage are moved in."""
+        table = self.stages
+        names = [f"  {s}" if network else str(s) for s, network in zip(table["stage"], table["network"], strict=True)]
+        shown = table[list(_SHOWN)].map(_number).set_axis(list(_SHOWN.values()), axis=1)
+        return shown.set_axis(pd.Index(names), axis=0)
 
     def summary(self) -> list[str]:
         """The sums, the bottleneck and the notes, a line each."""
@@ -142,14 +148,8 @@ class Costs:
         ]
 
     def _repr_html_(self) -> str:
-        shown = self.stages[list(_SHOWN)].map(_number).set_axis(list(_SHOWN.values()), axis=1)
-        table: str = shown.set_index(_named(self.stages)).rename_axis(None).to_html()
+        table: str = self._shown().to_html()
         return table + "".join(f"<p>{html.escape(line)}</p>" for line in self.summary())
-
-
-def _named(table: pd.DataFrame) -> list[str]:
-    """Names of rows; parts of a stage are moved in."""
-    return [f"  {s}" if network else str(s) for s, network in zip(table["stage"], table["network"], strict=True)]
 
 
 def _number(value: float) -> str:

@@ -46,7 +46,7 @@ def plan(
     faces : int, optional
         Plan for so many faces like those of `data`; as many as there are by default.
     workers : int, optional
-        Networks worked on side by side, each on as many cores as here; as many as this machine's cores allow by default.
+        Networks worked on side by side, each on as many cores as here; as many as there is room for by default.
     gpus : int, optional
         Graphics processors, a network each, like this machine's; 1 by default where there is one.
     progress : callable, optional
