@@ -96,6 +96,6 @@ def test_planned_against_actual(run: Run, planned: Costs, tmp_path: Path) -> Non
     rows = [line.split() for line in out.splitlines()]
     assert rows[1] == ["pictures", "6.0", "8.0", "0.75", "6.0", "8.0"]
     assert rows[2] == ["networks", "60.0", "50.0", "1.20", "90.0", "50.0"]
-    assert rows[3] == ["songnet:", "training", "55.0"]
+    assert rows[3] == ["songnet:", "training", "55.0", "80.0"]
     assert rows[4] == ["total", "66.0", "58.0", "1.14", "96.0", "58.0"]
     assert folder.COSTS in {path.name for path in (tmp_path / "s").iterdir()}

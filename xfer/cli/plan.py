@@ -17,6 +17,8 @@ _NOT_PLANNED = (
     "address", "gpus", "memory", "workers",
 )  # fmt: skip
 """Options of ``xfer compare`` that a plan does without, or gives another sense."""
+_PICTURES = ("mean", "none", "all")
+"""What ``--faces`` of ``xfer compare`` says, and so a file of settings: whose pictures the report shows."""
 
 
 def _same_options(function: Any) -> Any:
@@ -31,6 +33,15 @@ def _same_options(function: Any) -> Any:
     return function
 
 
+def _number(text: str) -> int:
+    """A number of faces; 0 for what a file of settings says about the pictures in the report."""
+    if text in _PICTURES:
+        return 0
+    if not text.isdigit() or not int(text):
+        raise typer.BadParameter(f"must be a number of faces, 1 or more; got {text!r}")
+    return int(text)
+
+
 @app.command()
 @_same_options
 def plan(
@@ -39,7 +50,8 @@ def plan(
         Path | None, typer.Argument(help="A study folder: what was planned for it against what it took.")
     ] = None,
     faces: Annotated[
-        int | None, typer.Option(min=1, help="Plan for so many faces like those of --data; as many as there are.")
+        int | None,
+        typer.Option(parser=_number, help="Plan for so many faces like those of --data; as many as there are."),
     ] = None,
     workers: Annotated[
         int | None, typer.Option("--workers", "--cores", min=1, help="Networks side by side; as many as there is room.")
@@ -60,7 +72,7 @@ def plan(
 
         asked = {name: value for name, value in options.items() if name not in _NOT_PLANNED}
         with progress() as stage:
-            found = xfer.plan(**asked, faces=faces, workers=workers, gpus=gpus, progress=stage)
+            found = xfer.plan(**asked, faces=faces or None, workers=workers, gpus=gpus, progress=stage)
         print(found)
 
     context.meta[studies.INSTEAD] = planned

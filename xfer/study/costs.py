@@ -27,6 +27,8 @@ PARTS = (TRAINING, HEATMAPS, RANDOMISED)
 """What is done with a network."""
 
 _TOTAL = "total"
+_ALONE = 0.8
+"""Where a fold of one network takes this share of the time of all of them, there is next to nothing to work on beside."""
 _SHOWN = {
     "units": "units", "unit_s": "a unit, s", "total_s": "s", "processor_s": "processor, s", "memory_mb": "memory, MB",
     "disk_mb": "disk, MB", "forwards": "forwards",
@@ -99,7 +101,7 @@ class Costs:
     @property
     def disk_mb(self) -> float:
         """What stays on disk."""
-        return float(self._whole.loc[self._whole["stage"] != "pictures", "disk_mb"].sum())
+        return float(self.stages.loc[self.stages["stage"] != "pictures", "disk_mb"].sum())
 
     @property
     def forwards(self) -> float:
@@ -117,7 +119,7 @@ class Costs:
         worst = parts.loc[parts["total_s"].idxmax()]
         named = f"networks, {share:.0%} of the time, most of all {worst['stage']} ({_span(worst['total_s'])})"
         of_network = parts.groupby("network")["total_s"].sum().max() / self.folds
-        alone = longest["total_s"] < 1.1 * of_network
+        alone = of_network > _ALONE * longest["total_s"]
         return f"{named}; {'more workers do not help' if alone else 'more workers help'}"
 
     def __str__(self) -> str:

@@ -141,7 +141,7 @@ def _end(
         pairs = len(names) * (len(names) - 1) // 2
         scores = study.scores
         few, more = (min(draws, most) for draws in DRAWS)
-        for draws in (few, few, more):
+        for draws in (few, few, more) if few < more else (more,):
             results.write_scores(home, scores)
             watch = Watch()
             config = {**plan.config, "draws": draws}
@@ -171,9 +171,10 @@ def tiled(units: Units, level: str, rows: int) -> Units:
 
 
 def fit(attempts: Sequence[Sequence[Attempt]], pair: Seconds) -> Chance:
-    """What intervals take, from attempts of which the first is a warm-up, the second of few draws, the third of more.
+    """What intervals take, from attempts of which the first is a warm-up, the second of few draws, the last of more.
 
-    With two sizes of a study, what grows with heatmaps is told from what is fixed; with one size all of it is fixed.
+    Where all draws are few there is one attempt, and what it took is fixed. With two sizes of a study, what grows with
+    heatmaps is told from what is fixed; with one size all of it is fixed.
 
     >>> true = Chance(*(np.array([s, s]) for s in (5.0, 0.5, 0.01, 0.002)))
     >>> tries = [[Attempt(n, p, d, true.at(n, p, d)) for d in (40, 40, 120)] for n, p in ((6, 0), (18, 3))]
@@ -183,8 +184,8 @@ def fit(attempts: Sequence[Sequence[Attempt]], pair: Seconds) -> Chance:
     """
     if not attempts[0]:
         return Chance(*(np.zeros(2) for _ in range(4)))
-    first, (warm, _, _) = attempts[0], attempts[0]
-    _, few, more = attempts[-1]
+    warm, least = attempts[0][0], attempts[0][:2][-1]
+    few, more = attempts[-1][:2][-1], attempts[-1][-1]
     slope = (more.seconds - few.seconds) / max(1, more.draws - few.draws)
     draw = np.maximum(slope - few.pairs * pair, 0) / few.cells
 
@@ -194,6 +195,6 @@ def fit(attempts: Sequence[Sequence[Attempt]], pair: Seconds) -> Chance:
 
     cell = np.zeros(2)
     if len(attempts) > 1:
-        cell = np.maximum((left(few) - left(first[1])) / (few.cells - first[1].cells), 0)
-    begin = np.maximum(warm.seconds - first[1].seconds, 0)
+        cell = np.maximum((left(few) - left(least)) / (few.cells - least.cells), 0)
+    begin = np.maximum(warm.seconds - least.seconds, 0)
     return Chance(np.maximum(left(few) - few.cells * cell, 0) + begin, cell, draw, pair)
