@@ -66,6 +66,18 @@ def test_options_reach_the_plan(run: Run, planned: Costs, monkeypatch: pytest.Mo
     assert out.endswith("a note\n")
 
 
+def test_a_file_of_settings_says_whose_pictures_are_shown_not_how_many_faces(
+    run: Run, planned: Costs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(xfer, "plan", lambda **options: asked.update(options) or planned)
+    (tmp_path / "study.toml").write_text('format = 1\nmodels = "songnet"\nfaces = "mean"\n')
+    assert run("plan", "--config", "study.toml")[0] == 0
+    assert (asked["models"], asked["faces"]) == ("songnet", None)
+    assert run("plan", "--config", "study.toml", "--faces", "50")[0] == 0
+    assert asked["faces"] == 50
+
+
 def costs_options() -> Callable[..., Any]:
     from xfer.study.plan import settle
 
@@ -76,7 +88,7 @@ def test_bad_input_is_one_line(run: Run, refused: Check, tmp_path: Path) -> None
     refused(run("plan", "--models", "songnt"), "did you mean 'songnet'?")
     refused(run("plan", "--workers", "0"), "Invalid value for '--workers'")
     refused(run("plan", "--cores", "0"), "Invalid value for '--workers'")
-    refused(run("plan", "--faces", "0"), "Invalid value for '--faces'")
+    refused(run("plan", "--faces", "0"), "Invalid value for '--faces': must be a number of faces, 1 or more; got '0'")
     refused(run("plan", "--models", "songnet", "--gpus", "2", "--device", "cpu"), "--gpus 2", "measured on one")
     refused(run("plan", "--models", "songnet", "--data", "folder:nowhere"), "nowhere")
     refused(run("plan", "nowhere"), "nowhere: there is no such folder")

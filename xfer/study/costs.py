@@ -28,7 +28,7 @@ PARTS = (TRAINING, HEATMAPS, RANDOMISED)
 
 _TOTAL = "total"
 _ALONE = 0.8
-"""Where a fold of one network takes this share of the time of all of them, there is next to nothing to work on beside."""
+"""Where a fold of one network takes this share of the time of all of them, there is nothing to work on beside it."""
 _SHOWN = {
     "units": "units", "unit_s": "a unit, s", "total_s": "s", "processor_s": "processor, s", "memory_mb": "memory, MB",
     "disk_mb": "disk, MB", "forwards": "forwards",

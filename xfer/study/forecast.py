@@ -264,7 +264,10 @@ class Forecast:
         settings: Mapping[str, Any] = {network.name: network.settings for network in self.plan.networks}
         small = [name for name, t in self.pilot.tried.items() if 0 < t.batch < settings[name].batch]
         if small:
-            notes.append(f"{', '.join(small)}: tried in smaller batches than the study's, which go faster a face")
+            notes.append(
+                f"{', '.join(small)}: tried in smaller batches than the study's, where a face takes longer and "
+                "less memory"
+            )
         if any(network.settings.patience for network in self.plan.networks if network.black_box is None):
             notes.append("trainings may end before their last epoch, where validation faces say so")
         if (share := self._quiet()) < _BUSY:

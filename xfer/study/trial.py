@@ -17,8 +17,8 @@ from xfer.study.stages import Seconds, Watch
 from xfer.study.unit import EXPLAINED, Unit, Witness, compute
 from xfer.training import inputs
 
-STEPS = 4
-"""Batches of an epoch that is tried."""
+STEPS, _FEWEST = 4, 2
+"""Batches of an epoch that is tried; fewer with a network too slow for batches of the study's size."""
 BATCHES = 3
 """Batches of faces that are explained, where the time suffices."""
 
@@ -124,7 +124,8 @@ def _trained(trial: Trial) -> tuple[Trial, dict[str, Any]]:
     """Two epochs of `STEPS` batches; the trial with the settings that they were tried with."""
     batch = affordable(_step(trial), trial.settings.batch, trial.seconds / 2)
     settings = trial.settings.change(epochs=_EPOCHS, batch=batch, patience=0)
-    steps = max(STEPS, -(-len(trial.pixels.classes) // batch))
+    fewest = STEPS if batch == trial.settings.batch else _FEWEST
+    steps = max(fewest, -(-len(trial.pixels.classes) // batch))
     tried = replace(trial, settings=settings, train=np.resize(trial.train, steps * batch), until="training")
     watch, began = Watch(), stages.now()
     compute(replace(tried, test=trial.test[:1], blocks=trial.blocks[:1]), watch)
