@@ -36,7 +36,7 @@ class Trial(Unit):
     Attributes
     ----------
     seconds : float
-        About as long as it may be tried; with a slow network fewer faces are taken, and one of them at least.
+        About as long as it may be tried, on a quiet machine; with a slow network fewer faces are taken, and one of them at least.
     parent : int
         The process that asks.
     counted : list of int
@@ -182,18 +182,23 @@ def _step(trial: Trial) -> float:
 
 
 def _once(model: nn.Module, faces: Tensor) -> float:
-    began = time.perf_counter()
+    began = stages.now()
     loss: Tensor = model(faces).float().square().mean()
     loss.backward()
     loss.item()
-    return time.perf_counter() - began
+    return _undisturbed(began)
+
+
+def _undisturbed(began: Seconds) -> float:
+    """Seconds since then, but for those in which other work kept the processor."""
+    return float((stages.now() - began).min())
 
 
 def _explained(trial: Trial) -> dict[str, Any]:
     """One face with the passes counted, then as many as the time suffices for."""
     began = stages.now()
     forwards = _counted(trial, 1)
-    took = float((stages.now() - began)[0])
+    took = _undisturbed(began)
     if took < _QUICK:
         forwards = (_counted(trial, 3) - forwards) / 2
     size = min(EXPLAINED, trial.settings.batch)
