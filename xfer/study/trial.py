@@ -36,7 +36,7 @@ class Trial(Unit):
     Attributes
     ----------
     seconds : float
-        About as long as it may be tried, on a quiet machine; with a slow network fewer faces are taken, and one of them at least.
+        About as long as it may be tried, on a quiet machine; with a slow network fewer faces are taken, one at least.
     parent : int
         The process that asks.
     counted : list of int
