@@ -6,13 +6,14 @@ if TYPE_CHECKING:
     from xfer.explainers import explain
     from xfer.scoring import score
     from xfer.study import Study
+    from xfer.study.costs import Costs
     from xfer.study.export import export
     from xfer.study.networks import Trained
     from xfer.study.settings import read_settings
     from xfer.study.twin_study import TwinStudy
 
 __version__ = "0.1.0"
-__all__ = ["Study", "compare", "explain", "export", "guide", "read_settings", "score", "train"]
+__all__ = ["Study", "compare", "explain", "export", "guide", "plan", "read_settings", "score", "train"]
 
 
 def compare(models: str = "all", *, heatmaps: Any = None, **options: Any) -> "Study":
@@ -39,6 +40,16 @@ def train(model: str, **options: Any) -> "list[Trained]":
     from xfer.study.networks import train
 
     return train(model, **options)
+
+
+def plan(models: str = "all", **options: Any) -> "Costs":
+    """What `compare` with these options will cost in time, memory, disk and forwards, from a minute of measuring.
+
+    With the options of `xfer.study.forecast.plan`.
+    """
+    from xfer.study.forecast import plan
+
+    return plan(models, **options)
 
 
 def guide(model: str, **options: Any) -> "TwinStudy":

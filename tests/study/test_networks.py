@@ -117,6 +117,18 @@ def test_networks_table_agrees_with_the_predictions(study: Study) -> None:
     assert table.loc["mobilenetv3", "start"] == "from scratch (--pretrained no)"
 
 
+def test_every_stage_tells_what_it_took(study: Study) -> None:
+    table = study.costs.set_index("stage")
+    parts = [f"{name}: {part}" for name in MODELS.split(",") for part in ("training", "heatmaps")]
+    whole = ["options", "landmarks", "pictures", "linear classifier", "mean face", "networks", "intervals", "scores",
+             "report"]  # fmt: skip
+    assert set(table.index) == {*whole, *parts, "total"}
+    assert (table.loc[[*parts, "networks", "pictures", "report"], "actual_s"] > 0).all()
+    assert table.loc["total", "actual_s"] == pytest.approx(table.loc[whole, "actual_s"].sum())
+    assert table.loc[parts, "actual_s"].sum() <= table.loc["networks", "actual_s"]
+    assert table["planned_s"].isna().all()
+
+
 def test_a_network_of_the_study_is_found_by_its_name(study: Study) -> None:
     model, facts = load_model(f"{study.folder}#songnet")
     row = study.networks.set_index("model").loc["songnet"]

@@ -17,6 +17,7 @@ from xfer.cli import (
     masks,
     metrics,
     models,
+    plan,
     studies,
     units,
 )  # fmt: skip
@@ -30,6 +31,7 @@ own. What COMMAND takes: 'xfer COMMAND --help'. Exit codes: 0 done, 1 failed, 2 
 """
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=_HELP)
 app.add_typer(studies.app)
+app.add_typer(plan.app)
 app.add_typer(beginning.app)
 app.add_typer(annotate.app)
 app.add_typer(data.app, name="data")

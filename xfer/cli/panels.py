@@ -5,7 +5,7 @@ from typing import Any
 
 _COMMANDS = {
     "Begin": ("init", "doctor"),
-    "Studies": ("compare", "train", "guide", "report"),
+    "Studies": ("plan", "compare", "train", "guide", "report"),
     "Networks and heatmaps": ("models", "explain", "explainers", "export", "score", "metrics"),
     "Faces and masks": ("data", "landmarks", "assets", "masks", "annotate"),
 }

@@ -56,6 +56,8 @@ from xfer.errors import InputError
 
 app = typer.Typer()
 
+INSTEAD = "xfer.cli.instead"
+"""Under this name a command that takes the same options tells, in the context, what is done with them."""
 
 _FILES_ONLY = {"pattern": "--pattern", "pooled": "--pooled", "mask_pattern": "--mask-pattern", "frame": "--frame"}
 _NETWORKS_ONLY = (
@@ -196,7 +198,7 @@ def compare(
             "engine": engine_of(engine, address, gpus, memory),
             "workers": workers,
         }
-    _compare({**options, **common})
+    context.meta.get(INSTEAD, _compare)({**options, **common})
 
 
 def _refuse(given: set[str], why: str) -> None:

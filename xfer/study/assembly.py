@@ -17,7 +17,7 @@ from xfer.labels import EXPRESSIONS, KEY
 from xfer.mask_sources import MaskSources
 from xfer.nulls.canvas import fill
 from xfer.progress import Stage
-from xfer.study import folder, provenance, results, shards, sums
+from xfer.study import folder, provenance, results, shards, stages, sums
 from xfer.study.absent import dropped_rows, with_absent
 from xfer.study.gathering import Gathered, linear_accuracies
 from xfer.study.plan import Plan
@@ -69,6 +69,7 @@ class Finished:
         return [f"{unit.name}: {why}" for unit, why in self.failures if unit.randomised is not None]
 
 
+@stages.timed("scores")
 def write(home: Path, plan: Plan, gathered: Gathered, finished: Finished, progress: Stage) -> None:
     """Merge the shards of finished units, in the order of the configuration, and write all that follows from them.
 

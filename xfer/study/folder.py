@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from xfer.errors import InputError
 
 FORMAT = 1
-CONFIG = "study.toml"
+CONFIG, COSTS = "study.toml", "costs.csv"
 TWIN_KIND = "twins"
 """The kind of studies that `xfer guide` writes."""
 _LOCK, _HOLDER = ".lock", ".lock-holder"
@@ -142,8 +142,8 @@ def _inspect(folder: Path) -> dict[str, Any] | None:
 
 
 def _ours(path: Path) -> bool:
-    """Whether a file is one that a run killed at its very start leaves."""
-    return path.name in (_LOCK, _HOLDER) or (path.name.startswith(f".{CONFIG}.") and path.name.endswith(".tmp"))
+    """Whether a file is one that a plan leaves, or a run killed at its very start."""
+    return path.name in (_LOCK, _HOLDER, COSTS) or (path.name.startswith(f".{CONFIG}.") and path.name.endswith(".tmp"))
 
 
 def _freeze(folder: Path, config: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ from xfer import landmarking, scoring
 from xfer.datasets import Dataset
 from xfer.geometry import CanonicalFrame
 from xfer.progress import Stage
-from xfer.study import dealing, faces, folder, provenance
+from xfer.study import dealing, faces, folder, provenance, stages
 from xfer.study.dealing import Fold
 from xfer.study.mean_face import LEAST, mean_face, write_mean_face
 from xfer.study.plan import Plan
@@ -79,7 +79,8 @@ class Gathered:
         usable = np.flatnonzero(np.isfinite(self.points).all(axis=(1, 2)))
         tick = progress("reading faces", len(usable))
         options: dict[str, Any] = {"boxes": self.boxes, "landmarks": self.points, "scratch": home, "shared": True}
-        found = read_sizes(self._as_landmarked(), wanted, only=usable, tick=tick, **options)
+        with stages.recorded(home, "pictures"):
+            found = read_sizes(self._as_landmarked(), wanted, only=usable, tick=tick, **options)
         try:
             yield found
         finally:
@@ -92,6 +93,7 @@ class Gathered:
         return replace(self.dataset, samples=tuple(replace(sample, sha256=sha256) for sample, sha256 in told))
 
 
+@stages.timed("landmarks")
 def gather(home: Path, plan: Plan, progress: Stage) -> Gathered:
     """Landmarks, crops and folds of a plan's faces; ``landmarks.parquet`` and ``faces.parquet`` are written.
 
@@ -111,6 +113,7 @@ def gather(home: Path, plan: Plan, progress: Stage) -> Gathered:
     return Gathered(dataset, points, boxes, table, salted, dealt.folds, dealt.notes, digest)
 
 
+@stages.timed("linear classifier")
 def baselines(home: Path, gathered: Gathered, plan: Plan, pixels: Mapping[int, Pixels], progress: Stage) -> None:
     """Write ``baseline.csv``: the linear classifier's accuracy on every fold's test faces."""
     if not pixels or not needs_baselines(home, gathered, plan):
@@ -150,6 +153,7 @@ def baseline_digest(fold: Fold, gathered: Gathered, plan: Plan) -> str:
     return config_digest({**facts, "source": provenance.source_digest(("datasets", "training"))})
 
 
+@stages.timed("mean face")
 def portrait(
     home: Path, gathered: Gathered, frame: CanonicalFrame, pixels: Mapping[int, Pixels], progress: Stage
 ) -> None:

@@ -20,7 +20,7 @@ LEAST = 8
 _SEEN = 0.05
 """A pixel stays transparent if a smaller share of the people shows it, or fewer than half of `LEAST`."""
 
-_TOGETHER = 32
+TOGETHER = 32
 
 
 def mean_face(
@@ -51,8 +51,8 @@ def mean_face(
     total = torch.zeros(4, frame.height, frame.width, dtype=torch.float64)
     there = np.zeros(len(sizes), bool)
     advance = progress("mean face", len(chosen)) if progress else lambda: None
-    for start in range(0, len(chosen), _TOGETHER):
-        part = slice(start, start + _TOGETHER)
+    for start in range(0, len(chosen), TOGETHER):
+        part = slice(start, start + TOGETHER)
         images = pixels.images(chosen[part]).float() / 255
         points = torch.from_numpy(pixels.landmarks[pixels.rows(chosen[part])])
         warped = warping.to_frame(images, points, frame)

@@ -15,7 +15,7 @@ import torch
 from xfer.errors import InputError, TrainingError, unknown
 from xfer.models import operations
 from xfer.progress import Stage, silent
-from xfer.study import assembly, folder, gathering, guiding, model_card, plan, randomised, shards
+from xfer.study import assembly, costs, folder, gathering, guiding, model_card, plan, randomised, shards, stages
 from xfer.study.assembly import Finished
 from xfer.study.dealing import Fold
 from xfer.study.engine import Engine, Needs, one_thread, settle
@@ -78,25 +78,28 @@ def compare_networks(
     """
     if faces not in SHOWN:
         raise unknown("--faces", faces, SHOWN)
+    began = stages.now()
     where = settle(engine)
     chosen = plan.settle(models, out=out, fresh=fresh, **options)
     home = chosen.home
     with folder.claim(home, chosen.config, fresh=fresh):
+        stages.record(home, "options", stages.now() - began)
         gathered = gathering.gather(home, chosen, progress)
-        units = _describe(chosen, gathered)
-        rivals = _rivals(chosen, gathered, units)
-        worked = work(home, chosen, gathered, [*units, *rivals], where, workers, progress)
+        units = describe(chosen, gathered)
+        others = rivals(chosen, gathered, units)
+        worked = work(home, chosen, gathered, [*units, *others], where, workers, progress)
         failed = [(unit, result) for unit, result in worked if isinstance(result, str)]
         lost = {unit.digest for unit, _ in failed}
         done = [each["digest"] for each in units if each["digest"] not in lost]
-        drawn = [each["digest"] for each in rivals if each["digest"] not in lost]
+        drawn = [each["digest"] for each in others if each["digest"] not in lost]
         assembly.write(home, chosen, gathered, Finished(done, drawn, failed), progress)
         study = Study(home)
-        for card in model_card.of_study(study):
-            model_card.write(home, card)
-        step = progress("report", 1)
-        study.report(faces=faces)
-        step()
+        with stages.recorded(home, "report"):
+            for card in model_card.of_study(study):
+                model_card.write(home, card)
+            step = progress("report", 1)
+            study.report(faces=faces)
+            step()
     return study
 
 
@@ -146,7 +149,7 @@ def train(
     home = chosen.home
     with folder.claim(home, chosen.config, fresh=fresh):
         gathered = gathering.gather(home, chosen, progress)
-        units = _describe(chosen, gathered)
+        units = describe(chosen, gathered)
         worked = work(home, chosen, gathered, units, where, workers, progress, until="training")
         linear = gathering.linear_accuracies(home)
         for unit, result in worked:
@@ -194,21 +197,29 @@ def work(
             gathering.portrait(home, gathered, chosen.frame, pixels, progress)
         units = [
             kind(**each, pixels=pixels[each["settings"].size], home=home, until=until)
-            for each in longest_first(pending, len(gathered.dataset.expressions))
+            for each in longest_first(pending, len(gathered.dataset.expressions), costs.planned_seconds(home))
         ]
-        for unit, result in engine.run(units, compute, _needs(units, chosen.device, workers), progress):
-            if isinstance(result, Done):
-                _log(home, unit, result)
-                worked.append((unit, result))
-            else:
-                worked.append((unit, _reason(result)))
+        with stages.recorded(home, "networks"):
+            for unit, result in engine.run(units, compute, _needs(units, chosen.device, workers), progress):
+                if isinstance(result, Done):
+                    _log(home, unit, result)
+                    worked.append((unit, result))
+                else:
+                    worked.append((unit, reason(result)))
     return worked
 
 
-def longest_first(units: Sequence[dict[str, Any]], classes: int) -> list[dict[str, Any]]:
-    """Units in the order that leaves no core idle at the end; those of one network as they come, trained ones first."""
+def longest_first(
+    units: Sequence[dict[str, Any]], classes: int, planned: Mapping[str, float] | None = None
+) -> list[dict[str, Any]]:
+    """Units in the order that leaves no core idle at the end; those of one network as they come, trained ones first.
+
+    By the seconds that `xfer.study.forecast` measured, where there was a plan of all the networks; else by operations.
+    """
     networks = {each["network"]: each["settings"] for each in units}
-    work = {name: _work_of(name, settings, classes) for name, settings in networks.items()}
+    work = dict(planned or {})
+    if not networks.keys() <= work.keys():
+        work = {name: _work_of(name, settings, classes) for name, settings in networks.items()}
     return sorted(units, key=lambda each: (each.get("randomised") is not None, -work[each["network"]]))
 
 
@@ -220,7 +231,7 @@ def _work_of(network: str, settings: Settings, classes: int) -> float:
         return inf
 
 
-def _describe(chosen: Plan, gathered: Gathered) -> list[dict[str, Any]]:
+def describe(chosen: Plan, gathered: Gathered) -> list[dict[str, Any]]:
     """The units, fold by fold, but for where their pictures and files are."""
     sources = chosen.versions(plan.TRAINING), chosen.versions(plan.EXPLAINING)
     return [
@@ -280,7 +291,7 @@ def described(
     }
 
 
-def _rivals(chosen: Plan, gathered: Gathered, units: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def rivals(chosen: Plan, gathered: Gathered, units: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The units with randomised weights beside those that are trained; none where no null is drawn.
 
     They are explained by the leading explainer for the expression a face shows, whatever the others are selected by.
@@ -330,7 +341,7 @@ def _log(home: Path, unit: Unit, done: Done) -> None:
         log.write(json.dumps(line).encode() + b"\n")
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """One line of why a unit failed; what no user can mend says what kind of error it was."""
     text = " ".join(str(error).split()) or "no reason given"
     return text if isinstance(error, InputError | TrainingError) else f"{type(error).__name__}: {text}"

@@ -61,6 +61,8 @@ class Recognition:
         that counts them).
     faces : DataFrame
         The faces of the study: `FACE_COLUMNS` and their part in every fold; subjects are salted.
+    costs : DataFrame
+        What every stage took, beside the plan where `xfer.plan` made one.
     mean_face : float array (y, x, 4) or None
         RGBA in [0, 1]; alpha is 0 where too few faces show anything.
     """
@@ -120,6 +122,13 @@ class Recognition:
         if not self._trained:
             return pd.DataFrame(columns=list(FACE_COLUMNS))
         return self._read(FACES, pd.read_parquet)
+
+    @cached_property
+    def costs(self) -> pd.DataFrame:
+        """Planned against actual seconds of every stage; see `xfer.study.costs.against`."""
+        from xfer.study.costs import against
+
+        return against(self.folder)
 
     @cached_property
     def mean_face(self) -> np.ndarray | None:

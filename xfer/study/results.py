@@ -14,7 +14,7 @@ from xfer import clustering, scoring
 from xfer.errors import InputError
 from xfer.mask_sources import MaskSources
 from xfer.progress import Stage
-from xfer.study import folder, provenance
+from xfer.study import folder, provenance, stages
 from xfer.study.engine import one_thread
 from xfer.study.inference import infer, with_inference
 from xfer.study.significance import TABLES
@@ -83,6 +83,7 @@ def check_draws(draws: int) -> int:
     return draws
 
 
+@stages.timed("intervals")
 def write_inference(home: Path, units: Units, config: Mapping[str, Any], progress: Stage) -> tuple[str, ...]:
     """The tables about chance, and their columns in the scores; the names of the files. None without draws."""
     if not config["draws"]:

@@ -25,7 +25,7 @@ from xfer.study.recognition import CHECKPOINTS, MAPS, SHARDS
 from xfer.training import Fitted, GuidedLoss, Loss, Pixels, Settings
 from xfer.training.guided import guide_facts
 
-_EXPLAINED = 32
+EXPLAINED = 32
 """Faces explained at a time; where memory runs out half of it, and so on."""
 
 
@@ -239,7 +239,7 @@ def _explained(
     progress: Stage,
 ) -> Explained:
     """The pass over the test faces, with half the batch again each time that memory runs out."""
-    most = batch = min(_EXPLAINED, unit.settings.batch)
+    most = batch = min(EXPLAINED, unit.settings.batch)
     while True:
         remarks = list(known)
         witness = unit.witness(model)
