@@ -130,8 +130,8 @@ def lfw(home: Path, seeds: int, small: bool) -> Iterator[str]:
     study, minutes = guided(CNN, home / "lfw", seeds=seeds, **options)
     yield from told(study, "LFW photographs, songnet_bn", minutes)
     yield (
-        "Anger, happiness, neutral, sadness and surprise; neutral has no Action Units and takes no part in the term and "
-        "in IoU. The labels are crowd work: a second annotator agreed on about half."
+        "Anger, happiness, neutral, sadness and surprise; neutral has no Action Units and takes no part in the term "
+        "and in IoU. The labels are crowd work: a second annotator agreed on about half."
     )
     yield ""
 
