@@ -11,7 +11,7 @@ from xfer.report.rank_lines import critical_difference
 from xfer.report.trees import dendrogram, family, supported
 
 __all__ = [
-    "accuracy_chart", "confusion_grid", "correlation_matrix", "critical_difference", "dendrogram", "explanation_grid", "family",
-    "forest", "heatmap_grid", "marked_matrix", "masks_grid", "outcome_pairs", "score_heat", "supported", "swap_matrix",
-    "training_curves", "variance_bars",
+    "accuracy_chart", "confusion_grid", "correlation_matrix", "critical_difference", "dendrogram", "explanation_grid",
+    "family", "forest", "heatmap_grid", "marked_matrix", "masks_grid", "outcome_pairs", "score_heat", "supported",
+    "swap_matrix", "training_curves", "variance_bars",
 ]  # fmt: skip
