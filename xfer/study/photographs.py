@@ -200,8 +200,8 @@ def read(folder: str | Path) -> dict[str, Explanation]:
     home = Path(folder)
     if not (home / TABLE).is_file():
         raise InputError(f"{home}: no {TABLE}; 'xfer explain' writes one")
-    table = read_csv(home / TABLE)
-    return {row.file: Explanation.open(home / row.map) for row in table.itertuples() if not row.left_out}
+    rows: Any = read_csv(home / TABLE).itertuples()
+    return {row.file: Explanation.open(home / row.map) for row in rows if not row.left_out}
 
 
 @dataclass

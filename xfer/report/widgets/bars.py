@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from ipywidgets import HTML, IntProgress, VBox
@@ -16,6 +17,8 @@ _BARS = 4
 
 class Bars(VBox):
     """The stages that are being worked on, the latest few; one that is done goes. Called as ``progress`` is."""
+
+    children: tuple[Any, ...]
 
     def __call__(self, stage: str, steps: int) -> Callable[[], None]:
         """Be told of a stage and its steps."""
