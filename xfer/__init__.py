@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from xfer.progress import followed
+
 if TYPE_CHECKING:
     from xfer.explainers import explain
     from xfer.scoring import score
@@ -14,13 +16,17 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["Study", "compare", "explain", "export", "guide", "read_settings", "score", "train"]
 
+_KEPT = "What is finished is kept; the same call goes on from there."
 
+
+@followed(_KEPT)
 def compare(models: str = "all", *, heatmaps: Any = None, **options: Any) -> "Study":
     """Does a network look where people do: a study folder with scores and report, and its `Study`.
 
     Networks are trained on faces, explained and scored, with the options of
     `xfer.study.networks.compare_networks`; or, with `heatmaps` (a folder of files or a ``heatmaps.zarr``), maps that
-    are there already are scored, with the options of `xfer.study.imported.compare_heatmaps`.
+    are there already are scored, with the options of `xfer.study.imported.compare_heatmaps`. In a notebook, work of
+    more than two seconds shows stage, pace and the time that is left; ``progress=False`` shows nothing.
     """
     if heatmaps is not None:
         from xfer.study.imported import compare_heatmaps
@@ -31,6 +37,7 @@ def compare(models: str = "all", *, heatmaps: Any = None, **options: Any) -> "St
     return compare_networks(models, **options)
 
 
+@followed(_KEPT)
 def train(model: str, **options: Any) -> "list[Trained]":
     """Train networks on faces: their weights and accuracies, as `xfer.study.networks.train` says.
 
@@ -41,6 +48,7 @@ def train(model: str, **options: Any) -> "list[Trained]":
     return train(model, **options)
 
 
+@followed(_KEPT)
 def guide(model: str, **options: Any) -> "TwinStudy":
     """Train twins of a network, guided by Action Units and by controls: what the Action Units did, in one folder.
 

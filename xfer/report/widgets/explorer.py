@@ -19,6 +19,7 @@ from ipywidgets import HTML, Box, Layout, VBox, Widget
 from matplotlib.figure import Figure
 
 from xfer.errors import InputError
+from xfer.progress import kernel_runs
 from xfer.study import Study
 
 NEEDED = (8, 1)
@@ -169,13 +170,6 @@ def outdated() -> str:
         f"ipywidgets {ipywidgets.__version__} is too old; run pip install 'ipywidgets>={needed}', restart the kernel "
         "and reload the page"
     )
-
-
-def kernel_runs() -> bool:
-    """Whether this Python is a notebook's kernel."""
-    from IPython import get_ipython
-
-    return getattr(get_ipython(), "kernel", None) is not None
 
 
 def opened(study: Study | str | Path) -> Study:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from ipywidgets import HTML, Button, IntProgress, VBox
 
+from xfer.progress import duration, pace
 from xfer.report.canvas import decimal
 from xfer.report.curves import training_curves
 from xfer.report.widgets.explorer import Explorer, Shown, escaped, explorer
@@ -99,24 +100,13 @@ class TrainingView(Explorer):
             if now - last < _TICK and done < steps:
                 return
             last, bar.value = now, done
-            told.value = escaped(f"{stage}: {_pace(done, steps, now - began)}")
+            told.value = escaped(f"{stage}: {pace(done, steps, now - began)}")
             if done >= steps:
                 self.bars.children = tuple(each for each in self.bars.children if each is not line)
             if done >= steps or now - self._drawn > _REDRAW:
                 self.redraw()
 
         return tick
-
-
-def _pace(done: int, steps: int, seconds: float) -> str:
-    """How far, how fast, how long still.
-
-    >>> _pace(30, 120, 10.0)
-    '30 of 120, 3.0 a second, 30 s left'
-    """
-    rate = done / seconds if seconds > 0 else np.inf
-    left = (steps - done) / rate
-    return f"{done} of {steps}, {rate:.1f} a second, {left:.0f} s left"
 
 
 def _label(model: str, guide: str) -> str:
@@ -130,7 +120,7 @@ def _table(networks: pd.DataFrame) -> str:
     for row in told:
         values = [decimal(v, 3) if np.isfinite(v) else "" for v in (row.validation_accuracy, row.accuracy)]
         stage = (
-            f"{row.stage}, {row.left / 60:.0f} min left" if row.stage == "training" and row.left >= 90 else row.stage
+            f"{row.stage}, {duration(row.left)} left" if row.stage == "training" and row.left >= 90 else row.stage
         )
         cells = (_label(row.model, row.guide), row.fold, stage, f"{row.epoch} of {row.epochs}", *values)
         rows.append("".join(f'<td style="padding: 0 10px 0 0">{escaped(cell)}</td>' for cell in cells))
