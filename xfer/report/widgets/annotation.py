@@ -91,7 +91,7 @@ class Annotation(VBox):
             style={"button_width": "5.8em"},
         )
         self._size = IntSlider(self.easel.size, 6, SIDE // 5, description="Width")
-        self._part = Dropdown(options=[("or choose a part ...", ""), *_pieces()], layout=Layout(width="17em"))
+        self._part = Dropdown(options=[("choose ...", ""), *_pieces()], description="or a part")
         self._undo = _button("Undo", "Take the last mark back", self._changed(session.undo))
         self._clear = _button("Clear", "Take all marks back", self._changed(session.clear))
         self._back = _button("Back", "Show the face before this one again", self._turned(session.back))

@@ -198,10 +198,11 @@ def png(figure: Figure) -> bytes:
 
 
 def image(content: bytes, alt: str, inches: float) -> str:
-    """HTML of a PNG, as wide as it is in print or as there is room."""
+    """HTML of a PNG, as wide as it is in print or as there is room; in a dark notebook it has a white margin."""
     return (
         f'<img src="data:image/png;base64,{base64.b64encode(content).decode()}" alt="{escaped(alt)}" '
-        f'width="{inches * _SCREEN:.0f}" style="max-width: 100%; height: auto">'
+        f'width="{inches * _SCREEN:.0f}" style="max-width: calc(100% - 12px); height: auto; padding: 6px; '
+        'background: white; border-radius: 4px">'
     )
 
 
