@@ -9,12 +9,13 @@ if TYPE_CHECKING:
     from xfer.scoring import score
     from xfer.study import Study
     from xfer.study.export import export
+    from xfer.study.loading import load_model
     from xfer.study.networks import Trained
     from xfer.study.settings import read_settings
     from xfer.study.twin_study import TwinStudy
 
 __version__ = "0.1.0"
-__all__ = ["Study", "compare", "explain", "export", "guide", "read_settings", "score", "train"]
+__all__ = ["Study", "compare", "explain", "export", "guide", "load_model", "read_settings", "score", "train"]
 
 _KEPT = "What is finished is kept; the same call goes on from there."
 
@@ -68,6 +69,10 @@ def __getattr__(name: str) -> Any:
         from xfer.study.export import export
 
         return export
+    if name == "load_model":
+        from xfer.study.loading import load_model
+
+        return load_model
     if name == "read_settings":
         from xfer.study.settings import read_settings
 

@@ -9,7 +9,9 @@ from xfer.annotation.collection import Collection, collect
 from xfer.annotation.maps import OUTCOMES, maps, write_maps
 from xfer.annotation.reliability import reliability
 from xfer.annotation.session import Session
+from xfer.annotation.simulation import simulate
 
 __all__ = [
-    "OUTCOMES", "Collection", "Session", "attention", "collect", "maps", "read_answers", "reliability", "write_maps",
+    "OUTCOMES", "Collection", "Session", "attention", "collect", "maps", "read_answers", "reliability", "simulate",
+    "write_maps",
 ]  # fmt: skip

@@ -10,11 +10,12 @@ from xfer.geometry.frame import (
     load_frame,
     mirror,
 )
-from xfer.geometry.layout import HEIGHT, IBUG_FROM_MESH, IBUG_MIRROR, MESH_POINTS, OUTLINE, WIDTH
+from xfer.geometry.layout import FEATURES, HEIGHT, IBUG_FROM_MESH, IBUG_MIRROR, MESH_POINTS, OUTLINE, WIDTH
 from xfer.geometry.template import fit_to_canvas, forehead_arch, measure, symmetrise
 from xfer.geometry.triangulation import delaunay, doubled_areas, inside
 
 __all__ = [
+    "FEATURES",
     "HEIGHT",
     "IBUG_FROM_MESH",
     "IBUG_MIRROR",

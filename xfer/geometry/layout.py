@@ -21,6 +21,12 @@ INNER_LIPS = range(60, 68)
 OUTLINE = (*range(17), *range(84, 67, -1))
 """Jaw and forehead arch, once around the face."""
 
+FEATURES = (
+    tuple(range(17, 22)), tuple(range(22, 27)), tuple(range(27, 31)), tuple(range(31, 36)), (*range(36, 42), 36),
+    (*range(42, 48), 42), (*range(48, 60), 48), (*range(60, 68), 60),
+)  # fmt: skip
+"""Brows, nose, eyes and lips as lines from point to point; one that closes ends where it began."""
+
 MESH_POINTS = 468
 
 IBUG_FROM_MESH = (

@@ -15,6 +15,7 @@ from xfer.report.canvas import GREY, ORANGE, STYLE, WIDTH, short_labels
 from xfer.report.panels import (
     Box,
     draw_doubt,
+    draw_face,
     draw_lines,
     draw_map,
     legend,
@@ -114,7 +115,9 @@ def _panel(shape: Sequence[int], columns: int, left: float) -> tuple[float, floa
 
 
 @mpl.rc_context(STYLE)
-def masks_grid(masks: xr.DataArray, *, support: np.ndarray | None = None) -> Figure:
+def masks_grid(
+    masks: xr.DataArray, *, support: np.ndarray | None = None, points: np.ndarray | None = None
+) -> Figure:
     """The masks side by side, each with the share of the scored pixels it covers.
 
     Parameters
@@ -122,6 +125,9 @@ def masks_grid(masks: xr.DataArray, *, support: np.ndarray | None = None) -> Fig
     masks : DataArray (expression, y, x) in [0, 1]
     support : bool array (y, x), optional
         The scored pixels; the whole canvas by default.
+    points : array (point, 2), optional
+        Landmarks (x, y) in px of the canvas, the 68 first; a frame's 89 have a forehead. A face is drawn through them,
+        in place of the dotted outline of the support.
     """
     expressions = [str(e) for e in masks.coords["expression"].values]
     columns = min(len(expressions), 6)
@@ -137,7 +143,9 @@ def masks_grid(masks: xr.DataArray, *, support: np.ndarray | None = None) -> Fig
         extent = (box[0], box[0] + width, box[1] + height, box[1])
         ax.imshow(mask, cmap="Blues", vmin=0, vmax=1.35, extent=extent, aspect="auto", interpolation="bilinear")
         ax.add_patch(Rectangle(box[:2], width, height, fill=False, edgecolor=GREY, linewidth=0.5))
-        draw_lines(ax, [] if inside.all() else outline(inside), box, masks.shape[-2:], style=(0, (1, 2)), linewidth=0.6)
+        if points is not None:
+            draw_face(ax, points, box, masks.shape[-2:])
+        draw_lines(ax, [] if inside.all() or points is not None else outline(inside), box, masks.shape[-2:], style=(0, (1, 2)), linewidth=0.6)
         centre = box[0] + width / 2
         ax.text(centre, box[1] - 0.06, heads[i], ha="center", va="bottom", weight="bold", size=size)
         share = f"{(mask[inside] >= 0.5).mean():.0%} of pixels"

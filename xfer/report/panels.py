@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from scipy.ndimage import gaussian_filter
 
+from xfer.geometry import FEATURES, OUTLINE
 from xfer.report import canvas
-from xfer.report.canvas import HEAT, ORANGE, spoken
+from xfer.report.canvas import GREY, HEAT, ORANGE, spoken
 
 Box = tuple[float, float, float, float]
 """Left, top, width and height in inches."""
@@ -146,6 +147,21 @@ def draw_lines(
     )
     drawn.set_path_effects([patheffects.withStroke(linewidth=linewidth + 1.0, foreground="black")])
     ax.add_collection(drawn, autolim=False)
+
+
+def draw_face(ax: Axes, points: np.ndarray, box: Box, shape: Sequence[int]) -> None:
+    """The features of a face, and its outline where a frame's points tell it, as thin lines inside a box.
+
+    Parameters
+    ----------
+    points : array (point, 2)
+        The 68 landmarks, or a frame's 89 points, (x, y) in px of a canvas of `shape`.
+    """
+    left, top, width, height = box
+    placed = (points + 0.5) * [width / shape[1], height / shape[0]] + [left, top]
+    whole = (*OUTLINE, OUTLINE[0]) if len(points) > max(OUTLINE) else tuple(range(17))
+    lines = [placed[list(line)] for line in (whole, *FEATURES)]
+    ax.add_collection(LineCollection(lines, colors=GREY, linewidths=0.7, gid="face"), autolim=False)
 
 
 def draw_doubt(ax: Axes, box: Box, linewidth: float = 1.6) -> None:

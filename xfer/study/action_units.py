@@ -75,7 +75,7 @@ def network_units(
     model: str,
     data: str = study_faces.DRAWN,
     *,
-    home: Path,
+    home: str | Path,
     faces: int = FACES,
     target: str = "true",
     regions: str = "xfer",
@@ -95,7 +95,7 @@ def network_units(
         As `load_model` takes it.
     data : str
         As `xfer.datasets.open` takes it.
-    home : Path
+    home : path
         A folder where ``landmarks.parquet`` is kept; made where it is missing.
     faces : int
         At most so many, as evenly over the network's expressions as there are faces, people as different as can be.
@@ -128,9 +128,10 @@ def network_units(
     if target not in (*TARGETS, *facts.classes):
         raise unknown("target", target, (*TARGETS, *facts.classes))
     dataset = _drawn(model, facts, faces, seed) if data == study_faces.DRAWN else open_faces(data, min_faces=1)
-    home.mkdir(parents=True, exist_ok=True)
+    folder = Path(home)
+    folder.mkdir(parents=True, exist_ok=True)
     chosen, left_out = _choose(dataset, facts.classes, faces, seed)
-    seen, lost = _prepared(chosen, data, home, facts, crop, landmarker, progress)
+    seen, lost = _prepared(chosen, data, folder, facts, crop, landmarker, progress)
     table = _attributed(net, facts, seen, target, progress, regions=regions, codebook=codebook, seed=seed, **options)
     by_face, pooled = rank_correlations(table)
     tick = progress("intervals", 1)

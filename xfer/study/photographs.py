@@ -23,7 +23,7 @@ from xfer.explainers.state import place, still
 from xfer.models.facts import Facts
 from xfer.models.weights import digest
 from xfer.progress import Stage, silent
-from xfer.scoring import write_csv
+from xfer.scoring import read_csv, write_csv
 from xfer.study import faces, provenance
 from xfer.study.folder import FORMAT, write_whole
 from xfer.study.loading import load_model
@@ -181,6 +181,27 @@ def explain_photographs(
     table.attrs["methods_left_out"] = found.methods
     write_whole(home / TABLE, lambda aside: write_csv(table, aside))
     return table
+
+
+def read(folder: str | Path) -> dict[str, Explanation]:
+    """The photographs that were explained into a folder, by name; those without a map are not in it.
+
+    Raises
+    ------
+    InputError
+        If nothing was explained there, or a file is damaged.
+
+    Examples
+    --------
+    >>> read("no/such/folder")
+    Traceback (most recent call last):
+    xfer.errors.InputError: no/such/folder: no explanations.csv; 'xfer explain' writes one
+    """
+    home = Path(folder)
+    if not (home / TABLE).is_file():
+        raise InputError(f"{home}: no {TABLE}; 'xfer explain' writes one")
+    table = read_csv(home / TABLE)
+    return {row.file: Explanation.open(home / row.map) for row in table.itertuples() if not row.left_out}
 
 
 @dataclass

@@ -137,7 +137,7 @@ class _Intensities(Mapping[str, str]):
         return len(CODES)
 
 
-def write(dataset: Dataset, folder: Path, progress: Callable[[], None] | None = None) -> None:
+def write(dataset: Dataset, folder: str | Path, progress: Callable[[], None] | None = None) -> None:
     """PNGs, ``labels.csv`` (file, expression, subject, an intensity column per AU) and ``landmarks.csv``.
 
     The landmarks (x0, y0, ... in px, the first pixel's centre at (0, 0)) are of the form that the landmarker
@@ -151,6 +151,7 @@ def write(dataset: Dataset, folder: Path, progress: Callable[[], None] | None = 
     InputError
         If the folder is there and not empty, or cannot be written.
     """
+    folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: is there already; give a new folder with --out")
     part = folder.with_name(f".{folder.name}.part")

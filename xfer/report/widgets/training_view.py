@@ -1,5 +1,6 @@
 """Training as it goes: curves and stages, read from the logs of a study folder that may still be written."""
 
+import itertools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -7,19 +8,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from ipywidgets import HTML, Button, IntProgress, VBox
+from ipywidgets import HTML, Button
 
-from xfer.progress import duration, pace
+from xfer.progress import duration
 from xfer.report.canvas import decimal
 from xfer.report.curves import training_curves
+from xfer.report.widgets.bars import Bars
 from xfer.report.widgets.explorer import Explorer, Shown, escaped, explorer
 from xfer.study.running import running
 
 _REDRAW = 3.0
 """Seconds between two drawings of the curves while work is told of."""
-_TICK = 0.2
-"""And between two steps of a bar."""
-_BARS = 4
 
 
 @explorer("training view")
@@ -55,7 +54,7 @@ class TrainingView(Explorer):
     refresh : Button
     table : HTML
         A row a network and fold.
-    bars : VBox
+    bars : Bars
         The stages that are being worked on, where the view is a run's ``progress``.
     """
 
@@ -65,7 +64,7 @@ class TrainingView(Explorer):
         self.folder = folder
         self.refresh = Button(description="Refresh", icon="refresh", tooltip="read the logs anew")
         self.refresh.on_click(lambda _: self.redraw())
-        self.table, self.bars, self._drawn = HTML(), VBox(), 0.0
+        self.table, self.bars, self._drawn = HTML(), Bars(), 0.0
         super().__init__([self.refresh, self.bars, self.table], [])
         self.children[0].layout.width = "100%"
 
@@ -87,26 +86,14 @@ class TrainingView(Explorer):
 
     def __call__(self, stage: str, steps: int) -> Callable[[], None]:
         """Be told of a stage and its steps, as ``progress`` is."""
-        bar, told = IntProgress(0, 0, max(steps, 1), layout={"width": "120px"}), HTML(escaped(stage))
-        line = VBox([told, bar])
-        self.bars.children = (*self.bars.children, line)[-_BARS:]
-        began = last = time.monotonic()
-        done = 0
+        tick, count = self.bars(stage, steps), itertools.count(1)
 
-        def tick() -> None:
-            nonlocal done, last
-            done += 1
-            now = time.monotonic()
-            if now - last < _TICK and done < steps:
-                return
-            last, bar.value = now, done
-            told.value = escaped(f"{stage}: {pace(done, steps, now - began)}")
-            if done >= steps:
-                self.bars.children = tuple(each for each in self.bars.children if each is not line)
-            if done >= steps or now - self._drawn > _REDRAW:
+        def ticked() -> None:
+            tick()
+            if next(count) >= steps or time.monotonic() - self._drawn > _REDRAW:
                 self.redraw()
 
-        return tick
+        return ticked
 
 
 def _label(model: str, guide: str) -> str:
