@@ -1,5 +1,6 @@
 """One JupyterLab on 127.0.0.1 and one Chromium, for every test that drives a browser."""
 
+import json
 import os
 import re
 import secrets
@@ -34,6 +35,15 @@ _WORDS = (
     "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     "--LabApp.extension_manager=readonly",
 )  # fmt: skip
+
+_STRIPE = """() => {
+    const canvas = [...document.querySelectorAll(".jp-OutputArea canvas")].at(-1);
+    const [w, h] = [canvas.width, canvas.height];
+    const seen = canvas.getContext("2d").getImageData(0.35 * w, 0.34 * h, 0.3 * w, 0.02 * h).data;
+    let sum = 0;
+    for (let i = 0; i < seen.length; i += 4) sum += seen[i] - seen[i + 2];
+    return 4 * sum / seen.length;
+}"""
 
 
 @pytest.fixture(scope="session")
@@ -91,8 +101,6 @@ class Lab:
 
     def forget(self) -> None:
         """End all kernels."""
-        import json
-
         for kernel in json.loads(self._ask("GET", "/kernels")):
             self._ask("DELETE", f"/kernels/{kernel['id']}")
 
@@ -174,9 +182,43 @@ class Opened:
         broken = [(v["id"], node["html"]) for v in found["violations"] if v["impact"] in SEVERE for node in v["nodes"]]
         return [f"{rule}: {html[:200]}" for rule, html in broken if f'<div class="{HANDLE}' not in html]
 
-    def picture(self, path: Path) -> None:
-        """A screenshot of the window."""
-        self.page.screenshot(path=path)
+    def paint(self, answers: Path) -> None:
+        """Draw across the brows of the face on the canvas, and see that the rater's file has it at once."""
+        canvas = self.page.locator(".jp-OutputArea canvas").last
+        canvas.scroll_into_view_if_needed()
+        before, box = len(answers.read_bytes()), canvas.bounding_box()
+        ends = [(box["x"] + x * box["width"], box["y"] + 0.35 * box["height"]) for x in (0.3, 0.7)]
+        self.page.mouse.move(*ends[0])
+        self.page.mouse.down()
+        self.page.mouse.move(*ends[1], steps=8)
+        self.page.mouse.up()
+        for _ in range(100):
+            if len(answers.read_bytes()) > before:
+                return
+            self.page.wait_for_timeout(100)
+        raise AssertionError("the stroke never reached the rater's file")
+
+    def painted(self) -> float:
+        """How orange the stripe across the brows is: red minus blue, in [-255, 255]."""
+        return float(self.page.evaluate(f"({_STRIPE})()"))
+
+    def wait_until_painted(self, orange: float) -> None:
+        """Until the stripe is as orange as that."""
+        self.page.wait_for_function(f"() => Math.abs(({_STRIPE})() - {orange}) < 2")
+
+    def scores(self) -> tuple[str, str]:
+        """The score and the picture of the heatmap explorer."""
+        score = self.page.locator(".widget-html").get_by_text(re.compile(r"^IoU \d")).first.inner_text()
+        return str(score), str(self.page.locator("img[alt^='Heatmap of']").get_attribute("src"))
+
+    def move_threshold(self, presses: int) -> None:
+        """By keyboard, until the picture is another one."""
+        before = self.scores()[1]
+        self.page.locator(".widget-slider", has_text="threshold").get_by_role("slider").focus()
+        for _ in range(presses):
+            self.page.keyboard.press("ArrowRight")
+        self.page.get_by_text("A threshold set by eye is no result.", exact=True).wait_for()
+        self.page.wait_for_function("src => document.querySelector('img[alt^=\"Heatmap of\"]').src !== src", arg=before)
 
     def close(self) -> None:
         """Leave, and end the kernel."""

@@ -13,6 +13,7 @@ from xfer.report.notebooks import rater_notebook
 pytestmark = pytest.mark.browser
 
 RATER = "0123456789ab"
+FILE = f"{RATER}.jsonl"
 
 
 @pytest.fixture(scope="module")
@@ -32,19 +33,8 @@ def opened(notebook: Open, home: Path) -> Opened:
     return opened
 
 
-def drag(page: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
-    """Draw a line on the canvas, in shares of its size."""
-    box = page.locator("canvas").last.bounding_box()
-    (x0, y0), (x1, y1) = ((box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in (start, end))
-    page.mouse.move(x0, y0)
-    page.mouse.down()
-    page.mouse.move((x0 + x1) / 2, (y0 + y1) / 2, steps=4)
-    page.mouse.move(x1, y1, steps=4)
-    page.mouse.up()
-
-
 def answers(home: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (home / f"{RATER}.jsonl").read_text().splitlines()[1:]]
+    return [json.loads(line) for line in (home / FILE).read_text().splitlines()[1:]]
 
 
 def test_a_rater_draws_reloads_and_finds_it_saved(opened: Opened, home: Path) -> None:
@@ -52,7 +42,7 @@ def test_a_rater_draws_reloads_and_finds_it_saved(opened: Opened, home: Path) ->
     opened.run_all()
     page.get_by_role("button", name="Start", exact=True).click()
     page.get_by_text("Face 1 of 8").wait_for()
-    draw_until_kept(page, home)
+    opened.paint(home / FILE)
     page.get_by_role("button", name="fear", exact=True).click()
     page.get_by_text("Now mark what makes you see it.").wait_for()
     page.get_by_role("button", name="Save and next").click()
@@ -63,25 +53,27 @@ def test_a_rater_draws_reloads_and_finds_it_saved(opened: Opened, home: Path) ->
     assert abs(path[0] - 0.3 * 512) < 6
     assert abs(path[1] - 0.35 * 512) < 6
 
-    draw_until_kept(page, home)
+    opened.paint(home / FILE)
     page.wait_for_timeout(2_000)
-    marked = page.evaluate(BAND)
+    marked = opened.painted()
     opened.reload()
     page.get_by_role("heading", name="Welcome").wait_for()
     opened.run_all()
     page.get_by_text("1 of 8 faces are saved under this name").wait_for()
     page.get_by_role("button", name="It was me: go on").click()
     page.get_by_text("Face 2 of 8").wait_for()
-    page.wait_for_function(f"() => Math.abs(({BAND})() - {marked}) < 2")
+    opened.wait_until_painted(marked)
     page.get_by_role("button", name="Undo", exact=True).click()
-    page.wait_for_function(f"() => ({BAND})() < {marked} - 20")
+    page.wait_for_timeout(1_000)
+    assert opened.painted() < marked - 20
 
 
 def test_a_tab_closed_in_the_middle_loses_nothing_and_another_goes_on(
     opened: Opened, notebook: Open, home: Path
 ) -> None:
-    draw_until_kept(opened.page, home)
-    before = answers(home)
+    opened.paint(home / FILE)
+    opened.page.wait_for_timeout(1_000)
+    marked, before = opened.painted(), answers(home)
     opened.page.close()
     again = notebook(f"{home.name}/{RATER}.ipynb")
     again.run_all()
@@ -89,7 +81,7 @@ def test_a_tab_closed_in_the_middle_loses_nothing_and_another_goes_on(
     assert answers(home) == before
     again.page.get_by_role("button", name="It was me: go on").click()
     again.page.get_by_text("Face 2 of 8").wait_for()
-    assert again.page.evaluate(BAND) > 0
+    again.wait_until_painted(marked)
     assert again.serious() == []
 
 
@@ -105,26 +97,3 @@ def test_a_second_person_with_the_name_is_told_and_changes_nothing(notebook: Ope
         "(Kernel > Shut Down Kernel) and start again, otherwise take another name with --rater"
     )
     assert answers(home) == before
-
-
-BAND = """() => {
-    const canvas = [...document.querySelectorAll(".jp-OutputArea canvas")].at(-1);
-    const [w, h] = [canvas.width, canvas.height];
-    const seen = canvas.getContext("2d").getImageData(0.35 * w, 0.34 * h, 0.3 * w, 0.02 * h).data;
-    let sum = 0;
-    for (let i = 0; i < seen.length; i += 4) sum += seen[i] - seen[i + 2];
-    return 4 * sum / seen.length;
-}"""
-"""How orange the stripe across the brows is: red minus blue, in [-255, 255]."""
-
-
-def draw_until_kept(page: Any, home: Path) -> None:
-    """Draw across the brows, and see that the file has it before anything is saved."""
-    page.locator("canvas").last.wait_for()
-    before = len(answers(home))
-    drag(page, (0.3, 0.35), (0.7, 0.35))
-    for _ in range(100):
-        if len(answers(home)) > before:
-            return
-        page.wait_for_timeout(100)
-    raise AssertionError("the stroke never reached the rater's file")
