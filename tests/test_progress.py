@@ -103,7 +103,7 @@ def test_an_interruption_is_one_line_that_says_what_it_means(cell: Cell, clock: 
 
 
 def test_an_error_stays_what_it_is(cell: Cell, clock: Clock) -> None:
-    with pytest.raises(ValueError, match="^torn$"):
+    with pytest.raises(ValueError, match=r"^torn$"):
         work(clock, 12.0, 100, ValueError("torn"))()
     assert cell.lines == ["Ended by an error after 12 s."]
 

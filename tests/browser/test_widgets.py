@@ -1,4 +1,4 @@
-"""Every widget in a real JupyterLab with a real Chromium: seen, moved by keyboard, light and dark, given bad pictures."""
+"""Every widget in a real JupyterLab and Chromium: seen, moved by keyboard, light and dark, given bad pictures."""
 
 import io
 import re

@@ -80,7 +80,9 @@ def test_images_are_inlined_sized_and_described(whole_page):
     for image in images:
         kind, data = image.get("src").split(";base64,")
         start = base64.b64decode(data, validate=True)[:200]
-        assert start.startswith({"png": b"\x89PNG", "svg+xml": b"<?xml", "webp": b"RIFF"}[kind.removeprefix("data:image/")])
+        assert start.startswith(
+            {"png": b"\x89PNG", "svg+xml": b"<?xml", "webp": b"RIFF"}[kind.removeprefix("data:image/")]
+        )
         assert len(image.get("alt")) > 40
         assert int(image.get("width")) > 100
         assert int(image.get("height")) > 50

@@ -204,7 +204,7 @@ def vector(fig: Figure, alt: str) -> Picture:
 
 
 def raster(fig: Figure, alt: str, dpi: int = 180) -> Picture:
-    """A figure in pixels: for heatmaps. As WebP, a fifth of a PNG where no difference is seen; too large ones as PNG."""
+    """A figure of heatmaps, in pixels: a WebP, which looks the same and is a fifth of a PNG; too large ones as PNG."""
     if max(fig.get_size_inches()) * dpi > _LARGEST:
         return _picture(fig, alt, "png", "image/png", dpi, metadata={"Software": None})
     return _picture(fig, alt, "webp", "image/webp", dpi, pil_kwargs={"quality": 92})

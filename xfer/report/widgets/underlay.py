@@ -74,7 +74,9 @@ class Underlay:
         self.upload.value = ()
         try:
             if len(content) > LARGEST:
-                raise InputError(f"{name}: has {len(content) / 1e6:.0f} MB; save it as a JPEG of at most {LARGEST / 1e6:g}")
+                raise InputError(
+                    f"{name}: has {len(content) / 1e6:.0f} MB; save it as a JPEG of at most {LARGEST / 1e6:g}"
+                )
             self._own = own_face(content, name, geometry.load_frame(self._frame), self._landmarker)
         except InputError as error:
             self.line.value = warning(str(error))
