@@ -154,6 +154,16 @@ def test_what_is_done_goes(cell: Cell, clock: Clock) -> None:
     assert cell.lines == ["second: 1 of 2, 8.0 s each, 8 s left"]
 
 
+def test_a_late_step_draws_nothing(cell: Cell, clock: Clock) -> None:
+    board = Board()
+    clock.now += 4
+    tick = board("net", 10)
+    board.close("Interrupted")
+    clock.now += 1
+    tick()
+    assert cell.lines == ["Interrupted after 4 s."]
+
+
 def test_names_are_text_and_bars_have_names(cell: Cell, clock: Clock) -> None:
     board = Board()
     clock.now += 4
@@ -253,6 +263,17 @@ def test_an_interrupted_training_goes_on_from_its_last_epoch(kernel: Kernel) -> 
     after = pd.read_csv(log)
     assert after["epoch"].tolist() == list(range(1, 10))
     pd.testing.assert_frame_equal(after.head(len(before)), before)
+
+
+def test_stages_of_other_threads_are_shown_in_the_cell(kernel: Kernel) -> None:
+    source = """
+board = xfer.progress.Board()
+thread = threading.Thread(target=lambda: (time.sleep(0.3), board("elsewhere", 3)))
+thread.start()
+thread.join()
+"""
+    (told,) = kernel.run(source)
+    assert told.data["text/plain"] == "elsewhere: 0 of 3"
 
 
 def test_an_interrupted_explanation_leaves_the_network_as_it_was(kernel: Kernel) -> None:

@@ -133,6 +133,7 @@ class Board:
         self._began = self._drawn = time.monotonic()
         self._bars: list[_Bar] = []
         self._handle: Any = None
+        self._closed = False
         self._lock = threading.Lock()
 
     @property
@@ -157,8 +158,9 @@ class Board:
         return tick
 
     def close(self, word: str) -> None:
-        """Leave one line, where anything was shown."""
+        """Leave one line, where anything was shown; nothing is drawn after it."""
         with self._lock:
+            self._closed = True
             if self._handle is not None:
                 self._show(f"{word} after {self.age}.", f'<div role="status">{word} after {self.age}.</div>')
 
@@ -167,6 +169,8 @@ class Board:
         if now - self._began < PATIENCE or now - self._drawn < _REDRAW:
             return
         with self._lock:
+            if self._closed:
+                return
             self._drawn = now
             bars = self._bars[-_BARS:]
             told = [bar.told(now) for bar in bars]

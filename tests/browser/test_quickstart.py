@@ -20,7 +20,7 @@ def opened(notebook: Open, lab: Lab) -> Opened:
     (lab.home / "notebooks" / NOTEBOOK.name).write_text(text.replace("FAST = False", "FAST = True"), encoding="utf-8")
     opened = notebook(f"notebooks/{NOTEBOOK.name}")
     opened.run_all()
-    opened.page.get_by_role("button", name="Start", exact=True).click(timeout=2 * SLOW)
+    opened.page.get_by_role("button", name="Start", exact=True).click(timeout=4 * SLOW)
     opened.page.get_by_text("Face 1 of").wait_for()
     return opened
 
