@@ -167,7 +167,8 @@ def test_differences_vanish_for_neutral_and_where_faces_agree(inspection):
 
 def test_a_mean_face_may_lack_a_mask(inspection):
     masks = inspection.masks.sel(expression=["fear"])
-    fig = portraits.mean_faces(inspection.means, masks, [1, 2, 3])
+    order = inspection.means.coords["expression"].values.tolist()
+    fig = portraits.mean_faces(inspection.means, masks, dict(zip(order, (1, 2, 3), strict=True)))
     (sheet,) = fig.axes
     assert not sheet.collections
     assert {"1 face", "2 faces", "3 faces"} <= {t.get_text() for t in sheet.texts}

@@ -13,6 +13,7 @@ import xarray as xr
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
+from xfer import geometry
 from xfer.clustering import Tree
 from xfer.errors import InputError
 from xfer.report import canvas, figures
@@ -176,6 +177,20 @@ def test_masks_grid_states_the_share_of_the_scored_pixels():
     support = np.zeros((20, 16), bool)
     support[4:10, 3:12] = True
     assert "100% of pixels" in words(figures.masks_grid(masks_of(["fear"]), support=support))
+
+
+def test_a_face_is_drawn_through_the_points_beneath_masks():
+    frame = geometry.load_frame()
+    sketch = frame.points * 16 / frame.width
+    for points, ends in ((sketch, 0), (sketch[:68], 16)):
+        (drawn,) = (c for c in figures.masks_grid(masks_of(["fear"]), points=points).axes[0].collections)
+        lines = [path.vertices for path in drawn.get_paths()]
+        assert [len(line) for line in lines] == [35 if ends == 0 else 17, 5, 5, 4, 5, 7, 7, 13, 9]
+        around = lines[0]
+        assert (around[-1] == around[0]).all() == (ends == 0)
+        left_eye, right_eye = lines[5][:-1].mean(axis=0), lines[6][:-1].mean(axis=0)
+        assert left_eye[0] < right_eye[0]
+        assert abs(left_eye[1] - right_eye[1]) < 0.02
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import xfer
 from xfer import models
 from xfer.errors import InputError
 from xfer.models.weights import write
-from xfer.study.photographs import Explanation, explain_photographs, photographs
+from xfer.study.photographs import Explanation, explain_photographs, photographs, read
 
 CLASSES = ["anger", "fear", "happiness"]
 
@@ -68,6 +68,18 @@ def test_what_is_there_is_kept_and_what_is_damaged_is_made_again(weights: str, f
     assert Explanation.open(damaged).predicted in CLASSES
     other = run(weights, folder, out=out, targets=[["fear"]])
     assert not set(other["map"]) & set(first["map"])
+
+
+def test_what_was_explained_is_read_by_name_without_what_was_left_out(
+    weights: str, folder: Path, tmp_path: Path
+) -> None:
+    (folder / "broken.png").write_bytes((folder / "a.png").read_bytes()[:200])
+    table = run(weights, folder, out=tmp_path / "out")
+    shown = read(tmp_path / "out")
+    assert [Path(name).name for name in shown] == ["a.png", "b.png"]
+    for row in table[table["left_out"] == ""].itertuples():
+        assert shown[row.file].predicted == row.predicted
+        np.testing.assert_array_equal(shown[row.file].maps, Explanation.open(tmp_path / "out" / row.map).maps)
 
 
 def test_methods_that_do_not_apply_are_named(weights: str, folder: Path, tmp_path: Path) -> None:

@@ -72,7 +72,9 @@ def simulate(
     source, ids = mask_sources.source(masks), tuple(f"{number:012x}" for number in range(1, raters + 1))
     tick = progress("simulated raters", raters)
     for number, rater in enumerate(ids, start=1):
-        _answer(Session(collection, rater, clock=lambda: 0.0), source, right, spots, np.random.default_rng([seed, number]))
+        _answer(
+            Session(collection, rater, clock=lambda: 0.0), source, right, spots, np.random.default_rng([seed, number])
+        )
         tick()
     return ids
 
@@ -108,9 +110,9 @@ def _dabs(
     """Dots of the brush in the mask of what is seen."""
     face, size = session.task.face, session.collection.canvas(session.task.face)
     points = session.collection.points(face)
-    drawn = mask_sources.expression_masks(
-        points, source, height=size[0], width=size[1], expressions=[session.seen]
-    )[0].astype(np.float64)
+    drawn = mask_sources.expression_masks(points, source, height=size[0], width=size[1], expressions=[session.seen])[
+        0
+    ].astype(np.float64)
     chosen = rng.choice(drawn.size, spots, p=drawn.ravel() / drawn.sum())
     at = np.stack(np.unravel_index(chosen, drawn.shape)[::-1], axis=-1) + beside * max(size)
     inside = np.clip(np.round(at), 0, [size[1] - 1, size[0] - 1]).astype(int)

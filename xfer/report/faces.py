@@ -203,14 +203,13 @@ def means(found: Inspection) -> Section:
     if not order:
         return Section("means", "Mean faces and masks", [words.text("faces_means", "none")])
     held = found.in_mean()
-    numbers = [int(held[e]) for e in order]
     names = [spoken(e) for e in order]
     blocks: list[Block] = []
-    few = [f"{name} ({n})" for name, n in zip(names, numbers, strict=True) if n < FEW]
+    few = [f"{spoken(e)} ({held[e]})" for e in order if held[e] < FEW]
     if few and not found.drawn:
         blocks.append(words.text("faces_means", "recognisable", tone="note", names=", ".join(few)))
     picture = raster(
-        portraits.mean_faces(found.means, found.masks, numbers, found.frame.support),
+        portraits.mean_faces(found.means, found.masks, held, found.frame.support),
         words.say("faces_means", "alt", names=", ".join(names)),
     )
     differs = words.say("faces_means", "differs") if portraits.differences(found.means) is not None else ""

@@ -115,9 +115,7 @@ def _panel(shape: Sequence[int], columns: int, left: float) -> tuple[float, floa
 
 
 @mpl.rc_context(STYLE)
-def masks_grid(
-    masks: xr.DataArray, *, support: np.ndarray | None = None, points: np.ndarray | None = None
-) -> Figure:
+def masks_grid(masks: xr.DataArray, *, support: np.ndarray | None = None, points: np.ndarray | None = None) -> Figure:
     """The masks side by side, each with the share of the scored pixels it covers.
 
     Parameters
@@ -145,7 +143,14 @@ def masks_grid(
         ax.add_patch(Rectangle(box[:2], width, height, fill=False, edgecolor=GREY, linewidth=0.5))
         if points is not None:
             draw_face(ax, points, box, masks.shape[-2:])
-        draw_lines(ax, [] if inside.all() or points is not None else outline(inside), box, masks.shape[-2:], style=(0, (1, 2)), linewidth=0.6)
+        draw_lines(
+            ax,
+            [] if inside.all() or points is not None else outline(inside),
+            box,
+            masks.shape[-2:],
+            style=(0, (1, 2)),
+            linewidth=0.6,
+        )
         centre = box[0] + width / 2
         ax.text(centre, box[1] - 0.06, heads[i], ha="center", va="bottom", weight="bold", size=size)
         share = f"{(mask[inside] >= 0.5).mean():.0%} of pixels"

@@ -1,6 +1,6 @@
 """Figures of faces: what they measure, the contact sheet, pairs that look alike, mean faces under their masks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 import numpy as np
@@ -119,7 +119,7 @@ def pairs(twins: Sequence[tuple[Portrait, Portrait]], columns: int = 3) -> Figur
 
 @mpl.rc_context(STYLE)
 def mean_faces(
-    means: xr.DataArray, masks: xr.DataArray, counts: Sequence[int], support: np.ndarray | None = None
+    means: xr.DataArray, masks: xr.DataArray, counts: "Mapping[str, int] | pd.Series", support: np.ndarray | None = None
 ) -> Figure:
     """The mean face of each expression, its mask outlined; under it, where that face differs from the neutral one.
 
@@ -129,8 +129,8 @@ def mean_faces(
         RGB in [0, 1]; NaN where no face is seen.
     masks : DataArray (expression, y, x) in [0, 1]
         An expression without a mask gets no outline.
-    counts : sequence of int
-        Faces that each mean is made of.
+    counts : mapping of str to int
+        Faces that each mean is made of, by expression.
     support : bool array (y, x), optional
         Where differences are looked at; everywhere by default.
     """
@@ -157,7 +157,7 @@ def mean_faces(
             low = box[1] + height
             _difference(sheet, differ[i], high, box)
             _outlines(sheet, outlines.get(name, []), box, means.shape[1:3])
-        faces = f"{counts[i]} face{'s' if counts[i] != 1 else ''}"
+        faces = f"{counts[name]} face{'s' if counts[name] != 1 else ''}"
         sheet.text(box[0] + width / 2, low + 0.03, faces, ha="center", va="top", size=6.5)
     return fig
 

@@ -79,7 +79,7 @@ def running(folder: str | Path) -> Running:
     """
     home = Path(folder)
     if not home.is_dir():
-        raise InputError(f"{home}: there is no such folder; if the study was moved, give its new place")
+        raise InputError(f"{home}: there is no such folder yet; if the study was moved, give its new place")
     config = read_config(home)
     if config is None:
         raise InputError(f"{home}: is not a study folder (no {CONFIG}); 'xfer compare --out {home}' makes one")

@@ -62,7 +62,7 @@ def test_before_the_first_epoch_a_network_waits(going):
 
 def test_a_view_may_be_there_before_the_study(tmp_path, going):
     view = training_view(tmp_path / "later")
-    assert view.told.endswith("later: there is no such folder; if the study was moved, give its new place")
+    assert view.told.endswith("later: there is no such folder yet; if the study was moved, give its new place")
     assert view.png == b""
     shutil.copytree(going, tmp_path / "later")
     view.refresh.click()
@@ -80,6 +80,13 @@ def test_it_follows_a_run_without_a_timer(going, trained):
     tick()
     assert view.png != before, "the end of a stage reads the logs"
     assert not view.bars.children
+
+
+def test_a_run_that_begins_is_followed_at_once(tmp_path, going):
+    view = training_view(tmp_path / "later")
+    shutil.copytree(going, tmp_path / "later")
+    view("reading faces", 100)
+    assert "1 training" in view.told
 
 
 def test_bars_of_many_stages_do_not_pile_up(going):

@@ -53,7 +53,7 @@ def progress_bars() -> Stage:
         if not shown and kernel_runs():
             from IPython.display import display
 
-            display(bars)
+            display(bars, exclude=["text/plain"])
         shown = True
         return bars(name, steps)
 

@@ -40,7 +40,7 @@ def training_view(folder: str | Path) -> Explorer:
     --------
     >>> view = training_view("reports/mine")
     >>> view.told
-    'reports/mine: there is no such folder; if the study was moved, give its new place'
+    'reports/mine: there is no such folder yet; if the study was moved, give its new place'
     >>> study = xfer.compare("songnet_bn", out="reports/mine", progress=view)  # doctest: +SKIP
     """
     return TrainingView(Path(folder))
@@ -86,6 +86,8 @@ class TrainingView(Explorer):
 
     def __call__(self, stage: str, steps: int) -> Callable[[], None]:
         """Be told of a stage and its steps, as ``progress`` is."""
+        if not self.png:
+            self.redraw()
         tick, count = self.bars(stage, steps), itertools.count(1)
 
         def ticked() -> None:
