@@ -19,6 +19,7 @@ import nbformat
 import pytest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+SIZE: Any = {"width": 1300, "height": 1000}
 SLOW = 120_000
 """Milliseconds within which a busy machine starts a kernel."""
 SEVERE = ("serious", "critical")
@@ -135,7 +136,7 @@ class Opened:
 
     def __init__(self, browser: Any, lab: Lab, notebook: str) -> None:
         self.lab = lab
-        self._context = browser.new_context(viewport={"width": 1300, "height": 1000})
+        self._context = browser.new_context(viewport=SIZE)
         self.page = self._context.new_page()
         self.page.set_default_timeout(SLOW)
         self.errors: list[str] = []
@@ -179,7 +180,10 @@ class Opened:
         """The rules that outputs break badly, each with the first element that does; JupyterLab's own are not ours."""
         from axe_playwright_python.sync_playwright import Axe
 
+        self.page.set_viewport_size({"width": 1300, "height": 6000})  # what is scrolled out of sight has no contrast
+        self.page.wait_for_timeout(500)
         found = Axe().run(self.page, context={"include": [[where]], "exclude": [[FIGURE]]}).response
+        self.page.set_viewport_size(SIZE)
         assert found["passes"], f"axe found nothing to look at in {where}"
         broken = [(v["id"], node["html"]) for v in found["violations"] if v["impact"] in SEVERE for node in v["nodes"]]
         return [f"{rule}: {html[:200]}" for rule, html in broken if f'<div class="{HANDLE}' not in html]
