@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from xfer.progress import followed
+
 if TYPE_CHECKING:
     from xfer.explainers import explain
     from xfer.scoring import score
@@ -16,13 +18,17 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["Study", "compare", "explain", "export", "guide", "load_model", "plan", "read_settings", "score", "train"]
 
+_KEPT = "What is finished is kept; the same call goes on from there."
 
+
+@followed(_KEPT)
 def compare(models: str = "all", *, heatmaps: Any = None, **options: Any) -> "Study":
     """Does a network look where people do: a study folder with scores and report, and its `Study`.
 
     Networks are trained on faces, explained and scored, with the options of
     `xfer.study.networks.compare_networks`; or, with `heatmaps` (a folder of files or a ``heatmaps.zarr``), maps that
-    are there already are scored, with the options of `xfer.study.imported.compare_heatmaps`.
+    are there already are scored, with the options of `xfer.study.imported.compare_heatmaps`. In a notebook, work of
+    more than two seconds shows stage, pace and the time that is left; ``progress=False`` shows nothing.
     """
     if heatmaps is not None:
         from xfer.study.imported import compare_heatmaps
@@ -33,6 +39,7 @@ def compare(models: str = "all", *, heatmaps: Any = None, **options: Any) -> "St
     return compare_networks(models, **options)
 
 
+@followed(_KEPT)
 def train(model: str, **options: Any) -> "list[Trained]":
     """Train networks on faces: their weights and accuracies, as `xfer.study.networks.train` says.
 
@@ -43,6 +50,7 @@ def train(model: str, **options: Any) -> "list[Trained]":
     return train(model, **options)
 
 
+@followed()
 def plan(models: str = "all", **options: Any) -> "Costs":
     """What `compare` with these options will cost in time, memory, disk and forwards, from a minute of measuring.
 
@@ -53,6 +61,7 @@ def plan(models: str = "all", **options: Any) -> "Costs":
     return plan(models, **options)
 
 
+@followed(_KEPT)
 def guide(model: str, **options: Any) -> "TwinStudy":
     """Train twins of a network, guided by Action Units and by controls: what the Action Units did, in one folder.
 

@@ -1,14 +1,13 @@
 """The report in a real Chromium: tables, maps and trees answer pointer and keyboard, nothing leaves the file."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from scipy.ndimage import gaussian_filter
 
 import xfer
@@ -17,22 +16,11 @@ from xfer.report.blocks import Live, Picture, Plot, Section
 from xfer.report.pixels import levels, palette
 from xfer.study import Study
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium on the path: apt-get install chromium"),
-]
+pytestmark = pytest.mark.browser
 
 MODELS = tuple(f"net_{letter}" for letter in "abcdefgh")
 EXPRESSIONS = ("anger", "fear", "happiness")
 SIZE = (44, 36)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

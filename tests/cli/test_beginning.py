@@ -93,19 +93,6 @@ def test_a_missing_file_is_named(run: Run, refused: Check) -> None:
     refused(run("compare", "--config", "none.toml"), "none.toml: no such file")
 
 
-def test_the_notebook_runs_as_written_with_one_cell_changed(run: Run) -> None:
-    run("init", ".")
-    cells = [cell.source for cell in nbformat.read("study.ipynb", as_version=4).cells if cell.cell_type == "code"]
-    small = {"drawn": 48, "pretrained": "no", "training": {"epochs": 1}, "metrics": "iou", "draws": 0}
-    first, *rest = cells
-    assert first.startswith("changes = {}  # your faces: ")
-    scope: dict[str, object] = {}
-    for source in (first.replace("changes = {}", f"changes = {small!r}"), *rest):
-        exec(compile(source, "study.ipynb", "exec"), scope)
-    assert isinstance(scope["study"], xfer.Study)
-    assert Path(str(scope["page"])).stat().st_size > 10_000
-
-
 def test_the_doctor_names_what_is_missing_and_the_command_that_mends_it(run: Run, monkeypatch) -> None:
     there = dict.fromkeys(("ipywidgets", "nbformat"), "8.0")
 

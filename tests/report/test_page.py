@@ -12,7 +12,7 @@ import pytest
 from xfer.guidance import CONTROLS
 from xfer.labels import BASIC
 from xfer.nulls.trivial import FLOORS
-from xfer.report import words
+from xfer.report import blocks, canvas, words
 from xfer.report.page import build, sections
 
 
@@ -79,12 +79,21 @@ def test_images_are_inlined_sized_and_described(whole_page):
     assert len(images) == 5 + len(BASIC)
     for image in images:
         kind, data = image.get("src").split(";base64,")
-        assert kind in ("data:image/png", "data:image/svg+xml")
         start = base64.b64decode(data, validate=True)[:200]
-        assert start.startswith(b"\x89PNG" if kind.endswith("png") else b"<?xml")
+        assert start.startswith(
+            {"png": b"\x89PNG", "svg+xml": b"<?xml", "webp": b"RIFF"}[kind.removeprefix("data:image/")]
+        )
         assert len(image.get("alt")) > 40
         assert int(image.get("width")) > 100
         assert int(image.get("height")) > 50
+
+
+def test_a_figure_that_no_webp_can_hold_is_a_png():
+    fig = canvas.figure(2.0, 0.05)
+    held = {dpi: blocks.raster(fig, "a figure", dpi) for dpi in (100, 8192)}
+    kinds = {dpi: picture.uri.split(";")[0] for dpi, picture in held.items()}
+    assert kinds == {100: "data:image/webp", 8192: "data:image/png"}
+    assert {(picture.width, picture.height) for picture in held.values()} == {(230, 6)}
 
 
 def test_svg_images_hold_no_script_and_load_nothing(whole_page):

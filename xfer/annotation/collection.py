@@ -27,7 +27,7 @@ from xfer.datasets import DATASETS, Dataset, Dropped
 from xfer.errors import InputError
 from xfer.geometry import load_frame
 from xfer.labels import BASIC
-from xfer.progress import Stage
+from xfer.progress import Stage, followed
 from xfer.study import faces as study_faces
 from xfer.study.folder import CONFIG, differences, slug, write_whole
 from xfer.warping import to_frame
@@ -183,6 +183,7 @@ class Collection:
         return lines
 
 
+@followed()
 def collect(
     data: str = "synthetic",
     home: str | Path | None = None,

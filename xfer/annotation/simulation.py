@@ -13,7 +13,7 @@ from xfer.annotation.parts import parts
 from xfer.annotation.session import NONE, UNMARKED, Session
 from xfer.errors import InputError
 from xfer.masks import Source
-from xfer.progress import Stage, silent
+from xfer.progress import Stage, followed, silent
 
 NOBODY = "0" * 8
 """What the id of a simulated rater begins with; that of a person does so once in four thousand million."""
@@ -22,6 +22,7 @@ _BRUSH, _APART = 44, 0.035
 """Width of the brush in px, and how far beside the mask one rater always paints, as a share of the canvas (SD)."""
 
 
+@followed()
 def simulate(
     collection: Collection,
     raters: int = 6,

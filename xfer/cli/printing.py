@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from xfer.progress import rate
+
 _SHOWN_PAIRS = 5
 
 
@@ -151,10 +153,15 @@ def _told(row: Any) -> str:
 def progress() -> Iterator[Callable[[str, int], Callable[[], None]]]:
     """Bars on stderr, drawn only on a terminal."""
     from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+    from rich.progress import MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
+    from rich.text import Text
+
+    class Pace(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(rate(task.speed) if task.speed else "")
 
     console = Console(stderr=True)
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), Pace(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
 
         def stage(name: str, steps: int) -> Callable[[], None]:

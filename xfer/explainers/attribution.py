@@ -1,6 +1,6 @@
 """Maps of every explainer, face and class as tensors on the device."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ from xfer.explainers.state import check_finite, place, still
 from xfer.explainers.tap import Tap
 from xfer.explainers.targets import Targets, columns, read_targets
 from xfer.labels import IMAGE
+from xfer.progress import Stage, silent
 
 __all__ = ["Attribution", "SilentLayerError", "attribute", "misfits", "trace"]
 
@@ -133,6 +134,7 @@ def trace(
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     classes: int | None = None,
     lenient: bool = False,
+    progress: Stage = silent,
 ) -> Attribution:
     """`attribute` at several layers of one forward, with the logits, the classes explained and what was left out.
 
@@ -142,6 +144,8 @@ def trace(
         How many the network must have.
     lenient : bool
         Leave explainers that do not apply out even where they are asked for by name.
+    progress : callable
+        Told of every stage and step.
 
     Raises
     ------
@@ -156,7 +160,8 @@ def trace(
     where = addresses(model, layers, (images.shape[-2], images.shape[-1])) if plan.tapped else []
     check_finite(model)
     device, dtype = place(model)
-    work = _Work(model, plan, wanted, where, batch_size, smooth, next(iter(layers), "auto"), classes)
+    tick = progress("explaining", -(-len(images) // step) * (bool(plan.tapped) + len(plan.others)))
+    work = _Work(model, plan, wanted, where, batch_size, smooth, (progress, tick), next(iter(layers), "auto"), classes)
     with torch.inference_mode(False), still(model):
         batches = [
             work.batch(images[start : start + step].to(device, dtype), start) for start in range(0, len(images), step)
@@ -204,6 +209,7 @@ class _Work:
     where: Sequence[Address]
     batch_size: int
     smoothing: frozenset[str]
+    told: tuple[Stage, Callable[[], None]]
     layer: str | Described = "auto"
     names: int | None = None
     alive: dict[str, Tensor] = field(default_factory=dict)
@@ -219,15 +225,22 @@ class _Work:
         if self.names not in (None, logits.shape[1]):
             raise InputError(f"'classes' has {self.names} names; the network has {logits.shape[1]} classes")
         classes = columns(self.wanted, logits, start)
-        maps = self._tapped(shared, classes.repeat_interleave(copies, 0)) if shared else {}
+        progress, tick = self.told
+        maps = {}
+        if shared:
+            maps = self._tapped(shared, classes.repeat_interleave(copies, 0))
+            tick()
         if copies > 1:
             maps = {layer: {name: averaged(each) for name, each in by.items()} for layer, by in maps.items()}
         effective: dict[str, Tensor] = {}
         for name in self.plan.others:
             settings = self.plan.settings.get(name, {})
-            look = Look(self.model, images, logits, classes, start, self.batch_size, settings, self.layer)
+            look = Look(
+                self.model, images, logits, classes, start, self.batch_size, settings, self.layer, progress=progress
+            )
             maps.setdefault(IMAGE, {}).update(FAMILIES[name].function(look, self.plan.of_family(name, look)))
             effective |= look.effective
+            tick()
         return Attribution(logits, classes, maps, effective=effective)
 
     def _tapped(self, shared: SharedPass, classes: Tensor) -> dict[str, dict[str, Tensor]]:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from xfer.explainers.catalogue import Explainer
 from xfer.explainers.layers import Described
+from xfer.progress import Stage, silent
 from xfer.registry import Registry
 
 __all__ = ["FAMILIES", "LAYER", "Family", "Look"]
@@ -39,6 +40,8 @@ class Look:
         The first layer that was asked for, as for `xfer.explainers.attribute`.
     effective : dict
         Left here by a family: per explainer how many rows of its own design those that it used are worth (face,).
+    progress : callable
+        Told of what takes long.
     """
 
     model: nn.Module
@@ -50,6 +53,7 @@ class Look:
     settings: Mapping[str, Any] = field(default_factory=dict)
     layer: str | Described = "auto"
     effective: dict[str, Tensor] = field(default_factory=dict)
+    progress: Stage = silent
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,12 @@ from xfer.explainers.images import Photographs
 from xfer.explainers.layers import Described
 from xfer.explainers.targets import read_targets
 from xfer.labels import IMAGE
+from xfer.progress import Stage, followed, silent
 
 __all__ = ["explain"]
 
 
+@followed()
 def explain(
     model: nn.Module,
     images: Tensor | Sequence[np.ndarray],
@@ -33,6 +35,7 @@ def explain(
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     mean: float | Sequence[float] = 0.0,
     std: float | Sequence[float] = 1.0,
+    progress: Stage = silent,
 ) -> xr.DataArray:
     """Raw signed maps of any classifier, every method and class from as few passes as they allow.
 
@@ -60,6 +63,8 @@ def explain(
         As for `attribute`.
     mean, std : float or sequence of 3 floats
         What the network's preprocessing subtracts and divides by, in [0, 1]; for arrays only.
+    progress : callable, optional
+        Told of every stage and step; where there is none a notebook shows them by itself. False shows nothing.
 
     Returns
     -------
@@ -91,7 +96,9 @@ def explain(
     several = not isinstance(layer, str) and isinstance(layer, Sequence)
     layers: Any = layer if several else (layer,)
     names = explainers if isinstance(explainers, str) else list(explainers)
-    options: dict[str, Any] = {"batch_size": batch_size, "smoothing": smoothing, "settings": settings}
+    options: dict[str, Any] = {
+        "batch_size": batch_size, "smoothing": smoothing, "settings": settings, "progress": progress,
+    }  # fmt: skip
     count = None if classes is None else len(classes)
     seen = trace(model, stack, names, wanted, layers=layers, classes=count, **options)
     order = [each.name for each in choose(names) if any(each.name in by for by in seen.maps.values())]

@@ -236,6 +236,7 @@ class Scene:
         layout = torch.channels_last if self._last else torch.contiguous_format
         size = self.at_once
         space = torch.empty_like(look.images[:1].expand(size, -1, -1, -1), memory_format=layout)
+        tick = look.progress("hiding parts of faces", sum(veils.counts))
         for batch in _batches(veils.counts, size):
             filled = 0
             for face, rows in batch:
@@ -245,6 +246,8 @@ class Scene:
             said = self._said(space[:filled], output)
             for (face, rows), own in zip(batch, said.split([b.stop - b.start for _, b in batch]), strict=True):
                 found[face, rows] = own[:, look.classes[face]]
+            for _ in range(filled):
+                tick()
         return found
 
     def project(self, veils: Veils, weights: Tensor) -> Tensor:

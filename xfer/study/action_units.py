@@ -19,7 +19,7 @@ from xfer.errors import InputError, unknown
 from xfer.explainers.action_units import attribute_units, open_codebook, unfit_faces
 from xfer.explainers.segments import frame_regions
 from xfer.models.facts import Facts
-from xfer.progress import Stage, silent
+from xfer.progress import Stage, followed, silent
 from xfer.statistics.estimates import Estimate
 from xfer.study import faces as study_faces
 from xfer.study.action_unit_means import correlation_interval, mean_units, shares_inside
@@ -71,6 +71,7 @@ class Units:
     notes: tuple[str, ...] = field(default=())
 
 
+@followed()
 def network_units(
     model: str,
     data: str = study_faces.DRAWN,

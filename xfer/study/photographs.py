@@ -22,7 +22,7 @@ from xfer.explainers import choose, explain
 from xfer.explainers.state import place, still
 from xfer.models.facts import Facts
 from xfer.models.weights import digest
-from xfer.progress import Stage, silent
+from xfer.progress import Stage, followed, silent
 from xfer.scoring import read_csv, write_csv
 from xfer.study import faces, provenance
 from xfer.study.folder import FORMAT, write_whole
@@ -108,6 +108,7 @@ def photographs(files: Iterable[str | Path]) -> Dataset:
     return Dataset("photographs", tuple(FaceSample(name, at) for at, name in found.items()))
 
 
+@followed("Photographs that are finished are kept; the same call goes on from there.")
 def explain_photographs(
     model: str,
     files: Iterable[str | Path],

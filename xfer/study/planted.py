@@ -20,7 +20,7 @@ from xfer.errors import InputError, unknown
 from xfer.explainers import choose, trace
 from xfer.labels import BASIC
 from xfer.metrics import METRICS
-from xfer.progress import Stage, silent
+from xfer.progress import Stage, followed, silent
 from xfer.statistics.estimates import mean_interval
 from xfer.training import Settings, fit, hold_out, read
 
@@ -254,6 +254,7 @@ def standings(table: pd.DataFrame, planted: Sequence[Planted], *, seed: int = 0)
     return found.sort_values(["cue", "metric", "score"], ascending=[True, True, False], ignore_index=True)
 
 
+@followed()
 def check(
     cues: Sequence[str] = CUES,
     explainers: str | Sequence[str] = "all",

@@ -5,6 +5,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import ipywidgets
 import numpy as np
 import pytest
 from ipywidgets import Button, Widget
@@ -184,10 +185,10 @@ def test_without_a_kernel_there_is_a_picture_of_nobody_and_nothing_is_written(tm
 
 
 def test_with_a_kernel_a_rater_without_a_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(widget, "_kernel", lambda: True)
+    monkeypatch.setattr(widget, "kernel_runs", lambda: True)
     with monkeypatch.context() as old:
-        old.setattr(widget.ipywidgets, "__version__", "7.8.1")
-        with pytest.raises(InputError, match="too old for this widget; python -m pip install"):
+        old.setattr(ipywidgets, "__version__", "7.8.1")
+        with pytest.raises(InputError, match=r"^ipywidgets 7.8.1 is too old; run pip install 'ipywidgets>=8.1'"):
             annotate("synthetic", "Anna", out=tmp_path / "people")
     with pytest.raises(InputError, match="--rater: an empty name; give a name or any word of one's own"):
         annotate("synthetic", out=tmp_path / "people", faces=2, expressions=["anger", "fear"])

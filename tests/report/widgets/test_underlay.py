@@ -141,7 +141,7 @@ def test_a_file_that_is_no_picture_is_named(explorer, content, why):
 
 def test_a_file_that_breaks_connections_is_refused(explorer):
     explorer.underlay.upload.value = upload(bytes(10_000_000), "scan.tif")
-    assert plain(explorer.underlay.line.value) == "scan.tif: has 10 MB; at most 9 MB can be taken"
+    assert plain(explorer.underlay.line.value) == "scan.tif: has 10 MB; save it as a JPEG of at most 9"
 
 
 def test_names_from_files_are_text(explorer):

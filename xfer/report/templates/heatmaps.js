@@ -11,7 +11,7 @@ class Grid {
     this.cells = new Map();
     this.table = this.tabulate();
     this.dialog = new Dialog(this);
-    holder.append(this.outlines(), this.controls(), make("div", { class: "wide" }, this.table), this.dialog.element);
+    holder.append(this.controls(), make("div", { class: "wide" }, this.table), this.dialog.element);
     holder.previousElementSibling.classList.add("replaced");
     holder.hidden = false;
     this.show();
@@ -48,11 +48,6 @@ class Grid {
     return [labelled(name, slider), labelled("Outline of the mask", lines)];
   }
 
-  outlines() {
-    const paths = this.facts.outlines.map((d, i) => draw("path", { id: `outline-${i}`, d }));
-    return draw("svg", { class: "store", "aria-hidden": "true" }, draw("defs", {}, ...paths));
-  }
-
   tabulate() {
     const { models, expressions } = this.facts;
     const heads = expressions.map((name) => make("th", { scope: "col" }, name));
@@ -79,7 +74,7 @@ class Grid {
 
   outline(column) {
     const { height, width } = this.size;
-    const line = (style) => draw("use", { href: `#outline-${column}`, class: style });
+    const line = (style) => draw("path", { d: this.facts.outlines[column], class: style });
     return draw("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" }, line("halo"), line("line"));
   }
 

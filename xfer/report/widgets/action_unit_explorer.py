@@ -87,10 +87,9 @@ class ActionUnitExplorer(Explorer):
             for code, name in known.items()
         }
         self.intensities = {
-            code: FloatSlider(action_units.get(code, 1.0), min=0.05, max=1, step=0.05, description=f"{code} {name}",
-                              style={"description_width": "150px"}, layout=Layout(width="calc(100% - 4px)"))
-            for code, name in known.items()
-        }  # fmt: skip
+            code: FloatSlider(action_units.get(code, 1.0), min=0.05, max=1, step=0.05, description=code, **LABELLED)
+            for code in known
+        }
         self.regions = Dropdown(options=regions.names(), value=region_source, description="regions", **LABELLED)
         self.merge = Dropdown(options=list(MERGES), description="merge", **LABELLED)
         self.person = IntSlider(12, min=0, max=40, description="person", **LABELLED)
@@ -160,7 +159,8 @@ def _books(chosen: Mapping[str, float]) -> str:
     if not wanted:
         return "Switch Action Units on to see the expressions that contain them."
     holding = sorted((e for e in _expressions() if wanted <= e[2]), key=lambda e: len(e[2]))
-    head = f"<b>Expressions with {escaped(' + '.join(chosen))}</b>"
+    named = ", ".join(f"{code} ({_known()[code]})" for code in chosen)
+    head = f"<b>Expressions with {escaped(named)}</b>"
     if not holding:
         near = max(_expressions(), key=lambda e: (len(wanted & e[2]), -len(e[2])))
         shared = " + ".join(sorted(wanted & near[2], key=au_number)) or "none of them"

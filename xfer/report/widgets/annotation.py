@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import ipywidgets
 from ipywidgets import HTML, Button, Dropdown, HBox, IntProgress, IntSlider, Layout, ToggleButtons, VBox
 from markupsafe import escape
 from matplotlib.figure import Figure
@@ -15,8 +14,10 @@ from xfer.annotation.marks import Click, Mark
 from xfer.annotation.parts import parts, pieces
 from xfer.annotation.session import NONE, UNSURE
 from xfer.errors import InputError
+from xfer.progress import kernel_runs
 from xfer.report.face_parts import parts_figure
 from xfer.report.widgets.easel import BRUSH, ERASER, PART, Easel
+from xfer.report.widgets.explorer import outdated
 
 HOW = """<h3>What makes you see an expression?</h3>
 <ol><li>Look at the face and choose the expression you see. There is no right answer to find.</li>
@@ -58,22 +59,13 @@ def annotate(
     InputError
         As `xfer.annotation.collect` and `xfer.annotation.Session`.
     """
-    if not _kernel():
+    if not kernel_runs():
         return parts_figure()
-    if int(ipywidgets.__version__.partition(".")[0]) < 8:
-        raise InputError(
-            f"ipywidgets {ipywidgets.__version__} is too old for this widget; python -m pip install 'ipywidgets>=8.1'"
-        )
+    if old := outdated():
+        raise InputError(old)
     chosen = {"faces": faces, "seed": seed, "expressions": expressions, "landmarker": landmarker}
     collection = collect(data, out, **chosen)  # type: ignore[arg-type]
     return Annotation(Session(collection, rater))
-
-
-def _kernel() -> bool:
-    """Whether a Jupyter kernel runs this, which is what answers a widget."""
-    from IPython.core.getipython import get_ipython
-
-    return getattr(get_ipython(), "kernel", None) is not None
 
 
 class Annotation(VBox):
@@ -99,7 +91,7 @@ class Annotation(VBox):
             style={"button_width": "5.8em"},
         )
         self._size = IntSlider(self.easel.size, 6, SIDE // 5, description="Width")
-        self._part = Dropdown(options=[("or choose a part ...", ""), *_pieces()], layout=Layout(width="17em"))
+        self._part = Dropdown(options=[("choose ...", ""), *_pieces()], description="or a part")
         self._undo = _button("Undo", "Take the last mark back", self._changed(session.undo))
         self._clear = _button("Clear", "Take all marks back", self._changed(session.clear))
         self._back = _button("Back", "Show the face before this one again", self._turned(session.back))

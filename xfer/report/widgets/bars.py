@@ -4,11 +4,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from ipywidgets import HTML, IntProgress, VBox
 
-from xfer.progress import Stage
-from xfer.report.widgets.explorer import escaped, kernel_runs
+from xfer.progress import Stage, kernel_runs, pace
+from xfer.report.widgets.explorer import escaped
 
 _TICK = 0.2
 """Seconds between two steps of a bar."""
@@ -62,14 +61,3 @@ def progress_bars() -> Stage:
         return bars(name, steps)
 
     return stage
-
-
-def pace(done: int, steps: int, seconds: float) -> str:
-    """How far, how fast, how long still.
-
-    >>> pace(30, 120, 10.0)
-    '30 of 120, 3.0 a second, 30 s left'
-    """
-    rate = done / seconds if seconds > 0 else np.inf
-    left = (steps - done) / rate
-    return f"{done} of {steps}, {rate:.1f} a second, {left:.0f} s left"

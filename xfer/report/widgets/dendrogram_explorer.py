@@ -9,7 +9,7 @@ from ipywidgets import HTML, Checkbox, Dropdown, IntSlider, SelectMultiple
 from xfer import clustering
 from xfer.errors import InputError
 from xfer.labels import EXPRESSIONS
-from xfer.report.canvas import spoken
+from xfer.report.canvas import CLUSTERS, spoken
 from xfer.report.supports import of_joins
 from xfer.report.trees import family
 from xfer.report.widgets.explorer import LABELLED, Explorer, Shown, escaped, explorer, opened
@@ -76,7 +76,7 @@ class DendrogramExplorer(Explorer):
         )
         networks = len(set(study.pooled.coords["model"].values))
         self.cut = IntSlider(min(2, networks), min=1, max=networks, description="clusters", **LABELLED)
-        self.support = Checkbox(value=False, description="bootstrap support", indent=False)
+        self.support = Checkbox(value=False, description="bootstrap support", **LABELLED)
         self.clusters = HTML()
         controls = [self.expressions, self.likeness, self.linkage, self.cut, self.support]
         super().__init__(controls, controls, [self.clusters])
@@ -102,7 +102,8 @@ class DendrogramExplorer(Explorer):
         )
         groups = _grouped(clustering.cut(tree, cut))
         self.clusters.value = "".join(
-            f"<div><b>{number}</b> {escaped(', '.join(members))}</div>" for number, members in enumerate(groups, 1)
+            f"<div>{_swatch(number)}<b>{number}</b> {escaped(', '.join(members))}</div>"
+            for number, members in enumerate(groups, 1)
         )
         told = [f"{len(names)} networks, {self.linkage.value} linkage", *([why] if why else [])]
         alt = f"Dendrogram and likenesses of networks for {title}; clusters {'; '.join(map(', '.join, groups))}"
@@ -128,6 +129,12 @@ class DendrogramExplorer(Explorer):
         if rows.empty:
             return None, "no support is known for this expression"
         return of_joins(tree, rows), f"support in % of {int(rows['draws'].max()):,} draws"
+
+
+def _swatch(number: int) -> str:
+    """A patch of a cluster's colour."""
+    colour = CLUSTERS[(number - 1) % len(CLUSTERS)]
+    return f'<span style="display: inline-block; width: 0.7em; height: 0.7em; background: {colour}"></span> '
 
 
 def _grouped(cut: dict[str, int]) -> list[list[str]]:

@@ -19,6 +19,7 @@ from ipywidgets import HTML, Box, Layout, VBox, Widget
 from matplotlib.figure import Figure
 
 from xfer.errors import InputError
+from xfer.progress import kernel_runs
 from xfer.study import Study
 
 NEEDED = (8, 1)
@@ -171,13 +172,6 @@ def outdated() -> str:
     )
 
 
-def kernel_runs() -> bool:
-    """Whether this Python is a notebook's kernel."""
-    from IPython import get_ipython
-
-    return getattr(get_ipython(), "kernel", None) is not None
-
-
 def opened(study: Study | str | Path) -> Study:
     """A study, opened if its folder is given.
 
@@ -204,10 +198,11 @@ def png(figure: Figure) -> bytes:
 
 
 def image(content: bytes, alt: str, inches: float) -> str:
-    """HTML of a PNG, as wide as it is in print or as there is room."""
+    """HTML of a PNG, as wide as it is in print or as there is room; in a dark notebook it has a white margin."""
     return (
         f'<img src="data:image/png;base64,{base64.b64encode(content).decode()}" alt="{escaped(alt)}" '
-        f'width="{inches * _SCREEN:.0f}" style="max-width: 100%; height: auto">'
+        f'width="{inches * _SCREEN:.0f}" style="max-width: calc(100% - 12px); height: auto; padding: 6px; '
+        'background: white; border-radius: 4px">'
     )
 
 
@@ -217,8 +212,9 @@ def escaped(text: object) -> str:
 
 
 def warning(text: str) -> str:
-    """HTML of one line about what is wrong."""
-    return f'<div role="alert" style="line-height: 1.4; color: #a33c00"><b>{escaped(text)}</b></div>'
+    """HTML of one line about what is wrong; its letters have the colour of the notebook's theme."""
+    style = "line-height: 1.4; border-left: 3px solid #d55e00; padding-left: 8px"
+    return f'<div role="alert" style="{style}"><b>{escaped(text)}</b></div>'
 
 
 def plain(markup: str) -> str:

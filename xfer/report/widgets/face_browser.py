@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from xfer.errors import InputError
-from xfer.report.canvas import GREY, INK, ORANGE, STYLE, short_labels, spoken
+from xfer.report.canvas import GREY, INK, ORANGE, STYLE, short_labels, spoken, text_width
 from xfer.report.panels import sheet
 from xfer.report.widgets.explorer import LABELLED, Explorer, Shown, escaped, explorer, opened
 from xfer.report.widgets.overlays import draw_mixed, draw_points, mixed
@@ -74,7 +74,7 @@ class FaceBrowser(Explorer):
         self.strength = FloatSlider(
             0.5, min=0, max=1, step=0.05, description="heatmap", readout_format=".2f", **LABELLED
         )
-        self.landmarks = Checkbox(value=False, description="landmarks", indent=False)
+        self.landmarks = Checkbox(value=False, description="landmarks", **LABELLED)
         self.page = IntSlider(1, min=1, max=1, description="page", **LABELLED)
         chosen = [self.model, *([self.fold] if len(self.fold.options) > 1 else []), self.expression]
         for control in chosen:
@@ -152,7 +152,8 @@ def face_page(
             draw_points(ax, face.points + np.array([x, y]), (0.0, 0.0, width, height), mosaic.shape)
         wrong = f"{spoken(row.expression)} → {spoken(row.predicted)}"
         told = f"{spoken(row.expression) if row.right else wrong}  {row.probability:.2f}"
-        ax.text(left, top + _SIDE + 0.04, told, va="top", size=8, weight="bold", color=INK if row.right else ORANGE)
+        size = min(8.0, 8.0 * _SIDE / text_width([told], 9.2))
+        ax.text(left, top + _SIDE + 0.04, told, va="top", size=size, weight="bold", color=INK if row.right else ORANGE)
         ax.text(left, top + _SIDE + 0.19, names[i], va="top", size=6.5, color=GREY)
     draw_mixed(ax, mosaic, (0.0, 0.0, width, height))
     return fig

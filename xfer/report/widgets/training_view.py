@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from ipywidgets import HTML, Button
 
+from xfer.progress import duration
 from xfer.report.canvas import decimal
 from xfer.report.curves import training_curves
 from xfer.report.widgets.bars import Bars
@@ -107,9 +108,7 @@ def _table(networks: pd.DataFrame) -> str:
     rows = []
     for row in told:
         values = [decimal(v, 3) if np.isfinite(v) else "" for v in (row.validation_accuracy, row.accuracy)]
-        stage = (
-            f"{row.stage}, {row.left / 60:.0f} min left" if row.stage == "training" and row.left >= 90 else row.stage
-        )
+        stage = f"{row.stage}, {duration(row.left)} left" if row.stage == "training" and row.left >= 90 else row.stage
         cells = (_label(row.model, row.guide), row.fold, stage, f"{row.epoch} of {row.epochs}", *values)
         rows.append("".join(f'<td style="padding: 0 10px 0 0">{escaped(cell)}</td>' for cell in cells))
     heads = "".join(f'<th scope="col" style="text-align: left; padding: 0 10px 0 0">{name}</th>' for name in head)

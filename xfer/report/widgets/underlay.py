@@ -15,9 +15,12 @@ from xfer.study.own_face import OwnFace, drawn_face, own_face
 MEAN, DRAWN, OWN, NOBODY = "mean face", "drawn face", "your own", "none"
 
 LARGEST = 9_000_000
-"""Bytes of an upload: a larger message breaks the connection between a browser and a kernel, by default at 10 MiB."""
+"""Bytes of an upload: a message of more than 10 MiB ends the connection of browser and kernel and is lost unseen."""
 
-PRIVATE = f"Your picture stays in the kernel's memory; nothing is written. At most {LARGEST / 1e6:g} MB."
+PRIVATE = (
+    f"Your picture stays in the kernel's memory; nothing is written. A file of more than {LARGEST / 1e6:g} MB does not "
+    "get there: save it as a smaller JPEG first."
+)
 
 
 class Underlay:
@@ -29,6 +32,8 @@ class Underlay:
     upload : FileUpload
     line : HTML
         What became of an upload.
+    note : HTML
+        What can be uploaded.
     """
 
     def __init__(self, study: Study, frame: str | None, landmarker: str, changed: Callable[[], None]) -> None:
@@ -39,13 +44,13 @@ class Underlay:
         self.upload = FileUpload(
             accept="image/*", description="Place a face of your own", layout={"width": "calc(100% - 4px)"}
         )
-        self.line = HTML(_small(PRIVATE))
+        self.line, self.note = HTML(), HTML(_small(PRIVATE))
         self.upload.observe(self._uploaded, "value")
 
     @property
     def controls(self) -> list[Widget]:
         """From top to bottom; without an upload where the frame is not known."""
-        return [self.choice, *([self.upload, self.line] if self._frame else [])]
+        return [self.choice, *([self.upload, self.line, self.note] if self._frame else [])]
 
     @property
     def picture(self) -> np.ndarray | None:
@@ -69,7 +74,9 @@ class Underlay:
         self.upload.value = ()
         try:
             if len(content) > LARGEST:
-                raise InputError(f"{name}: has {len(content) / 1e6:.0f} MB; at most {LARGEST / 1e6:g} MB can be taken")
+                raise InputError(
+                    f"{name}: has {len(content) / 1e6:.0f} MB; save it as a JPEG of at most {LARGEST / 1e6:g}"
+                )
             self._own = own_face(content, name, geometry.load_frame(self._frame), self._landmarker)
         except InputError as error:
             self.line.value = warning(str(error))
