@@ -69,9 +69,11 @@ CNN = Trained("songnet_bn", {"epochs": 6})
 VIT = Trained(
     "timm:efficientvit_m0", {"size": 112, "epochs": 6, "batch": 32, "lr": 4e-3, "precision": "32"}, layers=(0,)
 )
-"""The smallest of timm's transformers found to learn drawn faces in a minute. On other people than are tested here, one
-training of 8 epochs each: .75, ``levit_128s`` .40; before that ``test_vit`` stayed near chance. Its first stage has 7 x 7 cells; the layer before,
-of 14 x 14, is a convolution."""
+"""The smallest of timm's transformers found to learn drawn faces in a minute or two.
+
+On other people than are tested here, one training of 8 epochs each: .75, ``levit_128s`` .40; before that ``test_vit``
+stayed near chance. Its first stage has 7 x 7 cells; the layer before, of 14 x 14, is a convolution.
+"""
 
 
 def drawn_cnn(home: Path, seeds: int, small: bool) -> Iterator[str]:
