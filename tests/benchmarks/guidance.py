@@ -1,7 +1,7 @@
 """Twins of guided training: drawn faces, shortcuts that break at test time, real faces.
 
 Run: ``python tests/benchmarks/guidance.py [PART ..] [--home DIR] [--seeds 8] [--write]``; each part alone or
-all, some 60 minutes on two cores. A killed run goes on where it was, in ``--home``; ``--write`` makes
+all, some hours on two cores. A killed run goes on where it was, in ``--home``; ``--write`` makes
 ``results/guidance.md`` of every part that is finished there. ``--small`` is a run of minutes that shows nothing.
 """
 
@@ -69,9 +69,11 @@ CNN = Trained("songnet_bn", {"epochs": 6})
 VIT = Trained(
     "timm:efficientvit_m0", {"size": 112, "epochs": 6, "batch": 32, "lr": 4e-3, "precision": "32"}, layers=(0,)
 )
-"""The smallest of timm's transformers found to learn drawn faces in a minute. On other people than are tested here, one
-training each: .75, ``levit_128s`` .40, and ``test_vit`` near chance. Its first stage has 7 x 7 cells; the layer before,
-of 14 x 14, is a convolution."""
+"""The smallest of timm's transformers found to learn drawn faces in a minute or two.
+
+On other people than are tested here, one training of 8 epochs each: .75, ``levit_128s`` .40; before that ``test_vit``
+stayed near chance. Its first stage has 7 x 7 cells; the layer before, of 14 x 14, is a convolution.
+"""
 
 
 def drawn_cnn(home: Path, seeds: int, small: bool) -> Iterator[str]:
@@ -110,7 +112,7 @@ def shortcut(name: str, home: Path, seeds: int, small: bool) -> Iterator[str]:
     yield ""
     yield (
         f"It tells the class in {HOLDS:.0%} of the faces that train and choose the epoch; in the others and in all "
-        f"test faces it is drawn at random. {seeds} seeds, {len(study.looking['face'].unique())} test faces of "
+        f"test faces it is drawn at random. Seeds: {seeds}; {len(study.looking['face'].unique())} test faces of "
         f"{study.looking['subject'].nunique()} people. Guided by {SHIELD['guide_loss']}, weight "
         f"{SHIELD['guide_weight']:g}, at {SHIELD['guide_layers'][0]}. Accuracies on the test faces, and what they "
         "differ by:"
@@ -154,7 +156,7 @@ def told(study: TwinStudy, title: str, minutes: str) -> Iterator[str]:
     yield f"## {title} ({minutes})"
     yield ""
     yield (
-        f"{study.config['seeds']} seeds; {study.looking['face'].nunique()} test faces of {people} people; "
+        f"Seeds: {study.config['seeds']}; {study.looking['face'].nunique()} test faces of {people} people; "
         f"{study.config['explainers'][0]} judged by {study.masks.name}, guided by {study.config['guide']['masks']}."
     )
     yield ""
