@@ -1,5 +1,6 @@
 """Fixtures shared by the suite."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from xfer import landmarkers
@@ -14,6 +16,12 @@ from xfer.landmarkers import Finder
 from xfer.study import action_unit_means, plan, results
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def pytest_configure() -> None:
+    """One thread a process: workers that each take all cores wait for one another longer than they work."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,17 +14,10 @@ from xfer.cli.options import (
     Expressions,
     FacesShown,
     Gpus,
-    GuideLayers,
-    GuideLoss,
-    GuideMasks,
-    GuideSchedule,
-    GuideWarmUp,
-    GuideWeight,
     Landmarker,
     Masks,
     Memory,
     MinFaces,
-    OutputStride,
     Preset,
     Pretrained,
     Seed,
@@ -32,6 +25,7 @@ from xfer.cli.options import (
     Weights,
     Workers,
     engine_of,
+    guided,
     names,
 )
 from xfer.cli.printing import print_twins, progress
@@ -40,6 +34,7 @@ app = typer.Typer()
 
 
 @app.command()
+@guided
 def guide(
     model: Annotated[str, typer.Argument(help="A network: NAME or timm:NAME.")],
     data: Data = "synthetic",
@@ -51,13 +46,6 @@ def guide(
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of every arm, from --seed on.")] = 8,
     preset: Preset = "quick",
-    guide_weight: GuideWeight = None,
-    guide_schedule: GuideSchedule = None,
-    guide_warm_up: GuideWarmUp = None,
-    guide_layers: GuideLayers = None,
-    guide_loss: GuideLoss = None,
-    guide_masks: GuideMasks = None,
-    output_stride: OutputStride = None,
     explainer: Annotated[
         str, typer.Option(help="What judges: occlusion or integrated_gradients, never the guided layer.")
     ] = "occlusion",
@@ -83,6 +71,8 @@ def guide(
     workers: Workers = None,
     out: Annotated[Path | None, typer.Option(help="The study folder; reports/... by default.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set a study that is there aside.")] = False,
+    *,
+    guide_options: dict[str, Any],
 ) -> None:
     """Train twins of a network, guided by Action Units and by controls, and report what the Action Units did."""
     import xfer
@@ -95,13 +85,7 @@ def guide(
             ablate=ablate,
             seeds=seeds,
             preset=preset,
-            guide_weight=guide_weight,
-            guide_schedule=guide_schedule,
-            guide_warm_up=guide_warm_up,
-            guide_layers=guide_layers,
-            guide_loss=guide_loss,
-            guide_masks=guide_masks,
-            output_stride=output_stride,
+            **guide_options,
             explainer=explainer,
             masks=masks,
             support=support,
@@ -125,7 +109,7 @@ def guide(
     print_twins(study)
     failed = study.networks[study.networks["failed"] != ""]
     for name, why in zip(failed["checkpoint"], failed["failed"], strict=True):
-        print(f"twin failed: {name}: {why}", file=sys.stderr)
+        print(f"twin failed: {why if why.startswith(name) else f'{name}: {why}'}", file=sys.stderr)
     print(f"{study.folder / 'report.html'}")
     if len(failed):
         raise typer.Exit(1)

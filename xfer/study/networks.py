@@ -320,7 +320,8 @@ def _needs(units: Sequence[Unit], device: str, workers: int | None) -> Needs:
 
 
 def _log(home: Path, unit: Unit, done: Done) -> None:
-    line = {"unit": unit.digest, "model": unit.network, "fold": unit.fold, "until": unit.until, **vars(done)}
+    key = {"model": unit.network, "fold": unit.fold, "checkpoint": unit.name}
+    line = {"unit": unit.digest, **key, "until": unit.until, **vars(done)}
     if unit.randomised is not None:
         line |= {"randomised": unit.randomised, "accuracy": None}
     with (home / UNITS).open("ab+") as log:
