@@ -2,7 +2,7 @@
 
 Run: ``python tests/benchmarks/ray_engine.py [--units 12] [--seconds 10] [--write]``; ``--write`` makes
 ``results/ray_engine.md``. Clusters are started here, on 127.0.0.1. Units wait, so that what is measured is the engine;
-two of them are real: a study of two networks on two folds, by both engines, must have the same bytes.
+a real study, of two networks on two folds, must have the same bytes by both engines.
 """
 
 import argparse
@@ -60,39 +60,46 @@ def do(chore: Chore, progress: Stage) -> int:
 
 
 def note(log: Path, line: str) -> None:
-    """A line with its moment; appended whole."""
+    """A line with its moment and process; appended whole."""
     with log.open("a") as file:
-        file.write(f"{line} {time.time():.3f}\n")
+        file.write(f"{line} {time.time():.3f} {os.getpid()}\n")
 
 
 def add(cluster: Any, cores: int) -> Any:
     """One more node; Ray gives up starting one after 30 s, which a busy machine may need."""
-    with suppress(Exception):
-        return cluster.add_node(num_cpus=cores, **HOME)
+    for _ in range(3):
+        with suppress(Exception):
+            return cluster.add_node(num_cpus=cores, **HOME)
     return cluster.add_node(num_cpus=cores, **HOME)
 
 
-def timed(engine: Engine, chores: list[Chore], needs: Needs) -> tuple[float, float]:
-    """Seconds of the whole run, and from the first begin to the last end."""
-    began = time.perf_counter()
+def timed(engine: Engine, chores: list[Chore], needs: Needs) -> tuple[float, float, float]:
+    """Seconds of the whole run, until the last worker begins, and that a worker waits between two units on average."""
+    began, clock = time.perf_counter(), time.time()
     assert sorted(number for _, number in engine.run(chores, do, needs, silent)) == list(range(len(chores)))
     whole = time.perf_counter() - began
-    moments = [float(line.split()[2]) for line in chores[0].log.read_text().splitlines()]
-    return whole, max(moments) - min(moments)
+    workers: dict[str, list[float]] = {}
+    for line in chores[0].log.read_text().splitlines():
+        _, _, moment, process = line.split()
+        workers.setdefault(process, []).append(float(moment))
+    waits = [b - a for own in workers.values() for a, b in zip(own[1::2], own[2::2], strict=False)]
+    return whole, max(own[0] for own in workers.values()) - clock, float(np.mean(waits))
 
 
 def overhead(address: str, place: Path, units: int, seconds: float) -> list[str]:
     """Both engines with two units side by side."""
-    rows = ["| engine | whole run (s) | first begin to last end (s) | least possible (s) |", "|---|---|---|---|"]
+    rows = [
+        "| engine | whole run (s) | least possible (s) | until the last worker begins (s) | between two units (s) |",
+        "|---|---|---|---|---|",
+    ]
     found = {}
     for name, engine in {"local": Local(), "ray": Ray(address)}.items():
         chores = [Chore(i, place / f"{name}.log", seconds) for i in range(units)]
-        whole, span = found[name] = timed(engine, chores, Needs(workers=2))
-        rows.append(f"| {name} | {whole:.1f} | {span:.1f} | {units / 2 * seconds:.0f} |")
+        whole, start, between = found[name] = timed(engine, chores, Needs(workers=2))
+        rows.append(f"| {name} | {whole:.1f} | {units / 2 * seconds:.0f} | {start:.1f} | {between:.3f} |")
     share = found["ray"][0] / found["local"][0] - 1
-    span = found["ray"][1] / found["local"][1] - 1
-    told = f"Ray over local: {share:+.1%} of the whole run, {span:+.1%} from the first begin to the last end."
-    return [*rows, "", told]
+    unit = (found["ray"][2] - found["local"][2]) / seconds
+    return [*rows, "", f"Ray over local: {share:+.1%} of the whole run, its start included; {unit:+.2%} of a unit."]
 
 
 def memory(address: str, place: Path) -> list[str]:
@@ -161,23 +168,29 @@ def main() -> None:
     from ray.cluster_utils import Cluster
 
     place, cluster = Path(tempfile.mkdtemp()), Cluster()
-    text = ["# The Ray engine", "", f"Ray {library(own=True).__version__}, {os.cpu_count()} cores; the load of others "
-            f"when it began: {os.getloadavg()[0]:.1f}.", ""]  # fmt: skip
+    text: list[str] = []
+
+    def tell(*lines: str) -> None:
+        """What is measured is told, and written, at once."""
+        print(*lines, sep="\n", flush=True)
+        text.extend(lines)
+        if options.write:
+            RESULTS.write_text("\n".join(text), encoding="utf-8")
+
+    tell("# The Ray engine", "", f"Ray {library(own=True).__version__}, {os.cpu_count()} cores; the load of others "
+         f"when it began: {os.getloadavg()[0]:.1f}.", "")  # fmt: skip
     try:
         add(cluster, 2)
         units = f"{options.units} units of {options.seconds:g} s, two side by side, on a cluster that is there"
-        text += [f"## {units}", "", *overhead(cluster.address, place, options.units, options.seconds), ""]
-        text += ["## The driver's memory", "", *memory(cluster.address, place), ""]
-        text += ["## A study of two networks on two folds", "", *studies(cluster.address, place), ""]
+        tell(f"## {units}", "", *overhead(cluster.address, place, options.units, options.seconds), "")
+        tell("## The driver's memory", "", *memory(cluster.address, place), "")
+        tell("## A study of two networks on two folds", "", *studies(cluster.address, place), "")
         for _ in range(2):
             add(cluster, 1)
-        text += ["## A node is lost", "", *lost(cluster, place, 12), ""]
+        tell("## A node is lost", "", *lost(cluster, place, 12), "")
     finally:
         cluster.shutdown()
         shutil.rmtree(place, ignore_errors=True)
-    print("\n".join(text))
-    if options.write:
-        RESULTS.write_text("\n".join(text), encoding="utf-8")
 
 
 if __name__ == "__main__":
