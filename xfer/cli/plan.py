@@ -84,7 +84,7 @@ def _against(study: Path) -> None:
 
     if not study.is_dir():
         raise InputError(f"{study}: there is no such folder; give that of a study, or options as for 'xfer compare'")
-    table: list[dict[str, Any]] = against(study).to_dict("records")  # type: ignore[assignment]
+    table: Any = against(study).to_dict("records")
     numbers = ("planned_s", "actual_s", "ratio", "planned_processor_s", "actual_processor_s")
     rows = [
         [f"{'  ' if row['network'] else ''}{row['stage']}", *(_number_of(row[name], name) for name in numbers)]
