@@ -84,14 +84,14 @@ def _against(study: Path) -> None:
 
     if not study.is_dir():
         raise InputError(f"{study}: there is no such folder; give that of a study, or options as for 'xfer compare'")
+    table: Any = against(study).to_dict("records")
+    numbers = ("planned_s", "actual_s", "ratio", "planned_processor_s", "actual_processor_s")
     rows = [
-        [f"  {row.stage}" if row.network else row.stage,
-         *(_seconds(v) for v in (row.planned_s, row.actual_s)), "" if row.ratio != row.ratio else f"{row.ratio:.2f}",
-         *(_seconds(v) for v in (row.planned_processor_s, row.actual_processor_s))]
-        for row in against(study).itertuples()
-    ]  # fmt: skip
+        [f"{'  ' if row['network'] else ''}{row['stage']}", *(_number_of(row[name], name) for name in numbers)]
+        for row in table
+    ]
     print_rows(("stage", "planned, s", "took, s", "planned / took", "planned, processor", "took, processor"), rows)
 
 
-def _seconds(value: float) -> str:
-    return "" if value != value else f"{value:.1f}"
+def _number_of(value: float, name: str) -> str:
+    return "" if value != value else f"{value:.{2 if name == 'ratio' else 1}f}"

@@ -111,12 +111,12 @@ class Costs:
     @property
     def bottleneck(self) -> str:
         """The stage, and of the networks the part of one, that most of the time goes to, and what would shorten it."""
-        longest = self._whole.loc[self._whole["total_s"].idxmax()]
+        longest = self._whole.iloc[int(np.argmax(self._whole["total_s"]))]
         share = longest["total_s"] / self.total if self.total else 0.0
         if longest["stage"] != "networks":
             return f"{longest['stage']}, {share:.0%} of the time"
         parts = self.stages[self.stages["network"] != ""]
-        worst = parts.loc[parts["total_s"].idxmax()]
+        worst = parts.iloc[int(np.argmax(parts["total_s"]))]
         named = f"networks, {share:.0%} of the time, most of all {worst['stage']} ({_span(worst['total_s'])})"
         of_network = parts.groupby("network")["total_s"].sum().max() / self.folds
         alone = of_network > _ALONE * longest["total_s"]
