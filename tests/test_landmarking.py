@@ -184,6 +184,14 @@ def test_what_is_finished_is_saved(folder: Path, log: list[str], monkeypatch: py
     assert log[-1] == "closed"
 
 
+def test_saving_stays_a_share_of_the_work(tmp_path: Path, log: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(landmarking, "SAVE_EVERY", 1)
+    picture, saved = write(tmp_path / "a.png", 50), []
+    dataset = Dataset("many", [FaceSample(f"{i:02d}", picture) for i in range(32)])
+    landmarking.landmark(dataset, "scripted", save=lambda table: saved.append(len(table)))
+    assert saved == [*range(1, 21), 22, 24, 26, 28, 30, 32]
+
+
 def test_an_interruption_keeps_what_an_earlier_run_found(
     folder: Path, log: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

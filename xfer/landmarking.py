@@ -1,5 +1,6 @@
 """The table of landmarks: one row a picture, with 68 points or the reason why there are none."""
 
+import hashlib
 import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +18,9 @@ from numpy.typing import NDArray
 from xfer import assets, landmarkers
 from xfer.datasets import Dataset, Dropped, FaceSample, ImageError
 from xfer.datasets.files import PICTURES, require_folder, shown, walk
-from xfer.datasets.images import header
+from xfer.datasets.images import decode_bytes, header, header_bytes
+from xfer.datasets.samples import in_order
+from xfer.datasets.stored import StoredPicture
 from xfer.errors import InputError
 from xfer.landmarkers import Finder, Landmarking, Pose
 from xfer.landmarkers.points import COLUMNS as POINTS
@@ -42,6 +45,7 @@ COLUMNS = (
 """The table's columns; points are float32 px of the upright picture, angles degrees; "" and NaN where there is none."""
 
 SAVE_EVERY = 2000
+"""Rows after which the table is saved; later after each tenth more, so that saving stays a share of the work."""
 
 PUBLISHED = "published"
 """The landmarker of landmarks that come with the data."""
@@ -100,7 +104,7 @@ def landmark(dataset: Dataset, landmarker: str = "mediapipe", **options: Any) ->
     done : DataFrame, optional
         An earlier table; its rows stand for pictures whose bytes and landmarker have not changed.
     save : callable, optional
-        Given the table so far after every `SAVE_EVERY` rows and when the run ends or is interrupted.
+        Given the table so far after `SAVE_EVERY` rows, again and again, and when the run ends or is interrupted.
     progress : callable, optional
         ``(what, steps) -> advance``; a step is a picture.
 
@@ -125,16 +129,15 @@ def published(dataset: Dataset) -> pd.DataFrame:
     ValueError
         If a face has none.
     """
-    return _table([_published(face) for face in dataset.samples])
+    return _table(list(in_order(_published, dataset.samples)))
 
 
 def _published(face: FaceSample) -> Row:
     if face.landmarks is None:
         raise ValueError(f"{face.id}: the data publish no landmarks for it")
-    path = face.source if isinstance(face.source, Path) else None
     try:
-        sha256 = assets.sha256(path) if path else ""
-        height, width = _size(face)
+        sha256, content = _contents(face)
+        height, width = _size(face, content)
     except OSError as error:
         reason = f"cannot be read ({error.strerror})"
         return _filled(face.id, "", (0, 0), Landmarking(None, reason, n_faces=0), PUBLISHED, "")
@@ -145,10 +148,19 @@ def _published(face: FaceSample) -> Row:
     return Row(face.id, sha256, width, height, points, _NO_MEASURES, int(not reason), PUBLISHED, "", reason)
 
 
-def _size(face: FaceSample) -> tuple[int, int]:
+def _contents(face: FaceSample) -> tuple[str, bytes | None]:
+    """The digest of a face's file, "" where there is none, and its bytes where it is not one here."""
+    if isinstance(face.source, StoredPicture):
+        content = face.source.content()
+        return hashlib.sha256(content).hexdigest(), content
+    path = face.source if isinstance(face.source, Path) else None
+    return assets.sha256(path) if path and path.is_file() else "", None
+
+
+def _size(face: FaceSample, content: bytes | None) -> tuple[int, int]:
     """Height and width, px; of a picture that is no file, what it tells of itself or, failing that, shows."""
-    if isinstance(face.source, Path):
-        told = header(face.source)
+    if isinstance(face.source, Path) or content is not None:
+        told = header(face.source) if isinstance(face.source, Path) else header_bytes(content or b"", face.id)
         return told.height, told.width
     shape = getattr(face.source, "shape", None) or face.load().shape
     return shape[0], shape[1]
@@ -166,12 +178,13 @@ def _landmark(
     workers = max(1, min(8, os.cpu_count() or 1, len(faces)) if workers is None else workers)
     advance = progress("landmarks", len(faces)) if progress else lambda: None
     rows: list[Row] = []
-    known = _known(done)
+    known, due = _known(done), SAVE_EVERY
     try:
         for row in _rows(faces, landmarker, workers, known):
             rows.append(row)
             advance()
-            if save and len(rows) % SAVE_EVERY == 0:
+            if save and len(rows) == due:
+                due += max(SAVE_EVERY, due // 10)
                 save(_table([*rows, *_ahead(faces, rows, known)]))
     finally:
         if save and rows:
@@ -213,9 +226,8 @@ def _rows(
 def _row(face: FaceSample | Dropped, finder: Finder, name: str, known: Mapping[str, Row]) -> Row:
     if isinstance(face, Dropped):
         return _filled(face.id, "", (0, 0), Landmarking(None, face.reason, n_faces=0), name, finder.digest)
-    path = face.source if isinstance(face.source, Path) else None
     try:
-        sha256 = assets.sha256(path) if path and path.is_file() else ""
+        sha256, content = _contents(face)
     except OSError as error:
         reason = f"cannot be read ({error.strerror})"
         return _filled(face.id, "", (0, 0), Landmarking(None, reason, n_faces=0), name, "")
@@ -223,11 +235,11 @@ def _row(face: FaceSample | Dropped, finder: Finder, name: str, known: Mapping[s
     if earlier and finder.digest and (sha256, finder.digest) == (earlier.sha256, earlier.digest):
         return earlier
     try:
-        image = face.load()
+        image = face.load() if content is None else decode_bytes(content, face.id)
     except ImageError as error:
         return _filled(face.id, sha256, (0, 0), Landmarking(None, error.reason, n_faces=0), name, finder.digest)
     try:
-        found, digest = finder(image, path), finder.digest
+        found, digest = finder(image, face.file), finder.digest
     except RuntimeError as error:
         found, digest = (
             Landmarking(None, f"the landmarker failed ({str(error).splitlines()[0][:100]})", n_faces=0),

@@ -3,10 +3,14 @@
 import os
 import pickle
 import re
+import tarfile
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from xfer import datasets, labels
@@ -76,13 +80,37 @@ def kdef(root, picture):
         picture(root / name[:4] / f"{name}.png")
 
 
+SHARDED = {"a": "angry", "b": "happy", "c": "angry", "d": "happy", "e": "dull"}
+
+
+def webdataset(root, picture, spoilt=False):
+    for shard, keys in (("faces-0", "ab"), ("faces-1", "cde")):
+        with tarfile.open(root / f"{shard}.tar", "w") as tar:
+            for key in keys:
+                told, seen = tarfile.TarInfo(f"{key}.cls"), tarfile.TarInfo(f"{key}.png")
+                content = b"" if spoilt and key == "a" else picture(root.parent / f"{key}.png").read_bytes()
+                told.size, seen.size = len(SHARDED[key]), len(content)
+                tar.addfile(told, BytesIO(SHARDED[key].encode()))
+                tar.addfile(seen, BytesIO(content))
+
+
+def parquet(root, picture, spoilt=False):
+    contents = [picture(root.parent / f"{key}.png").read_bytes() for key in SHARDED]
+    contents[0] = b"" if spoilt else contents[0]
+    pictures = [{"bytes": content, "path": "x.png"} for content in contents]
+    table = pa.table({"image": pictures, "label": list(SHARDED.values())})
+    pq.write_table(table, root / "faces.parquet", row_group_size=2)
+
+
 TREES: dict[str, Callable[..., None]] = {
     "folder": folder, "csv": table, "raf_db": raf_db, "raf_db_compound": raf_db, "affectnet": affectnet,
     "fer2013": fer2013, "ferplus": ferplus, "ck_plus": ck_plus, "jaffe": jaffe, "kdef": kdef,
+    "webdataset": webdataset, "parquet": parquet,
 }  # fmt: skip
 ON_DISK = sorted(name for name in DATASETS if DATASETS[name].layout)
 FILES = {"csv": "faces.csv"}
 IN_ONE_FILE = ("fer2013", "ferplus")
+SHARDS = ("webdataset", "parquet")
 
 
 @pytest.fixture(params=ON_DISK)
@@ -139,7 +167,7 @@ def test_expressions_are_canonical(name, tree):
 
 def test_nothing_is_lost(name, tree):
     dataset = opened(name, tree)
-    given = 5 if name in IN_ONE_FILE else len(list(tree.rglob("*.png")))
+    given = 5 if name in (*IN_ONE_FILE, *SHARDS) else len(list(tree.rglob("*.png")))
     faces = [d for d in dataset.dropped if not d.reason.startswith("is not named as a picture")]
     assert len(dataset) + len(faces) == given
     assert faces
@@ -167,11 +195,14 @@ def test_samples_travel_to_other_processes(name, tree):
     np.testing.assert_array_equal(twins[0].load(), samples[0].load())
 
 
-def test_a_spoilt_picture_is_told_and_the_rest_goes_on(name, tree):
+def test_a_spoilt_picture_is_told_and_the_rest_goes_on(name, tree, picture):
     if name in IN_ONE_FILE:
         file = tree / "fer2013.csv"
         file.write_text(file.read_text().replace("7 7", "7 x", 1))
         reason = "does not hold 48 x 48 numbers from 0 to 255"
+    elif name in SHARDS:
+        TREES[name](tree, picture, spoilt=True)
+        reason = "is an empty file"
     else:
         opened(name, tree).samples[0].source.write_bytes(b"")
         reason = "is an empty file"
@@ -181,7 +212,7 @@ def test_a_spoilt_picture_is_told_and_the_rest_goes_on(name, tree):
 
 
 def test_pictures_outside_are_not_read(name, tree, picture):
-    if name in IN_ONE_FILE:
+    if name in (*IN_ONE_FILE, *SHARDS):
         pytest.skip("holds its pictures in the file that was asked for")
     inside = opened(name, tree).samples[0].source
     outside = picture(tree.parent / "outside.png")

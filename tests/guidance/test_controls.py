@@ -10,10 +10,10 @@ from torch import Tensor
 
 from xfer import geometry
 from xfer.guidance import Guide, Maps
-from xfer.guidance.alignment import likeness
 from xfer.guidance.atlas import Atlas
 from xfer.guidance.controls.random import blob
 from xfer.guidance.controls.shuffled import derangement
+from xfer.guidance.likeness import likeness
 from xfer.labels import BASIC
 
 Faces = Callable[..., Tensor]

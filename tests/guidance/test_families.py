@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 import timm
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from tests.guidance.conftest import CLASSES
+from xfer import models
 from xfer.guidance import Guidance, Guide
 
 SIZE = 64
@@ -44,8 +45,11 @@ def train(name: str, guide: Guide, batch: tuple[Tensor, Tensor, Tensor]) -> list
     """Two steps; the term before each."""
     torch.manual_seed(0)
     model = timm.create_model(name, num_classes=len(CLASSES), **FAMILIES[name])
+    return steps(model, guide, Guidance(model, guide, CLASSES, SIZE), batch)
+
+
+def steps(model: nn.Module, guide: Guide, guidance: Guidance, batch: tuple[Tensor, Tensor, Tensor]) -> list[float]:
     names = [name for name, _ in model.named_modules()]
-    guidance = Guidance(model, guide, CLASSES, SIZE)
     optimiser, found = torch.optim.SGD(model.parameters(), 0.01), []
     for _ in range(2):
         before = [p.detach().clone() for p in model.parameters()]
@@ -76,3 +80,15 @@ def test_two_steps_of_au_cosine(name: str, batch: tuple[Tensor, Tensor, Tensor])
 @pytest.mark.parametrize("name", ["test_resnet", "test_vit", "swin_tiny_patch4_window7_224"])
 def test_two_steps_of_the_other_losses(name: str, loss: str, batch: tuple[Tensor, Tensor, Tensor]) -> None:
     assert all(term > 0 for term in train(name, Guide(loss=loss, weight=1.0), batch))
+
+
+@pytest.mark.parametrize("name", ["timm:test_resnet", "timm:test_efficientnet"])
+def test_two_steps_at_an_output_stride_of_8(name: str, batch: tuple[Tensor, Tensor, Tensor]) -> None:
+    """``last`` is the deepest layer then, which has 8 x 8 cells at 64 px in place of 2 x 2."""
+    plain, strided = (models.build(name, len(CLASSES), size=SIZE, seed=1, output_stride=stride) for stride in (0, 8))
+    (deepest,) = Guidance(plain, Guide(layers=(-1,)), CLASSES, SIZE).layers
+    guide = Guide(output_stride=8)
+    guidance = Guidance(strided, guide, CLASSES, SIZE)
+    (layer,) = guidance.layers
+    assert (deepest.grid, layer.grid) == ((2, 2), (8, 8))
+    assert all(0 < term < 2 for term in steps(strided, guide, guidance, batch))

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from tests.guidance.conftest import CLASSES, SIZE, Toy
 from xfer.errors import InputError
-from xfer.guidance import CONTROLS, LOSSES, Guidance, Guide
+from xfer.guidance import ABSENT, CONTROLS, LOSSES, Guidance, Guide
 
 Faces = Callable[..., Tensor]
 
@@ -70,6 +70,29 @@ def test_a_batch_without_landmarks_has_no_term(loss: str, toy: Toy, images: Tens
     assert terms.isnan().all()
     (cross_entropy(logits, labels) + torch.where(terms.isfinite(), terms, 0.0).sum()).backward()
     assert all(p.grad is None or p.grad.isfinite().all() for p in toy.parameters())
+
+
+def test_why_a_face_takes_no_part_is_told(toy: Toy, images: Tensor, faces: Faces) -> None:
+    """One face for each reason, the first that holds, and two that take part."""
+    toy.eval()
+    landmarks = faces(7)
+    landmarks[1, 3] = torch.nan
+    landmarks[2] = torch.nan
+    landmarks[3] += 4 * SIZE
+    landmarks[4] = 2.0 + landmarks[4] / 1e4
+    labels = torch.tensor([0, 0, 3, 2, 1, 3, 1])
+    shown = torch.cat([images, images[:2]])
+    guidance = Guidance(toy, Guide(layers=("first",)), CLASSES, SIZE)
+    _, terms = guidance(toy, shown, labels, landmarks)
+    names = ["", *ABSENT]
+    told = [names[code] for code in guidance.absent.tolist()]
+    assert told == ["", "no_landmarks", "no_landmarks", "outside", "no_map", "no_action_units", ""]
+    assert terms.isfinite().tolist() == [name == "" for name in told]
+    with torch.no_grad():
+        toy.first.weight.zero_()
+        toy.first.bias.zero_()
+    guidance(toy, shown, labels, landmarks)
+    assert [names[code] for code in guidance.absent.tolist()] == [name or "silent" for name in told]
 
 
 def test_the_control_none_is_a_plain_forward(toy: Toy, images: Tensor, labels: Tensor, faces: Faces) -> None:

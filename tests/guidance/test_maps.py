@@ -111,6 +111,20 @@ def test_landmarks_of_another_image_are_refused(faces: Faces) -> None:
     )
 
 
+def test_landmarks_of_a_smaller_image_are_refused_where_there_are_many(faces: Faces) -> None:
+    """A few small faces may lie in one corner, all of many do not."""
+    with pytest.raises(InputError) as error:
+        drawn("au", faces(9, 112), torch.arange(9) % 3, 14, 224)
+    assert str(error.value) == (
+        "the landmarks of 9 of 9 faces lie in the upper left quarter of their images of 224 px; "
+        "they must be (x, y) in px of these images"
+    )
+    assert drawn("au", faces(7, 112), torch.arange(7) % 3, 14, 224).isfinite().all()
+    points = faces(9, 112)
+    points[4] += 100
+    assert drawn("au", points, torch.arange(9) % 3, 14, 224).isfinite().all()
+
+
 @pytest.mark.parametrize(
     ("guide", "classes", "message"),
     [

@@ -8,8 +8,10 @@ import pytest
 from PIL import Image
 
 from xfer import landmarkers
+from xfer.datasets.images import header
 from xfer.errors import InputError
 from xfer.landmarkers import LANDMARKERS, Finder, Landmarker
+from xfer.landmarkers.points import read_pts
 
 every_landmarker = pytest.mark.parametrize("landmarker", LANDMARKERS.values(), ids=lambda s: s.name)
 
@@ -120,6 +122,29 @@ def test_an_unknown_landmarker_is_corrected() -> None:
 def test_doubtful_points_are_told(change: object, reason: str) -> None:
     points = np.stack([np.linspace(10, 60, 68), np.linspace(20, 70, 68)], axis=-1)
     assert landmarkers.doubt(change(points), height=80, width=100) == reason
+
+
+@pytest.mark.parametrize(
+    ("scale", "where"),
+    [(0.4, "upper left"), (0.6, "upper left"), (1.0, ""), (1.5, "lower right"), (2.0, "lower right")],
+)
+def test_landmarks_of_pictures_of_another_size_are_told(scale: float, where: str, shared: Path) -> None:
+    places = sorted((shared / "data" / "helen_landmarks").glob("*.pts"))[:60]
+    points = np.stack([read_pts(place) for place in places]) * scale
+    told = [header(place.with_suffix(".jpg")) for place in places]
+    sizes = np.array([[each.width, each.height] for each in told], float)
+    said = landmarkers.misfit(points, sizes)
+    assert bool(said) == bool(where)
+    assert where in said
+    assert landmarkers.misfit(points[:7], sizes[:7]) == ""
+
+
+@pytest.mark.parametrize("place", [(0.2, 0.5), (0.5, 0.2), (0.3, 0.36), (0.8, 0.3), (0.2, 0.8), (0.5, 0.9)])
+def test_faces_that_all_stand_to_one_side_are_no_other_pictures(place: tuple[float, float]) -> None:
+    points = np.random.default_rng(0).uniform(-9, 9, (40, 68, 2)) + np.array(place) * 100
+    sizes = np.full((40, 2), 100.0)
+    assert landmarkers.misfit(points, sizes) == ""
+    assert landmarkers.misfit(np.where(np.arange(40)[:, None, None] < 33, np.nan, points * 0.3), sizes) == ""
 
 
 def test_the_foremost_face_is_large_and_central() -> None:

@@ -131,7 +131,8 @@ def test_a_table_elsewhere_knows_pictures_by_their_bytes(picture: Path, tmp_path
 def test_a_table_for_another_size_is_the_reason(picture: Path, tmp_path: Path) -> None:
     table = pd.DataFrame([row("a/face.png", width=200, height=160)])
     found = from_table(table, tmp_path / "t.csv", picture)
-    assert (found.points, found.reason) == (None, "landmarks are for 200 x 160 px, the picture has 100 x 80")
+    told = "landmarks are for another size, 200 x 160 px; the picture has 100 x 80"
+    assert (found.points, found.reason) == (None, told)
     assert from_table(table.assign(width=100, height=80), tmp_path / "t.csv", picture).reason == ""
 
 

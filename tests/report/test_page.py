@@ -10,8 +10,8 @@ import lxml.html
 import pytest
 
 from xfer.guidance import CONTROLS
-from xfer.guidance.alignment import FLOORS
 from xfer.labels import BASIC
+from xfer.nulls.trivial import FLOORS
 from xfer.report import blocks, canvas, words
 from xfer.report.page import build, sections
 
@@ -173,7 +173,7 @@ def test_page_is_pure(make_study):
 def test_every_sentence_is_used_and_can_be_filled():
     source = "".join(p.read_text(encoding="utf-8") for p in Path(words.__file__).parent.glob("*.py"))
     composed = {f"{arm}_{end}" for arm in (*CONTROLS, "other") for end in ("higher", "lower", "open")}
-    composed |= {*FLOORS, "guided_layer", "guided_codebook"}
+    composed |= {*FLOORS, "guided_layer", "guided_codebook", "is_objective", "is_guided", "is_free"}
     for name, entries in words.entries().items():
         assert f'"{name}"' in source, name
         for key in set(entries) - {"title", "reading", "limit", "text", "items"} - composed:

@@ -178,6 +178,7 @@ def test_the_card_tells_of_the_guide_and_the_floors(home: Path) -> None:
         "synthetic, 72 faces of",
         "a term `au_cosine` of weight 2.5",
         "of the mask source belharbi2024",
+        f"over {int(row['n_train'])} faces. It is the training objective",
         f"| this network | {row['accuracy']:.3f} | {row['macro_f1']:.3f} |",
         f"| floor: linear classifier on 24 x 24 grey pixels | {row['linear']:.3f} | |",
         "| floor: chance, one by the number of expressions | 0.167 | |",
@@ -198,6 +199,20 @@ def test_train_stops_there_and_compare_goes_on_to_the_same_bytes(home: Path, tmp
     compare(tmp_path / "study")
     for name in ("scores.csv", "checkpoints/songnet-au-f0.safetensors", "checkpoints/songnet-au-f0.md"):
         assert (tmp_path / "study" / name).read_bytes() == (home / name).read_bytes()
+
+
+def test_an_output_stride_stays_with_the_network(tmp_path: Path) -> None:
+    """From the training to the card, the checkpoint and whoever opens it."""
+    (trained,) = xfer.train("timm:test_resnet", out=tmp_path / "study", output_stride=8, **{**TINY, "drawn": 48})
+    assert trained.failed == ""
+    assert "an output stride of 8 px" in trained.weights.with_suffix(".md").read_text()
+    assert read_weights(trained.weights)[1]["guide"]["output_stride"] == 8
+    images = torch.zeros(1, 3, 48, 48)
+    for word in (f"{tmp_path / 'study'}#timm:test_resnet", f"timm:test_resnet={trained.weights}"):
+        model, _ = load_model(word)
+        assert model.forward_features(images).shape[-2:] == (6, 6)
+    with pytest.raises(InputError, match=r"output_stride: 8 there, 16 now"):
+        xfer.train("timm:test_resnet", out=tmp_path / "study", output_stride=16, **{**TINY, "drawn": 48})
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,16 @@ def test_networks_that_lack_units_are_compared_on_the_same_ones(study: Study, dr
     assert (found["ci_low"], found["ci_high"]) == pytest.approx((full["ci_low"], full["ci_high"]), abs=0.1)
 
 
+def test_an_expression_without_a_score_takes_no_part(study: Study, drawn: Any) -> None:
+    """A map that one fold lacks is undefined in the mean and not scored, though the other folds could be resampled."""
+    whole = from_folds(study)
+    truth = {e: coarsen_masks(drawn.sel(expression=e).values, study.support, 2) for e in ("fear", "anger")}
+    scored = [("seeing", "fear"), ("blind", "fear"), ("blind", "anger")]
+    found = contrasts.pairs(scored, whole, truth, {}, 40, 0, silent)
+    alone = contrasts.pairs(scored[:2], whole, {"fear": truth["fear"]}, {}, 40, 0, silent)
+    pd.testing.assert_frame_equal(found, alone)
+
+
 def test_one_subject_is_one_unit_and_nothing_is_made_up(study: Study, drawn: Any) -> None:
     whole = from_folds(study)
     truth = {"fear": coarsen_masks(drawn.sel(expression="fear").values, study.support, 2)}

@@ -1,4 +1,4 @@
-"""How one face is scored: against the metrics one by one, and the guided layer against the room that guides."""
+"""How one face is scored: against the metrics one by one, and the guided layer as the published study does."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,6 @@ import torch
 from xfer import datasets, explainers, models, training
 from xfer.explainers.state import still
 from xfer.guidance import Guide, layers
-from xfer.guidance.alignment import attention_cosine, cam_cosine
 from xfer.labels import BASIC
 from xfer.metrics import METRICS
 from xfer.study.looking import COARSE, JUDGED, Looking, Truth, coarse, judged, others, own_maps, uniform
@@ -53,7 +52,14 @@ def test_a_map_without_preference_is_the_limit_of_random_ones(rng: np.random.Gen
         assert uniform(measure, mask.reshape(1, -1))[0] == pytest.approx(found, abs=0.01)
 
 
-def test_the_guided_layer_is_measured_as_the_room_that_guides_measures_it(truth: Truth) -> None:
+def cosines(maps: torch.Tensor, own: torch.Tensor) -> list[float]:
+    """Of maps that are brought to the size of others, in float64."""
+    large = torch.nn.functional.interpolate(maps[:, None], own.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
+    pairs = zip(large.double().numpy(), own.double().numpy(), strict=True)
+    return [float((a * b).sum() / np.sqrt((a**2).sum() * (b**2).sum())) for a, b in pairs]
+
+
+def test_the_guided_layer_is_measured_as_the_study_measures_it(truth: Truth) -> None:
     pixels = training.read(datasets.open("synthetic", faces=4, size=SIZE), SIZE, workers=1)
     model = models.build("songnet", len(pixels.classes), size=SIZE, seed=1).eval()
     guide, index = Guide(), np.arange(4)
@@ -70,9 +76,13 @@ def test_the_guided_layer_is_measured_as_the_room_that_guides_measures_it(truth:
     hook.remove()
     drawn = own_maps(seen._maps, torch.from_numpy(pixels.landmarks), SIZE)
     own = drawn[torch.arange(4), torch.from_numpy(labels)]
-    np.testing.assert_allclose(table["att_cos"], attention_cosine(kept[0].mean(1), own), rtol=1e-5)
+    attention = kept[0].mean(1)
+    np.testing.assert_allclose(
+        table["att_cos"], cosines(attention - attention.amin((1, 2))[:, None, None].clamp(max=0), own)
+    )
     cams = explainers.attribute(model, images, "grad_cam", labels, layer=layer.name)["grad_cam"][:, 0]
-    np.testing.assert_allclose(table["cam_cos"], cam_cosine(cams, own), rtol=1e-4)
+    low, high = cams.amin((1, 2))[:, None, None], cams.amax((1, 2))[:, None, None]
+    np.testing.assert_allclose(table["cam_cos"], cosines((cams - low) / (high - low), own), rtol=1e-4)
     floors = seen.tables()["floors"]
     assert len(floors) == 4 * 4
     assert floors["cosine"].between(0, 1).all()

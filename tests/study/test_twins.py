@@ -1,6 +1,7 @@
 """A twin study from faces to tables: what is in the folder, what is kept, what is refused."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,16 @@ import torch
 import xfer
 from xfer import cli
 from xfer.cli.printing import print_twins
+from xfer.datasets import Dataset, FaceSample
 from xfer.errors import InputError
 from xfer.guidance import Guide
 from xfer.labels import BASIC
 from xfer.study import Study
-from xfer.study.arms import ablation
+from xfer.study.arms import SHARES, ablation, some_subjects
+from xfer.study.loading import load_model
 from xfer.study.looking import MEASURES
 from xfer.study.recognition import CHECKPOINTS
+from xfer.study.running import running
 from xfer.study.twin_study import TwinStudy
 from xfer.study.twins import settle
 from xfer.training import read_weights
@@ -75,6 +79,44 @@ def test_every_test_face_is_in_the_table_and_some_are_explained(study: TwinStudy
     assert set(study.twins["measure"]) == {"accuracy", "macro_f1", *MEASURES}
 
 
+def test_who_took_part_in_the_term_is_counted(study: TwinStudy) -> None:
+    table = study.taking_part
+    assert list(zip(table["guide"], table["seed"].astype(int), strict=True)) == [("au", 0), ("au", 1)]
+    trained = study.networks.loc[study.networks["guide"] == "au", "n_train"].tolist()
+    assert table["guided_faces"].tolist() == trained
+    assert (table.filter(like="absent_") == 0).all(axis=None)
+    log = study.folder / CHECKPOINTS / "songnet-au-s0-f0.csv"
+    whole = log.read_bytes()
+    try:
+        for damaged in (b"", b"epoch,guide_term\n1,", b"epoch\none\n"):
+            log.write_bytes(damaged)
+            assert TwinStudy(study.folder).taking_part["seed"].astype(int).tolist() == [1]
+    finally:
+        log.write_bytes(whole)
+    assert "Every training face took part." in (study.folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_share_of_the_people_is_drawn_anew_for_every_seed_and_nested_in_one() -> None:
+    told = [(f"s{i % 40}", BASIC[i % 6]) for i in range(240)] + [("s40", "neutral")]
+    samples = [FaceSample(str(i), Path(), expression, subject) for i, (subject, expression) in enumerate(told)]
+    data, train = Dataset("made-up", samples), np.arange(3, 241)
+    people = {}
+    for seed in range(4):
+        for share in SHARES:
+            chosen = some_subjects(data, train, share, seed)
+            assert set(chosen) <= set(train)
+            names = people[seed, share] = {samples[i].subject for i in chosen}
+            assert chosen.tolist() == [i for i in train if samples[i].subject in names]
+            assert {samples[i].expression for i in chosen} == {*BASIC, "neutral"}
+            assert len(names) >= round(share * 41)
+        assert people[seed, 0.25] <= people[seed, 0.5] <= people[seed, 1.0] == {name for name, _ in told}
+    assert len({frozenset(people[seed, 0.25]) for seed in range(4)}) == 4
+    six = Dataset("six", samples[:240])
+    alike = [{samples[i].subject for i in some_subjects(six, np.arange(240), 0.25, seed)} for seed in range(4)]
+    assert [len(names) for names in alike] == [10] * 4
+    assert len(set(map(frozenset, alike))) == 4
+
+
 def test_tested_people_trained_nothing(study: TwinStudy) -> None:
     tested = set(study.looking["subject"])
     faces = study.faces
@@ -121,7 +163,9 @@ def test_every_twin_has_a_card_of_its_own(study: TwinStudy) -> None:
             f"seed {seed};",
             "synthetic, 48 faces of",
             f"{int(row['n_train'])} training, {int(row['n_validation'])} validation",
-            "a term `au_cosine` of weight 4.0" if arm == "au" else "None: plain cross entropy",
+            "of weight 4.0 (constant, warm-up 0.0) on the layers last (features.4), with"
+            if arm == "au"
+            else "None: plain cross entropy",
             f"| this network | {row['accuracy']:.3f} | {row['macro_f1']:.3f} |",
             f"| iou of single faces, specificity | {own:.3f} |",
             f"gaussian {floor:.3f}",
@@ -138,6 +182,36 @@ def test_a_card_that_a_kill_prevented_is_written_later(study: TwinStudy, home: P
     assert card.read_text(encoding="utf-8") == before
 
 
+def test_a_twin_is_opened_by_its_arm_and_seed(study: TwinStudy) -> None:
+    word = f"{study.folder}#songnet"
+    model, facts = load_model(f"{word}/au-s1")
+    state, _ = read_weights(study.folder / CHECKPOINTS / "songnet-au-s1-f0.safetensors")
+    assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
+    assert facts.classes == tuple(study.config["data"]["expressions"])
+    with pytest.raises(InputError) as told:
+        load_model(word)
+    assert str(told.value) == f"{word}: its twins are au-s0, au-s1, none-s0, none-s1; write {word}/au-s0"
+
+
+def test_how_far_twins_are_is_told(study: TwinStudy, tmp_path: Path) -> None:
+    found = running(study.folder).networks
+    assert found["guide"].tolist() == ["au-s0", "au-s1", "none-s0", "none-s1"]
+    assert set(found["stage"]) == {"explained"}
+    accuracy = study.networks.set_index("checkpoint")["accuracy"]
+    assert found["accuracy"].tolist() == [accuracy[f"songnet-{guide}-f0"] for guide in found["guide"]]
+    half = tmp_path / "half"
+    (half / CHECKPOINTS).mkdir(parents=True)
+    shutil.copy(study.folder / "study.toml", half)
+    shutil.copy(study.folder / CHECKPOINTS / "songnet-none-s0-f0.csv", half / CHECKPOINTS)
+    with pytest.raises(InputError) as told:
+        _ = TwinStudy(half).twins
+    assert str(told.value) == (
+        f"{half}: is unfinished (twins.csv is missing; of 4 networks and folds 1 training: songnet (none-s0) (epoch 1 "
+        "of 1); 3 waiting: songnet (au-s0), songnet (au-s1), songnet (none-s1)); nobody works on it now; run its "
+        "'xfer guide' line again, it goes on from there"
+    )
+
+
 def test_the_tables_are_printed_and_the_page_is_written_anew(
     study: TwinStudy, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -150,10 +224,26 @@ def test_the_tables_are_printed_and_the_page_is_written_anew(
     assert not ended.value.code
 
 
+def test_the_tables_of_a_paper_are_written(study: TwinStudy, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["report", str(study.folder), "--tables", str(tmp_path / "paper")])
+    assert not ended.value.code
+    names = {f"{name}.{form}" for name in ("twins", "differences", "floors") for form in ("csv", "tex")}
+    assert {path.name for path in (tmp_path / "paper").iterdir()} == {*names, "methods.txt"}
+    for name in ("twins", "differences", "floors"):
+        pd.testing.assert_frame_equal(
+            *(pd.read_csv(place / f"{name}.csv") for place in (study.folder, tmp_path / "paper"))
+        )
+    text = (tmp_path / "paper" / "methods.txt").read_text(encoding="utf-8")
+    assert "at the layer last (features.4)" in text
+    assert text.strip() == Study(study.folder).methods() == study.methods()
+
+
 def test_a_plain_study_is_no_twin_study(study: TwinStudy) -> None:
     assert Study(study.folder).config["kind"] == "twins"
     page = (study.folder / "report.html").read_text(encoding="utf-8")
     assert "No circles" in page
+    assert "It never looks into the layer that was guided: last (features.4)." in page
     assert "training objective" in page
 
 
@@ -161,6 +251,10 @@ def test_a_plain_study_is_no_twin_study(study: TwinStudy) -> None:
     ("options", "message"),
     [
         ({"explainer": "grad_cam"}, "the headline is never read from a layer that training may have guided"),
+        (
+            {"explainer": "integrated_gradients", "guide_loss": "harmonize"},
+            "--explainer integrated_gradients: reads the gradients at the pictures, which --guide-loss harmonize",
+        ),
         ({"masks": "belharbi2024_code"}, "shares regions 'belharbi2024' with --guide-masks belharbi2024"),
         ({"guide_masks": "ekman"}, "shares codebook 'ekman' with --guide-masks ekman"),
         ({"controls": ["au", "template"]}, "--controls lacks none"),

@@ -67,6 +67,7 @@ def test_faces_without_landmarks_take_no_part(still: nn.Module, batch: training.
     loss = GuidedLoss(still, GUIDE, BASIC, 32)
     value = loss(still, few)
     assert loss.told[1] == 5
+    assert {why: n for why, n in loss.absent.items() if n} == {"no_landmarks": 3}
     assert float(value.detach()) == pytest.approx(plain(still, batch) + 2 * loss.told[0], rel=1e-5)
     value.backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in still.parameters())
@@ -86,6 +87,22 @@ def test_neutral_faces_take_no_part(still: nn.Module, batch: training.Batch) -> 
     loss = GuidedLoss(still, GUIDE, ("neutral", *BASIC[:5]), 32)
     loss(still, batch)
     assert loss.told[1] == int((batch.labels != 0).sum()) < 8
+    assert loss.absent["no_action_units"] == int((batch.labels == 0).sum())
+
+
+def test_the_log_counts_who_took_no_part_by_reason(
+    pixels: training.Pixels, parts: tuple, settings: Settings, network: Callable
+) -> None:
+    landmarks = pixels.landmarks.copy()
+    landmarks[pixels.rows(parts[0][:3])] = np.nan
+    renamed = replace(pixels, classes=("neutral", *BASIC[1:]), landmarks=landmarks)
+    log = fit(network(), renamed, parts, settings, GUIDE).log
+    neutral = int((pixels.labels[pixels.rows(parts[0][3:])] == 0).sum())
+    assert neutral > 0
+    assert log["absent_no_landmarks"].tolist() == [3] * 3
+    assert log["absent_no_action_units"].tolist() == [neutral] * 3
+    assert log["guided_faces"].tolist() == [len(parts[0]) - 3 - neutral] * 3
+    assert (log[["absent_outside", "absent_no_map", "absent_silent"]] == 0).all(axis=None)
 
 
 def fit(model: nn.Module, pixels: training.Pixels, parts: tuple, settings: Settings, guide: Guide, **options):
@@ -196,7 +213,7 @@ def test_a_loss_that_is_not_finite_names_the_batch(
     with pytest.raises(TrainingError) as told:
         fit(network(), pixels, parts, settings, replace(GUIDE, weight=1e300), name="tiny")
     assert str(told.value) == (
-        "tiny: the loss is inf in epoch 1, batch 1; the last good epoch is kept; lower the learning rate or train in "
+        "tiny: the loss is inf in epoch 1, batch 1; lower the guide's weight or the learning rate, or train in "
         "precision 32"
     )
 
@@ -224,6 +241,19 @@ def test_landmarks_of_pictures_of_another_size(still: nn.Module, batch: training
         loss(still, replace(batch, landmarks=batch.landmarks * 7))
     assert str(told.value) == (
         "the landmarks of 8 of 8 faces lie outside their images of 32 px; they must be (x, y) in px of these images"
+    )
+
+
+def test_landmarks_of_smaller_pictures_are_refused_before_training(
+    pixels: training.Pixels, parts: tuple, settings: Settings, network: Callable
+) -> None:
+    smaller = replace(pixels, landmarks=pixels.landmarks / 2)
+    with pytest.raises(InputError) as told:
+        fit(network(), smaller, parts, settings, GUIDE, name="tiny")
+    first = pixels.ids[pixels.rows(parts[0])[0]]
+    assert str(told.value) == (
+        f"tiny: the landmarks of most training faces, as of {first!r}, lie in the upper left of their pictures: "
+        "they are for smaller ones"
     )
 
 

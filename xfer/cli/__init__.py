@@ -20,9 +20,15 @@ from xfer.cli import (
     studies,
     units,
 )  # fmt: skip
+from xfer.cli.panels import arrange
 from xfer.errors import InputError, TrainingError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+_HELP = """Does a facial-expression network look at a face where people do?
+
+Begin with 'xfer compare --models songnet_bn' (drawn faces, some minutes), or with 'xfer init mine' for faces of your
+own. What COMMAND takes: 'xfer COMMAND --help'. Exit codes: 0 done, 1 failed, 2 bad input, 130 interrupted.
+"""
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=_HELP)
 app.add_typer(studies.app)
 app.add_typer(beginning.app)
 app.add_typer(annotate.app)
@@ -52,7 +58,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     os.environ.setdefault("POT_BACKEND_DISABLE_PYTORCH", "1")  # scoring needs POT's solver, not seconds of torch
     code = 2
     try:
-        code = app(arguments, standalone_mode=False) or 0
+        code = arrange(typer.main.get_command(app))(arguments, standalone_mode=False) or 0
     except InputError as error:
         print(f"xfer: {_one_line(error)}", file=sys.stderr)
     except _UsageError as error:

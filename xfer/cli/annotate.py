@@ -17,7 +17,9 @@ app = typer.Typer()
 
 @app.command()
 def annotate(
-    data: Annotated[str, typer.Argument(help="synthetic, folder:DIR, csv:FILE or NAME:DIR ('xfer data list').")],
+    data: Annotated[
+        str, typer.Argument(help="synthetic, folder:DIR, csv:FILE or NAME:DIR, here or by URL ('xfer data list').")
+    ],
     rater: Annotated[
         str | None, typer.Option(help="Who marks the faces; only a salted id of the name is kept.")
     ] = None,

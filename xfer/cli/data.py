@@ -14,7 +14,9 @@ landmarks_app = typer.Typer()
 assets_app = typer.Typer(no_args_is_help=True, help="Third-party files: list, get, verify.")
 
 AllowOutside = Annotated[bool, typer.Option("--allow-outside", help="Follow links and paths out of the data folder.")]
-Data = Annotated[str, typer.Argument(help="synthetic, folder:DIR, csv:FILE, or NAME:DIR ('xfer data list').")]
+Data = Annotated[
+    str, typer.Argument(help="synthetic, folder:DIR, csv:FILE or NAME:DIR, here or by URL ('xfer data list').")
+]
 
 
 @app.command("list")
@@ -63,10 +65,12 @@ def check(
 def render(
     data: Annotated[str, typer.Argument(help="synthetic")],
     out: Annotated[Path, typer.Option(help="A new folder for PNGs, labels.csv and landmarks.csv.")],
-    faces: Annotated[int, typer.Option(help="How many.")] = 600,
+    faces: Annotated[int, typer.Option(help="How many faces, of every expression in turn.")] = 600,
     size: Annotated[int, typer.Option(help="Side of a picture in px.")] = 224,
-    seed: Annotated[int, typer.Option(help="Of people and scenes.")] = 0,
-    cue: Annotated[str | None, typer.Option(help="background, brows, mouth or patch: it alone tells.")] = None,
+    seed: Annotated[int, typer.Option(help="People and scenes follow from it.")] = 0,
+    cue: Annotated[
+        str | None, typer.Option(help="Plant the class in one place only: background, brows, mouth or patch.")
+    ] = None,
 ) -> None:
     """Write drawn faces as files: PNGs, labels with an intensity per Action Unit, and landmarks."""
     from xfer.datasets import synthetic

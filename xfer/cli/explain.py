@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from xfer.cli.options import AnyLabels, Baseline, Device, Landmarker, Samples, Segments, numbers
+from xfer.cli.options import AnyLabels, Baseline, Device, Landmarker, Samples, Segments, class_named, numbers
 from xfer.cli.printing import progress
 
 app = typer.Typer()
@@ -39,8 +39,10 @@ def explain(
     size: Annotated[
         int | None, typer.Option(min=1, help="Side of the faces, px, where the file does not tell.")
     ] = None,
-    mean: Annotated[str | None, typer.Option(help="What (face / 255) loses: one number, or three with commas.")] = None,
-    std: Annotated[str | None, typer.Option(help="What it is divided by then.")] = None,
+    mean: Annotated[
+        str | None, typer.Option(help="Subtracted from face / 255: one number, or three with commas.")
+    ] = None,
+    std: Annotated[str | None, typer.Option(help="Divided by, after --mean.")] = None,
     labels: Annotated[str | None, typer.Option(help="The expressions in the order of the logits, with commas.")] = None,
     any_labels: AnyLabels = False,
     batch_size: Annotated[int, typer.Option(min=1, help="The most images in one forward.")] = 32,
@@ -93,4 +95,4 @@ def _draw(out: Path, table: Any, stage: Any) -> list[Path]:
 
 
 def _target(text: str) -> Any:
-    return int(text) if text.isdigit() else text if text in ("all", "predicted") else [[text]]
+    return int(text) if text.isdigit() else text if text in ("all", "predicted") else [[class_named(text)]]

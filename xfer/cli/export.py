@@ -23,8 +23,10 @@ def export(
         bool, typer.Option("--with-heatmap", help="A second output: GradCAM of every class.")
     ] = False,
     size: Annotated[int | None, typer.Option(min=1, help="Side of the faces, px.")] = None,
-    mean: Annotated[str | None, typer.Option(help="What (face / 255) loses: one number, or three with commas.")] = None,
-    std: Annotated[str | None, typer.Option(help="What it is divided by then.")] = None,
+    mean: Annotated[
+        str | None, typer.Option(help="Subtracted from face / 255: one number, or three with commas.")
+    ] = None,
+    std: Annotated[str | None, typer.Option(help="Divided by, after --mean.")] = None,
     labels: Annotated[str | None, typer.Option(help="The expressions in the order of the logits, with commas.")] = None,
     any_labels: Annotated[bool, typer.Option("--any-labels", help="Take labels that are no expressions too.")] = False,
     layer: Annotated[str | None, typer.Option(help="Where the heatmap is read; found by default.")] = None,

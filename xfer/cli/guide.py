@@ -2,30 +2,30 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from xfer.cli.options import (
+    Address,
     Data,
     Device,
+    Engine,
     Expressions,
     FacesShown,
-    GuideLayers,
-    GuideLoss,
-    GuideMasks,
-    GuideSchedule,
-    GuideWarmUp,
-    GuideWeight,
+    Gpus,
     Landmarker,
     Masks,
+    Memory,
     MinFaces,
-    OutputStride,
     Preset,
     Pretrained,
     Seed,
     Support,
     Weights,
+    Workers,
+    engine_of,
+    guided,
     names,
 )
 from xfer.cli.printing import print_twins, progress
@@ -34,6 +34,7 @@ app = typer.Typer()
 
 
 @app.command()
+@guided
 def guide(
     model: Annotated[str, typer.Argument(help="A network: NAME or timm:NAME.")],
     data: Data = "synthetic",
@@ -45,13 +46,6 @@ def guide(
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of every arm, from --seed on.")] = 8,
     preset: Preset = "quick",
-    guide_weight: GuideWeight = None,
-    guide_schedule: GuideSchedule = None,
-    guide_warm_up: GuideWarmUp = None,
-    guide_layers: GuideLayers = None,
-    guide_loss: GuideLoss = None,
-    guide_masks: GuideMasks = None,
-    output_stride: OutputStride = None,
     explainer: Annotated[
         str, typer.Option(help="What judges: occlusion or integrated_gradients, never the guided layer.")
     ] = "occlusion",
@@ -70,8 +64,15 @@ def guide(
     landmarker: Landmarker = "mediapipe",
     draws: Annotated[int | None, typer.Option(help="Draws behind every interval; the preset's by default.")] = None,
     faces: FacesShown = "mean",
+    engine: Engine = "local",
+    address: Address = None,
+    gpus: Gpus = None,
+    memory: Memory = None,
+    workers: Workers = None,
     out: Annotated[Path | None, typer.Option(help="The study folder; reports/... by default.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set a study that is there aside.")] = False,
+    *,
+    guide_options: dict[str, Any],
 ) -> None:
     """Train twins of a network, guided by Action Units and by controls, and report what the Action Units did."""
     import xfer
@@ -84,13 +85,7 @@ def guide(
             ablate=ablate,
             seeds=seeds,
             preset=preset,
-            guide_weight=guide_weight,
-            guide_schedule=guide_schedule,
-            guide_warm_up=guide_warm_up,
-            guide_layers=guide_layers,
-            guide_loss=guide_loss,
-            guide_masks=guide_masks,
-            output_stride=output_stride,
+            **guide_options,
             explainer=explainer,
             masks=masks,
             support=support,
@@ -107,12 +102,14 @@ def guide(
             faces=faces,
             out=out,
             fresh=fresh,
+            engine=engine_of(engine, address, gpus, memory),
+            workers=workers,
             progress=stage,
         )
     print_twins(study)
     failed = study.networks[study.networks["failed"] != ""]
     for name, why in zip(failed["checkpoint"], failed["failed"], strict=True):
-        print(f"twin failed: {name}: {why}", file=sys.stderr)
+        print(f"twin failed: {why if why.startswith(name) else f'{name}: {why}'}", file=sys.stderr)
     print(f"{study.folder / 'report.html'}")
     if len(failed):
         raise typer.Exit(1)

@@ -18,4 +18,7 @@ def metrics_list() -> None:
     from xfer.metrics import METRICS
 
     columns = ("name", "best", "worst", "chance", "mask", "reference")
-    print_rows(columns, [[f"{row[c]}" for c in columns] for row in METRICS.table()])
+    print_rows(
+        columns,
+        [[f"{row[c]:.4g}" if c in ("best", "worst") else str(row[c]) for c in columns] for row in METRICS.table()],
+    )

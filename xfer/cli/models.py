@@ -14,7 +14,7 @@ def models() -> None:
 
 @app.command("list")
 def models_list() -> None:
-    """Every network with its sizes, tags and source; any of timm's is ``timm:NAME``, one in ONNX ``onnx:PATH``."""
+    """Every network with its sizes, tags and source; any of timm's is timm:NAME, one in ONNX onnx:PATH."""
     from xfer.models import MODELS
 
     rows = [

@@ -1,13 +1,15 @@
 """Options that several commands share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
+from inspect import signature
 from typing import Annotated, Any
 
 import typer
 
 from xfer.errors import InputError
 
-Pattern = Annotated[str, typer.Option(help="Where the key stands in a file's path.")]
+Pattern = Annotated[str, typer.Option(help="Where network, expression and fold stand in a file's path.")]
 Masks = Annotated[
     str,
     typer.Option(
@@ -23,8 +25,10 @@ Frame = Annotated[
 ]
 Metrics = Annotated[str, typer.Option(help="'all', or names separated by commas ('xfer metrics list').")]
 Threshold = Annotated[str, typer.Option(help="otsu, area, upper_bound, or a share of the map's range in (0, 1).")]
-Support = Annotated[str | None, typer.Option(help="'frame' (pixels a face can cover) or 'canvas'.")]
-AllowMissing = Annotated[bool, typer.Option("--allow-missing", help="Score what is there.")]
+Support = Annotated[
+    str | None, typer.Option(help="Pixels that are scored: 'frame' (those a face can cover) or 'canvas' (all).")
+]
+AllowMissing = Annotated[bool, typer.Option("--allow-missing", help="Score the rest where heatmaps are missing.")]
 Models = Annotated[
     str,
     typer.Option(
@@ -32,8 +36,10 @@ Models = Annotated[
         "a trained network, which is evaluated and explained as it is."
     ),
 ]
-Data = Annotated[str, typer.Option(help="synthetic, folder:DIR, csv:FILE or NAME:DIR ('xfer data list').")]
-Expressions = Annotated[str | None, typer.Option(help="Those to tell apart, with commas; all by default.")]
+Data = Annotated[
+    str, typer.Option(help="synthetic, folder:DIR, csv:FILE or NAME:DIR, here or by URL ('xfer data list').")
+]
+Expressions = Annotated[str | None, typer.Option(help="Which to tell apart, with commas; all by default.")]
 MinFaces = Annotated[
     int | None, typer.Option(min=1, help="Leave out expressions with fewer faces; 30 by default, 1 for drawn faces.")
 ]
@@ -52,39 +58,125 @@ Guide = Annotated[
         help="Train networks to look at maps: none, au, template, shuffled or random; the preset's by default."
     ),
 ]
-GuideWeight = Annotated[float | None, typer.Option(help="The guide's factor beside the cross entropy, 4 by default.")]
-GuideSchedule = Annotated[
-    str | None, typer.Option(help="How that goes on after the warm-up: constant (the default), linear or cosine, to 0.")
+Engine = Annotated[
+    str, typer.Option(help="Where networks are worked on: local (this machine) or ray; the numbers are the same.")
 ]
-GuideWarmUp = Annotated[float | None, typer.Option(help="The share of the training in which it rises from 0.")]
-GuideLayers = Annotated[
-    str | None, typer.Option(help="Layers that are guided, with commas: names, indices or 'last' (the default).")
+Address = Annotated[
+    str | None,
+    typer.Option(
+        help="A Ray cluster: 'auto' on one of its nodes, or HOST:PORT; without it one of this machine's cores."
+    ),
 ]
-GuideLoss = Annotated[str | None, typer.Option(help="au_cosine (the default), au_region, cam or harmonize.")]
-GuideMasks = Annotated[str | None, typer.Option(help="The mask source of the maps, belharbi2024 by default.")]
-OutputStride = Annotated[
-    int | None,
-    typer.Option(help="8, 16 or 32 px a cell of a network's deepest layer, where it has the choice; 0: its own."),
+Gpus = Annotated[
+    float | None,
+    typer.Option(help="GPUs of a network, with --engine ray and --device cuda: 1 by default, 0.5 for two."),
+]
+Memory = Annotated[float | None, typer.Option(help="GB that Ray sets aside for a network, with --engine ray.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Networks worked on side by side; by default as many as there is room for.")
 ]
 FacesShown = Annotated[str, typer.Option(help="Pictures in the report: mean, none, or all (mind the licence).")]
 
-Samples = Annotated[int | None, typer.Option(min=2, help="Of LIME, KernelSHAP and RISE, a face.")]
-Segments = Annotated[str | None, typer.Option(help="slic, grid or regions (of Action Units), for LIME and SHAP.")]
-Baseline = Annotated[str | None, typer.Option(help="What hidden parts become: black, blur, noise ...")]
-
-_OF_ONNX = "a network in ONNX whose file does not tell; NAME=VALUE for one of several, as the tables name it."
-OnnxSize = Annotated[list[str] | None, typer.Option(help=f"Side of the faces, px, of {_OF_ONNX}")]
-OnnxMean = Annotated[
-    list[str] | None, typer.Option(help=f"What (face / 255) loses, one number or three with commas, of {_OF_ONNX}")
+Samples = Annotated[
+    int | None,
+    typer.Option(min=2, help="Partly hidden copies of a face that LIME, KernelSHAP and RISE show the network."),
 ]
-OnnxStd = Annotated[list[str] | None, typer.Option(help=f"What it is divided by then, of {_OF_ONNX}")]
+Segments = Annotated[
+    str | None,
+    typer.Option(help="Parts of a face that LIME and KernelSHAP hide: slic, grid or regions (of Action Units)."),
+]
+Baseline = Annotated[str | None, typer.Option(help="What hidden parts become: black, blur or noise.")]
+
+_OF_ONNX = "NAME=VALUE for one of several networks, as the tables name it."
+OnnxSize = Annotated[list[str] | None, typer.Option(help=f"Side of the faces in px. {_OF_ONNX}")]
+OnnxMean = Annotated[
+    list[str] | None, typer.Option(help=f"Subtracted from face / 255: one number, or three with commas. {_OF_ONNX}")
+]
+OnnxStd = Annotated[list[str] | None, typer.Option(help=f"Divided by, after --mean. {_OF_ONNX}")]
 OnnxLabels = Annotated[
-    list[str] | None, typer.Option(help=f"Expressions in the order of the logits, with commas, of {_OF_ONNX}")
+    list[str] | None, typer.Option(help=f"Expressions in the order of the logits, with commas. {_OF_ONNX}")
 ]
 AnyLabels = Annotated[bool, typer.Option("--any-labels", help="Take labels that are no expressions too.")]
 
 MAPS_PATTERN = "{model}_{expression}_heatmap.png"
 MASKS_PATTERN = "{expression}_gt.png"
+
+
+def _guide(
+    guide_weight: Annotated[
+        float | None, typer.Option(help="The guide's factor beside the cross entropy, 4 by default.")
+    ] = None,
+    guide_schedule: Annotated[
+        str | None,
+        typer.Option(help="How that goes on after the warm-up: constant (the default), linear or cosine, to 0."),
+    ] = None,
+    guide_warm_up: Annotated[
+        float | None, typer.Option(help="The share of the training in which it rises from 0.")
+    ] = None,
+    guide_layers: Annotated[
+        str | None,
+        typer.Option(help="Layers that are guided, with commas: names, indices or 'last' (the default)."),
+    ] = None,
+    guide_loss: Annotated[
+        str | None, typer.Option(help="au_cosine (the default), au_region, cam or harmonize.")
+    ] = None,
+    guide_masks: Annotated[
+        str | None, typer.Option(help="The mask source of the maps, belharbi2024 by default.")
+    ] = None,
+    output_stride: Annotated[
+        int | None,
+        typer.Option(help="8, 16 or 32 px a cell of a network's deepest layer, where it has the choice; 0: its own."),
+    ] = None,
+) -> None:
+    """The options of a guide."""
+
+
+GUIDE_OPTIONS = tuple(signature(_guide).parameters)
+
+
+def guided(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with the options of a guide, which it takes as the keyword ``guide_options``; they are its last.
+
+    >>> @guided
+    ... def command(model: str, seed: int = 0, *, guide_options: dict[str, Any]) -> None:
+    ...     print(model, seed, guide_options["guide_weight"])
+    >>> list(signature(command).parameters)[:3]
+    ['model', 'seed', 'guide_weight']
+    >>> command(model="songnet", seed=1, **dict.fromkeys(GUIDE_OPTIONS, 2.0))
+    songnet 1 2.0
+    """
+    whole = signature(command)
+    own = [each for name, each in whole.parameters.items() if name != "guide_options"]
+
+    @wraps(command)
+    def told(**options: Any) -> None:
+        guide = {name: options.pop(name) for name in GUIDE_OPTIONS}
+        command(**options, guide_options=guide)
+
+    told.__signature__ = whole.replace(parameters=[*own, *signature(_guide).parameters.values()])  # type: ignore[attr-defined]
+    return told
+
+
+def engine_of(name: str, address: str | None, gpus: float | None, memory: float | None) -> Any:
+    """The engine that is asked for.
+
+    Raises
+    ------
+    InputError
+        If something of Ray's is asked of another one.
+
+    >>> engine_of("ray", "auto", None, 8)
+    Ray(address='auto', gpus=1, memory=8)
+    """
+    asked: dict[str, Any] = {"address": address, "gpus": gpus, "memory": memory}
+    given = {option: value for option, value in asked.items() if value is not None}
+    if name != "ray":
+        if given:
+            raise InputError(f"{', '.join(f'--{option}' for option in given)} needs --engine ray")
+        return name
+    from xfer.study.engine import Ray
+
+    return Ray(**given)
 
 
 def names(text: str | None) -> list[str] | None:
@@ -94,6 +186,17 @@ def names(text: str | None) -> list[str] | None:
     (['anger', 'fear'], None)
     """
     return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
+def class_named(text: str) -> str:
+    """A class by the one spelling of its expression; other words are left as they are.
+
+    >>> class_named("Angry"), class_named("predicted")
+    ('anger', 'predicted')
+    """
+    from xfer.labels import expressions
+
+    return expressions([text], any_labels=True)[0]
 
 
 def numbers(flag: str, text: str | None) -> list[float] | None:

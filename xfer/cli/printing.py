@@ -41,6 +41,8 @@ def print_networks(study: Any) -> None:
 
 def print_twins(study: Any) -> None:
     """What the arms score, and the differences of specificity and accuracy with their intervals."""
+    from xfer.study.looking import GUIDED, role
+
     table = study.twins[study.twins["expression"] == "all"]
     wanted = [
         ("accuracy", "value"),
@@ -51,7 +53,9 @@ def print_twins(study: Any) -> None:
     ]
     by = table.set_index(["guide", "measure", "form"])["value"]
     rows = [[arm, *(_share(by.get((arm, *key), float("nan"))) for key in wanted)] for arm in study.arms]
-    heads = ("accuracy", "specificity", "IoU", "ATT-COS (training objective)", "CAM-COS (guided layer)")
+    roles = {"objective": "training objective", "guided": "guided layer", "free": "layer"}
+    places = [roles[role(measure, study.config["guide"]["loss"])] for measure in GUIDED]
+    heads = ("accuracy", "specificity", "IoU", f"ATT-COS ({places[0]})", f"CAM-COS ({places[1]})")
     print_rows(("arm", *heads), rows)
     differences = study.differences[study.differences["expression"] == "all"]
     keys = (("iou", "specificity"), ("accuracy", "value"))
@@ -60,8 +64,8 @@ def print_twins(study: Any) -> None:
         rows = [
             [
                 f"{row.first} - {row.second}",
-                f"{row.difference:+.3f}",
-                f"{row.ci_low:+.3f} to {row.ci_high:+.3f}",
+                _signed(row.difference),
+                f"{row.ci_low:+.3f} to {row.ci_high:+.3f}" if row.ci_low == row.ci_low else "",
                 row.reason,
             ]
             for row in shown.itertuples()
@@ -135,6 +139,10 @@ def _with_interval(value: float, low: float, high: float) -> str:
 
 def _share(value: float) -> str:
     return "" if value != value else f"{value:.3f}"
+
+
+def _signed(value: float) -> str:
+    return "" if value != value else f"{value:+.3f}"
 
 
 def _told(row: Any) -> str:

@@ -9,27 +9,26 @@ import typer
 
 from xfer.cli.beginning import Config
 from xfer.cli.options import (
+    GUIDE_OPTIONS,
     MAPS_PATTERN,
     MASKS_PATTERN,
+    Address,
     AllowMissing,
     AnyLabels,
     Baseline,
     Data,
     Device,
+    Engine,
     Expressions,
     FacesShown,
     Folds,
     Frame,
+    Gpus,
     Guide,
-    GuideLayers,
-    GuideLoss,
-    GuideMasks,
-    GuideSchedule,
-    GuideWarmUp,
-    GuideWeight,
     Landmarker,
     MaskPattern,
     Masks,
+    Memory,
     Metrics,
     MinFaces,
     Models,
@@ -37,7 +36,6 @@ from xfer.cli.options import (
     OnnxMean,
     OnnxSize,
     OnnxStd,
-    OutputStride,
     Pattern,
     Preset,
     Pretrained,
@@ -47,6 +45,9 @@ from xfer.cli.options import (
     Support,
     Threshold,
     Weights,
+    Workers,
+    engine_of,
+    guided,
     names,
     of_onnx,
 )
@@ -60,8 +61,7 @@ _FILES_ONLY = {"pattern": "--pattern", "pooled": "--pooled", "mask_pattern": "--
 _NETWORKS_ONLY = (
     "models", "data", "expressions", "min_faces", "explainers", "preset", "pretrained", "weights", "folds", "seed",
     "device", "landmarker", "per_face", "faces", "randomised", "samples", "segments", "baseline", "size", "mean", "std",
-    "labels", "any_labels", "guide", "guide_weight", "guide_schedule", "guide_warm_up", "guide_layers", "guide_loss",
-    "guide_masks", "output_stride",
+    "labels", "any_labels", "guide", *GUIDE_OPTIONS, "engine", "address", "gpus", "memory", "workers",
 )  # fmt: skip
 
 
@@ -76,6 +76,7 @@ _LEFT_OUT = {
 
 
 @app.command()
+@guided
 def compare(
     context: typer.Context,
     config: Config = None,
@@ -106,13 +107,6 @@ def compare(
     seed: Seed = 0,
     device: Device = "auto",
     guide: Guide = None,
-    guide_weight: GuideWeight = None,
-    guide_schedule: GuideSchedule = None,
-    guide_warm_up: GuideWarmUp = None,
-    guide_layers: GuideLayers = None,
-    guide_loss: GuideLoss = None,
-    guide_masks: GuideMasks = None,
-    output_stride: OutputStride = None,
     landmarker: Landmarker = "mediapipe",
     per_face: Annotated[bool, typer.Option("--per-face", help="Keep the maps of single faces.")] = False,
     faces: FacesShown = "mean",
@@ -138,8 +132,15 @@ def compare(
             min=0, help="Times each network is explained with randomised weights too; the preset's by default."
         ),
     ] = None,
+    engine: Engine = "local",
+    address: Address = None,
+    gpus: Gpus = None,
+    memory: Memory = None,
+    workers: Workers = None,
     out: Annotated[Path | None, typer.Option(help="The study folder; reports/... by default.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set a study that is there aside.")] = False,
+    *,
+    guide_options: dict[str, Any],
 ) -> None:
     """Train networks on faces, explain them, score their heatmaps against masks: one folder with a report.
 
@@ -187,17 +188,13 @@ def compare(
             "seed": seed,
             "device": device,
             "guide": guide,
-            "guide_weight": guide_weight,
-            "guide_schedule": guide_schedule,
-            "guide_warm_up": guide_warm_up,
-            "guide_layers": guide_layers,
-            "guide_loss": guide_loss,
-            "guide_masks": guide_masks,
-            "output_stride": output_stride,
+            **guide_options,
             "landmarker": landmarker,
             "per_face": per_face,
             "randomised": randomised,
             "faces": faces,
+            "engine": engine_of(engine, address, gpus, memory),
+            "workers": workers,
         }
     _compare({**options, **common})
 
@@ -227,6 +224,7 @@ def _compare(options: dict[str, Any]) -> None:
 
 
 @app.command()
+@guided
 def train(
     model: Annotated[str, typer.Argument(help="A network: NAME or timm:NAME; several with commas between them.")],
     data: Data = "synthetic",
@@ -239,16 +237,16 @@ def train(
     seed: Seed = 0,
     device: Device = "auto",
     guide: Guide = None,
-    guide_weight: GuideWeight = None,
-    guide_schedule: GuideSchedule = None,
-    guide_warm_up: GuideWarmUp = None,
-    guide_layers: GuideLayers = None,
-    guide_loss: GuideLoss = None,
-    guide_masks: GuideMasks = None,
-    output_stride: OutputStride = None,
     landmarker: Landmarker = "mediapipe",
+    engine: Engine = "local",
+    address: Address = None,
+    gpus: Gpus = None,
+    memory: Memory = None,
+    workers: Workers = None,
     out: Annotated[Path | None, typer.Option(help="The study folder; reports/... by default.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set a study that is there aside.")] = False,
+    *,
+    guide_options: dict[str, Any],
 ) -> None:
     """Train a network; 'xfer compare --models' with the same options goes on from there."""
     import xfer
@@ -266,16 +264,12 @@ def train(
             seed=seed,
             device=device,
             guide=guide,
-            guide_weight=guide_weight,
-            guide_schedule=guide_schedule,
-            guide_warm_up=guide_warm_up,
-            guide_layers=guide_layers,
-            guide_loss=guide_loss,
-            guide_masks=guide_masks,
-            output_stride=output_stride,
+            **guide_options,
             landmarker=landmarker,
             out=out,
             fresh=fresh,
+            engine=engine_of(engine, address, gpus, memory),
+            workers=workers,
             progress=stage,
         )
     for one in trained:

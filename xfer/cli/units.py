@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from xfer.cli.options import Landmarker, numbers
+from xfer.cli.options import Landmarker, class_named, numbers
 from xfer.cli.printing import print_rows, progress
 from xfer.errors import InputError
 
@@ -19,7 +19,9 @@ def explainers_units(
         str, typer.Argument(help="STUDY_DIR#NAME, STUDY_DIR#NAME/FOLD, NAME=FILE.safetensors or onnx:PATH.")
     ],
     out: Annotated[Path, typer.Option(help="The folder for units.csv, units_mean.csv and units.png.")],
-    data: Annotated[str, typer.Option(help="synthetic, folder:DIR, csv:FILE or NAME:DIR.")] = "synthetic",
+    data: Annotated[
+        str, typer.Option(help="synthetic, folder:DIR, csv:FILE or NAME:DIR, here or by URL.")
+    ] = "synthetic",
     faces: Annotated[int, typer.Option(min=1, help="The most faces, of every expression in turn.")] = 40,
     target: Annotated[
         str, typer.Option(help="The class explained: true (the expression shown), predicted, all, or a class.")
@@ -30,8 +32,10 @@ def explainers_units(
     regions: Annotated[str, typer.Option(help="A region source of 'xfer masks list'.")] = "xfer",
     codebook: Annotated[str, typer.Option(help="A codebook of 'xfer masks list' with AUs.")] = "facs_investigator",
     size: Annotated[int | None, typer.Option(min=1, help="Side of the faces, px.")] = None,
-    mean: Annotated[str | None, typer.Option(help="What (face / 255) loses: one number, or three with commas.")] = None,
-    std: Annotated[str | None, typer.Option(help="What it is divided by then.")] = None,
+    mean: Annotated[
+        str | None, typer.Option(help="Subtracted from face / 255: one number, or three with commas.")
+    ] = None,
+    std: Annotated[str | None, typer.Option(help="Divided by, after --mean.")] = None,
     labels: Annotated[str | None, typer.Option(help="The expressions in the order of the logits, with commas.")] = None,
     landmarker: Landmarker = "mediapipe",
     crop: Annotated[str | None, typer.Option(help="whole or face; drawn faces are used whole, others cut out.")] = None,
@@ -54,9 +58,9 @@ def explainers_units(
         raise InputError(f"{out}: is a file; give a folder with --out")
     with progress() as stage:
         units = network_units(
-            model, data, home=out, faces=faces, target=target, samples=samples, output=output, baseline=baseline,
-            regions=regions, codebook=codebook, network=network, landmarker=landmarker, crop=crop, seed=seed,
-            batch_size=batch_size, progress=stage,
+            model, data, home=out, faces=faces, target=class_named(target), samples=samples, output=output,
+            baseline=baseline, regions=regions, codebook=codebook, network=network, landmarker=landmarker, crop=crop,
+            seed=seed, batch_size=batch_size, progress=stage,
         )  # fmt: skip
     write_csv(units.table, out / "units.csv")
     write_csv(units.means, out / "units_mean.csv")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from xfer.datasets.images import ImageError
+from xfer.datasets.objects import is_url, place
 from xfer.datasets.samples import Dataset, Dropped, FaceSample
 from xfer.errors import InputError
 from xfer.registry import Registry
@@ -29,6 +30,8 @@ class DatasetReader:
         The source, with its DOI.
     licence : str
         The owner's terms.
+    urls : bool
+        Whether the path may be the URL of a store.
     """
 
     name: str
@@ -36,6 +39,7 @@ class DatasetReader:
     layout: str
     reference: str
     licence: str
+    urls: bool = False
 
 
 DATASETS: Registry[DatasetReader] = Registry("data set", "xfer.datasets", DatasetReader)
@@ -53,7 +57,8 @@ def open(
     Parameters
     ----------
     data : str
-        ``"synthetic"``, ``"folder:DIR"``, ``"csv:FILE"`` or ``"NAME:DIR"`` with a name of `DATASETS`.
+        ``"synthetic"``, ``"folder:DIR"``, ``"csv:FILE"`` or ``"NAME:DIR"`` with a name of `DATASETS`; where its
+        `DatasetReader.urls` says so, DIR and FILE may be URLs of a store, ``s3://``, ``gs://``, ``file://``.
     expressions, min_faces, unlabelled
         What to keep, see `Dataset.select`.
     **options
@@ -62,15 +67,20 @@ def open(
     Raises
     ------
     InputError
-        If the name is unknown, the path is missing or of another layout, or no face is left.
+        If the name is unknown, the path is missing or of another layout, a store cannot be read, or no face is left.
     """
     name, _, path = data.partition(":")
-    if name not in DATASETS and Path(data).exists():
-        raise InputError(f"data {data!r}: say what it is, as in {'folder' if Path(data).is_dir() else 'csv'}:{data}")
+    if name not in DATASETS and (is_url(data) or Path(data).exists()):
+        kind = "csv" if Path(data).suffix and not Path(data).is_dir() else "folder"
+        raise InputError(f"data {data!r}: say what it is, as in {kind}:{data}")
     reader = DATASETS[name]
     if bool(path) != bool(reader.layout):
         form = f"write {name}:PATH with {reader.layout}" if reader.layout else f"{name!r} takes no path"
         raise InputError(f"data {data!r}: {form}")
-    dataset = reader.function(Path(path), **options) if path else reader.function(**options)
+    where = place(path) if path else None
+    if isinstance(where, str) and not reader.urls:
+        able = ", ".join(each for each in DATASETS if DATASETS[each].urls)
+        raise InputError(f"data {data!r}: {name!r} is read from a folder here; by URL there is {able}")
+    dataset = reader.function(**options) if where is None else reader.function(where, **options)
     dataset.require_faces()
     return dataset.select(expressions, min_faces, unlabelled)

@@ -2,13 +2,16 @@
 
 import csv
 import os
-from collections.abc import Iterator
+import posixpath
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from xfer.datasets import DATASETS
-from xfer.datasets.files import named, require_file, shown, split_name
+from xfer.datasets.files import named, require_file, shown, split_name, unusable
 from xfer.datasets.listing import Listing, title
-from xfer.datasets.samples import Dataset
+from xfer.datasets.objects import Place, Whole, is_url, listed, text
+from xfer.datasets.samples import Dataset, Dropped
+from xfer.datasets.stored import refusal
 from xfer.errors import InputError
 
 LAYOUT = (
@@ -19,40 +22,69 @@ _REQUIRED = ("file", "expression")
 _KNOWN = (*_REQUIRED, "subject", "split", "time")
 
 Row = dict[str, str]
+Source = Path | Whole | Dropped
+Find = Callable[[str], tuple[str, Callable[[], Source]]]
 
 
-@DATASETS.register("csv", layout=LAYOUT, reference="none", licence="yours")
-def table(path: Path, *, allow_outside: bool = False) -> Dataset:
+@DATASETS.register("csv", layout=LAYOUT, reference="none", licence="yours", urls=True)
+def table(path: Place, *, allow_outside: bool = False) -> Dataset:
     """Read a csv file, one face a row; cells are text and nothing in them is evaluated.
 
     Parameters
     ----------
-    path : Path
+    path : Path or str
         UTF-8; ``,``, ``;`` or tabulators between cells. Files are relative to its folder.
     allow_outside : bool
-        Read files that lie outside the csv's folder.
+        Read files that lie outside the csv's folder; a store's are never read.
 
     Raises
     ------
     InputError
         If the file or a column is missing, it is no csv, or no row can be used.
     """
-    path = require_file(path, LAYOUT)
+    find = _in_store(path) if isinstance(path, str) else _in_folder(require_file(path, LAYOUT).parent, allow_outside)
     listing = Listing()
     for line, row in read_rows(path, _REQUIRED):
         file = row["file"].strip()
-        place = path.parent / file
-        name = Path(os.path.relpath(place, path.parent)).as_posix() if file else ""
+        name, source = find(file)
         if reason := _refusal(row):
-            listing.drop(name or f"line {line}", reason)
+            listing.drop(name if file else f"line {line}", reason)
             continue
         listing.keep(
-            name, named(path.parent, place, name, allow_outside), row["expression"].strip() or None, what="label",
+            name, source(), row["expression"].strip() or None, what="label",
             subject=row.get("subject", "").strip(), split=split_name(row.get("split", "")),
             time=float(row["time"]) if row.get("time", "").strip() else None,
             extra={column: cell for column, cell in row.items() if column not in _KNOWN},
         )  # fmt: skip
-    return listing.dataset(title("csv", path.parent) + f"/{shown(path.name)}")
+    folder, _, name = path.rpartition("/") if isinstance(path, str) else (path.parent, "", path.name)
+    return listing.dataset(title("csv", folder) + f"/{shown(name)}")
+
+
+def _in_folder(root: Path, allow_outside: bool) -> Find:
+    """What a cell names, below a folder: a face's name, and what gives its file."""
+
+    def find(file: str) -> tuple[str, Callable[[], Source]]:
+        name = Path(os.path.relpath(root / file, root)).as_posix()
+        return name, lambda: named(root, root / file, name, allow_outside)
+
+    return find
+
+
+def _in_store(table: str) -> Find:
+    """What a cell names, below the URL of the table's folder."""
+    there = listed(table.rpartition("/")[0])
+
+    def source(name: str) -> Source:
+        outside = name.startswith(("/", "..")) or is_url(name)
+        reason = "lies outside the table's folder" if outside else "" if name in there else "no such file"
+        reason = reason or refusal(there[name].size)
+        return Dropped(shown(name), reason) if reason else Whole(there[name])
+
+    def find(file: str) -> tuple[str, Callable[[], Source]]:
+        name = file if is_url(file) else posixpath.normpath(file)
+        return name, lambda: source(name)
+
+    return find
 
 
 def _refusal(row: Row) -> str:
@@ -61,21 +93,15 @@ def _refusal(row: Row) -> str:
         return "names no file"
     if "\0" in row["file"]:
         return "no such file"
-    if split_name(row.get("split", "")) is None:
-        return f"split {shown(row['split'])!r} is none of train, test, validation"
-    try:
-        float(row.get("time", "").strip() or 0)
-    except ValueError:
-        return f"time {shown(row['time'])!r} is not a number of seconds"
-    return ""
+    return unusable(row.get("split", ""), row.get("time", ""))
 
 
-def read_rows(path: Path, required: tuple[str, ...], headless: tuple[str, ...] = ()) -> Iterator[tuple[int, Row]]:
+def read_rows(path: Place, required: tuple[str, ...], headless: tuple[str, ...] = ()) -> Iterator[tuple[int, Row]]:
     """The rows of a csv file as text, with the lines they end on; missing cells are empty.
 
     Parameters
     ----------
-    path : Path
+    path : Path or str
     required : tuple of str
         Columns that must be there.
     headless : tuple of str
@@ -86,7 +112,7 @@ def read_rows(path: Path, required: tuple[str, ...], headless: tuple[str, ...] =
     InputError
         If a required column is missing, a column has no or a double name, or a row is too long.
     """
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
+    with text(path) as stream:
         first = stream.readline(2**16)
         stream.seek(0)
         reader = csv.DictReader(stream, delimiter=_delimiter(first, required), restval="", strict=True)
@@ -110,7 +136,7 @@ def _delimiter(first: str, required: tuple[str, ...]) -> str:
     return max(",;\t", key=lambda mark: len({c.strip(' "\r\n') for c in first.split(mark)} & set(required)))
 
 
-def _check_columns(path: Path, columns: list[str], required: tuple[str, ...]) -> None:
+def _check_columns(path: Place, columns: list[str], required: tuple[str, ...]) -> None:
     for name in required:
         if name not in columns:
             there = ", ".join(shown(c) for c in columns) or "nothing"

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 
 from xfer.datasets.samples import Dropped
 from xfer.errors import InputError
@@ -21,7 +21,7 @@ _SPLITS = {
 }  # fmt: skip
 
 
-def shown(path: str | Path) -> str:
+def shown(path: str | PurePath) -> str:
     r"""A path or cell as printable text on one line, whatever bytes it holds.
 
     >>> shown("faces/caf\udce9.png"), shown("a\nb")
@@ -38,6 +38,21 @@ def split_name(text: str) -> str | None:
     ('validation', '', None)
     """
     return _SPLITS.get(text.strip().lower()) if text.strip() else ""
+
+
+def unusable(split: object, time: object) -> str:
+    """Why a face's row cannot be used for its split or its time; "" if it can.
+
+    >>> unusable("fold3", ""), unusable("val", "0.5")
+    ("split 'fold3' is none of train, test, validation", '')
+    """
+    if split_name(str(split)) is None:
+        return f"split {shown(str(split))!r} is none of train, test, validation"
+    try:
+        float(str(time).strip() or 0)
+    except ValueError:
+        return f"time {shown(str(time))!r} is not a number of seconds"
+    return ""
 
 
 def require_folder(path: Path | None, layout: str) -> Path:
@@ -89,11 +104,21 @@ def walk(root: Path, allow_outside: bool = False) -> Iterator[tuple[str, Path | 
             yield prefix + name, _admit(root, here / name, prefix + name, allow_outside)
 
 
+def not_a_picture(name: str) -> str:
+    """Why a file is no picture by its name; "" if it is.
+
+    >>> not_a_picture("faces/notes.txt"), not_a_picture("faces/a.JPG")
+    ('is not named as a picture (.txt)', '')
+    """
+    suffix = PurePosixPath(name).suffix
+    return "" if suffix.lower() in PICTURES else f"is not named as a picture ({shown(suffix) or 'no suffix'})"
+
+
 def _admit(root: Path, path: Path, name: str, allow_outside: bool) -> Path | Dropped:
     if path.is_symlink() and path.is_dir():
         return Dropped(shown(name), "is a link to a folder, which is not followed")
-    if path.suffix.lower() not in PICTURES:
-        return Dropped(shown(name), f"is not named as a picture ({shown(path.suffix) or 'no suffix'})")
+    if reason := not_a_picture(name):
+        return Dropped(shown(name), reason)
     if path.is_symlink() and not allow_outside and not inside(root, path):
         return Dropped(shown(name), OUTSIDE)
     return path

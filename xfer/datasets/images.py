@@ -76,9 +76,19 @@ class Header(NamedTuple):
 def header(path: Path) -> Header:
     """Read a picture's header; raises `ImageError` as `decode` does, except for damage further on."""
     with _opened(path) as image:
-        turned = _orientation(image) >= 5
-        width, height = image.size[::-1] if turned else image.size
-        return Header(height, width, image.mode, getattr(image, "n_frames", 1), _orientation(image))
+        return _header(image)
+
+
+def header_bytes(content: bytes, name: str) -> Header:
+    """Read the header of a picture that is in no file, as `header` does that of one that is."""
+    with _decoded_bytes(content, name) as image:
+        return _header(image)
+
+
+def _header(image: Image.Image) -> Header:
+    turned = _orientation(image) >= 5
+    width, height = image.size[::-1] if turned else image.size
+    return Header(height, width, image.mode, getattr(image, "n_frames", 1), _orientation(image))
 
 
 def decode(path: Path) -> NDArray[np.uint8]:
@@ -104,9 +114,7 @@ def decode(path: Path) -> NDArray[np.uint8]:
 
 def decode_bytes(content: bytes, name: str) -> NDArray[np.uint8]:
     """Decode a picture that is in no file, as `decode` does one that is; `name` is what messages call it."""
-    if not content:
-        raise ImageError(Path(name), "is an empty file")
-    with _decoded(BytesIO(content), Path(name)) as image:
+    with _decoded_bytes(content, name) as image:
         return _upright(image, Path(name))
 
 
@@ -123,6 +131,14 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     """An image with its header read and its size admitted."""
     _check_presence(path)
     with _decoded(path, path) as image:
+        yield image
+
+
+@contextmanager
+def _decoded_bytes(content: bytes, name: str) -> Iterator[Image.Image]:
+    if not content:
+        raise ImageError(Path(name), "is an empty file")
+    with _decoded(BytesIO(content), Path(name)) as image:
         yield image
 
 

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from xfer import labels
 from xfer.datasets.files import shown
+from xfer.datasets.objects import Place
 from xfer.datasets.samples import Dataset, Dropped, FaceSample
 from xfer.errors import InputError
 
@@ -37,7 +38,7 @@ class Listing:
         Parameters
         ----------
         name : str
-        source : Path, Dropped or callable
+        source : Path, StoredPicture, Dropped or callable
             What `FaceSample.source` takes, or why there is none.
         label : str or None
             An expression or alias; None if nobody labelled it.
@@ -108,10 +109,10 @@ def unknown_label(what: str, text: str) -> str:
     return f"{what} {shown(text)!r} is not an expression{hint}"
 
 
-def title(reader: str, path: Path) -> str:
+def title(reader: str, path: Place) -> str:
     """A data set's name: the reader's and the last part of the path, nothing of where it lies.
 
-    >>> title("folder", Path("photos/mine"))
-    'folder:mine'
+    >>> title("folder", Path("photos/mine")), title("folder", "s3://bucket/mine")
+    ('folder:mine', 'folder:mine')
     """
-    return f"{reader}:{shown(path.resolve().name)}"
+    return f"{reader}:{shown(path.resolve().name if isinstance(path, Path) else PurePosixPath(path).name)}"

@@ -5,18 +5,22 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from itertools import islice
-from pathlib import Path
-from typing import NamedTuple
+from pathlib import Path, PurePath, PurePosixPath
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xfer import labels
-from xfer.datasets.images import ImageError, decode
+from xfer import assets, labels
+from xfer.datasets.images import ImageError, decode, decode_bytes
+from xfer.datasets.stored import StoredPicture
 from xfer.errors import InputError
 
 Image = NDArray[np.uint8]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 _NAMED = 5
 """So many faces or fewer are named in a summary, more are counted; `Dataset.dropped` has them all."""
@@ -40,8 +44,8 @@ class FaceSample:
     ----------
     id : str
         Stable within the data set: the relative posix path, or an index of the data set's own.
-    source : Path or callable
-        The picture's file, or a function (picklable) that returns it as uint8 (y, x, 3).
+    source : Path, StoredPicture or callable
+        The picture's file, where else its bytes are, or a function (picklable) that returns it as uint8 (y, x, 3).
     expression : str or None
         Canonical; None where nobody labelled it.
     subject : str
@@ -54,16 +58,19 @@ class FaceSample:
         (x, y) in px of the upright picture, as published with the data.
     extra : mapping
         What else the data tell, as text.
+    sha256 : str
+        Of the picture's file, where it must not have changed since that was told.
     """
 
     id: str
-    source: Path | Callable[[], Image] = field(compare=False)
+    source: Path | StoredPicture | Callable[[], Image] = field(compare=False)
     expression: str | None = None
     subject: str = ""
     split: str = ""
     time: float | None = None
     landmarks: NDArray[np.floating] | None = field(default=None, compare=False)
     extra: Mapping[str, str] = field(default_factory=dict, compare=False)
+    sha256: str = field(default="", compare=False)
 
     def load(self) -> Image:
         """The picture, upright: uint8 (y, x, 3), RGB.
@@ -72,8 +79,32 @@ class FaceSample:
         ------
         ImageError
             If the file cannot be used; `ImageError.reason` says why.
+        InputError
+            If the file is another one than `sha256` tells, or its store cannot be read.
         """
-        return decode(self.source) if isinstance(self.source, Path) else self.source()
+        if isinstance(self.source, StoredPicture):
+            content = self.source.content()
+            self._require(sha256(content).hexdigest())
+            return decode_bytes(content, self.id)
+        if not isinstance(self.source, Path):
+            return self.source()
+        if self.sha256 and self.source.is_file():
+            self._require(assets.sha256(self.source))
+        return decode(self.source)
+
+    @property
+    def file(self) -> PurePath | None:
+        """Where its picture lies here, or, as a mere name, where it lies below the data; None of one that is drawn."""
+        if isinstance(self.source, StoredPicture):
+            return PurePosixPath(self.id)
+        return self.source if isinstance(self.source, Path) else None
+
+    def _require(self, digest: str) -> None:
+        if self.sha256 not in ("", digest):
+            raise InputError(
+                f"{self.id}: has changed during the run (digest mismatch: SHA-256 {self.sha256[:12]} became "
+                f"{digest[:12]}); run the same line again"
+            )
 
 
 @dataclass(frozen=True)
@@ -177,21 +208,7 @@ class Dataset:
         uint8 (y, x, 3), or str
             The picture, or why there is none.
         """
-        workers = min(8, os.cpu_count() or 1) if workers is None else workers
-        if workers <= 1:
-            yield from ((sample, _picture(sample)) for sample in self.samples)
-            return
-        waiting = iter(self.samples)
-        ahead: deque[tuple[FaceSample, Future[Image | str]]] = deque()
-        pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
-        try:
-            ahead.extend((sample, pool.submit(_picture, sample)) for sample in islice(waiting, _AHEAD * workers))
-            while ahead:
-                sample, picture = ahead.popleft()
-                yield sample, picture.result()
-                ahead.extend((sample, pool.submit(_picture, sample)) for sample in islice(waiting, 1))
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        yield from zip(self.samples, in_order(_picture, self.samples, workers), strict=True)
 
     def summary(self) -> list[str]:
         """What is in it and what is not, one fact a line."""
@@ -233,3 +250,28 @@ def _picture(sample: FaceSample) -> Image | str:
         return sample.load()
     except ImageError as error:
         return error.reason
+
+
+def in_order(function: Callable[[Item], Result], items: Iterable[Item], workers: int | None = None) -> Iterator[Result]:
+    """Call a function in threads; the results come in order, a bounded number ahead of the reader.
+
+    Parameters
+    ----------
+    function : callable
+    items : iterable
+    workers : int, optional
+        Threads; 1 calls in the caller's. By default one per core, at most 8.
+    """
+    workers = min(8, os.cpu_count() or 1) if workers is None else workers
+    if workers <= 1:
+        yield from map(function, items)
+        return
+    waiting = iter(items)
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+    try:
+        ahead: deque[Future[Result]] = deque(pool.submit(function, item) for item in islice(waiting, _AHEAD * workers))
+        while ahead:
+            yield ahead.popleft().result()
+            ahead.extend(pool.submit(function, item) for item in islice(waiting, 1))
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -41,7 +41,7 @@ def occlusion(scene: Scene) -> Tensor:
     reference="Kokhlikyan et al. 2020, doi:10.48550/arXiv.2009.07896",
 )
 def feature_ablation(scene: Scene) -> Tensor:
-    """What hiding one player costs (face, target, y, x)."""
+    """What hiding one part of a face, a player, costs (face, target, y, x)."""
     players = scene.players
     rows = ~torch.eye(players.most + 1, players.most, dtype=torch.bool).roll(1, 0)
     each = rows.expand(len(players.counts), -1, -1).to(scene.look.images.device)

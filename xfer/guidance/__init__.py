@@ -13,11 +13,13 @@ from xfer.explainers.state import hooked
 from xfer.guidance import layers
 from xfer.guidance.controls import CONTROLS
 from xfer.guidance.losses import LOSSES, Seen, gradients
-from xfer.guidance.maps import Maps
+from xfer.guidance.maps import ABSENT, Maps
 from xfer.guidance.settings import Guide
 from xfer.models.layers import Layer
 
-__all__ = ["CONTROLS", "LOSSES", "Guidance", "Guide", "Maps"]
+__all__ = ["ABSENT", "CONTROLS", "LOSSES", "Guidance", "Guide", "Maps"]
+
+_NO_MAP, _SILENT = (1 + list(ABSENT).index(name) for name in ("no_map", "silent"))
 
 
 class Guidance:
@@ -37,6 +39,8 @@ class Guidance:
     ----------
     layers : tuple of Layer
         Empty where the loss reads the images' gradient, or the control is ``none``.
+    absent : Tensor (face,)
+        Which reason of `ABSENT` kept each face of the last batch out, from 1; 0 for those that took part.
 
     Raises
     ------
@@ -49,6 +53,7 @@ class Guidance:
         self._loss = LOSSES[guide.loss]
         self._maps = None if guide.control == "none" else Maps(guide, classes)
         self.layers: tuple[Layer, ...] = ()
+        self.absent = torch.zeros(0, dtype=torch.long)
         if self._maps and not self._loss.of_images:
             self.layers = layers.find(model, guide.layers, size, guide.output_stride)
 
@@ -95,12 +100,12 @@ class Guidance:
         outputs: dict[str, Tensor] = {}
         with hooked((model.get_submodule(each.name), partial(_keep, outputs, each.name)) for each in self.layers):
             logits = model(images)
-        part = torch.ones(len(images), dtype=torch.bool, device=images.device)
+        absent = maps.absent(landmarks, labels, self.size)
 
         def draw(height: int, width: int) -> Tensor:
             drawn = maps.maps(landmarks, labels, self.size, height, width)
             there = drawn[:, 0, 0].isfinite()
-            part.logical_and_(there)
+            absent.masked_fill_(~there & (absent == 0), _NO_MAP)
             return torch.where(there[:, None, None], drawn, 1.0)
 
         def at_layers() -> tuple[Tensor, ...]:
@@ -110,7 +115,8 @@ class Guidance:
         activations = tuple(each.maps(outputs[each.name]) for each in self.layers)
         with torch.autocast(images.device.type, enabled=False):
             terms = self._loss.function(Seen(model, images, labels, logits, activations, draw, at_layers))
-        return logits, torch.where(part, terms, torch.nan)
+        self.absent = absent.masked_fill(terms.isnan() & (absent == 0), _SILENT)
+        return logits, torch.where(absent == 0, terms, torch.nan)
 
 
 def _keep(outputs: dict[str, Tensor], name: str, module: nn.Module, inputs: Any, output: Tensor) -> None:

@@ -1,6 +1,6 @@
 """The maps that guide: drawn on the fly for a batch of faces, wherever the faces have moved, at any resolution."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -9,7 +9,17 @@ from xfer.errors import InputError
 from xfer.guidance.atlas import Atlas
 from xfer.guidance.controls import CONTROLS
 from xfer.guidance.settings import Guide
+from xfer.landmarkers import ENOUGH
 from xfer.rasteriser import rescale
+
+ABSENT: Mapping[str, str] = {
+    "no_landmarks": "no landmarks",
+    "no_action_units": "an expression without Action Units",
+    "outside": "the face's middle outside the picture",
+    "no_map": "nothing of the map, or nothing else, in the picture",
+    "silent": "a silent layer, or gradients of 0",
+}
+"""Why faces take no part in a guide's term. The first that holds counts, as a number from 1; 0 is a face in it."""
 
 
 class Maps:
@@ -67,18 +77,33 @@ class Maps:
         Raises
         ------
         InputError
-            If the middle of most faces lies outside their images.
+            If the middle of most faces lies outside their images, or each of many faces lies in the upper left quarter
+            of its own: their landmarks are for images of another size.
+        """
+        absent = self.absent(landmarks, labels, size)
+        maps = self._paint(rescale(landmarks.detach(), width / size), labels, height, width)
+        maps[absent > 0] = torch.nan
+        return maps
+
+    def absent(self, landmarks: Tensor, labels: Tensor, size: int) -> Tensor:
+        """Which of the first three reasons of `ABSENT` keeps each face out (face,), from 1; 0 for those in.
+
+        Parameters and errors are those of `maps`.
         """
         known, outside = landmarks.isfinite().all((-2, -1)), _outside(landmarks, size)
-        if (wrong := int(outside.sum())) * 2 > int(known.sum()):
-            raise InputError(
-                f"the landmarks of {wrong} of {len(landmarks)} faces lie outside their images of {size} px; "
-                "they must be (x, y) in px of these images"
-            )
-        maps = self._paint(rescale(landmarks.detach(), width / size), labels, height, width)
-        part = torch.isin(labels, labels.new_tensor(self.atlas.named)) & known & ~outside
-        maps[~part] = torch.nan
-        return maps
+        aside = known & ~outside & (landmarks < size / 2).all((-2, -1))
+        there, wrong, small = torch.stack([known.sum(), outside.sum(), aside.sum()]).tolist()
+        for count, refused, where in (
+            (wrong, wrong * 2 > there, "outside their images"),
+            (small, small == there >= ENOUGH, "in the upper left quarter of their images"),
+        ):
+            if refused:
+                raise InputError(
+                    f"the landmarks of {count} of {len(landmarks)} faces lie {where} of {size} px; "
+                    "they must be (x, y) in px of these images"
+                )
+        held = torch.stack([~known, ~torch.isin(labels, labels.new_tensor(self.atlas.named)), outside])
+        return torch.where(held.any(0), held.int().argmax(0) + 1, 0)
 
 
 def _outside(landmarks: Tensor, size: int) -> Tensor:

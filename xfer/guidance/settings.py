@@ -1,10 +1,11 @@
 """How a training is guided: every number of it, as the study's config holds it."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Collection
+from dataclasses import dataclass
 from math import cos, isfinite, pi
-from typing import Any
+from typing import ClassVar
 
+from xfer.config import Configured
 from xfer.errors import InputError, unknown
 
 SCHEDULES = ("constant", "linear", "cosine")
@@ -12,7 +13,7 @@ STRIDES = (0, 8, 16, 32)
 
 
 @dataclass(frozen=True)
-class Guide:
+class Guide(Configured):
     """What pulls a network's attention where, and how hard.
 
     Attributes
@@ -36,6 +37,8 @@ class Guide:
     seed : int
         Of the controls that draw at random.
     """
+
+    kind: ClassVar[str] = "guide"
 
     control: str = "au"
     loss: str = "au_cosine"
@@ -77,32 +80,3 @@ class Guide:
         gone = min(1.0, (progress - self.warm_up) / (1 - self.warm_up))
         left = {"constant": 1.0, "linear": 1 - gone, "cosine": (1 + cos(pi * gone)) / 2}
         return self.weight * left[self.schedule]
-
-    def config(self) -> dict[str, Any]:
-        """Plain values for ``study.toml``; `from_config` reads them."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> "Guide":
-        """The guide that `config` wrote.
-
-        Raises
-        ------
-        InputError
-            If a name is unknown or a value out of range.
-
-        Examples
-        --------
-        >>> Guide.from_config(Guide(layers=("last", -2)).config()) == Guide(layers=("last", -2))
-        True
-        """
-        names = [f.name for f in fields(cls)]
-        for name in config:
-            if name not in names:
-                raise unknown("guide setting", name, names)
-        values: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in config.items()}
-        return cls(**values)
-
-    def change(self, **changes: Any) -> "Guide":
-        """The same with some values changed."""
-        return replace(self, **changes)

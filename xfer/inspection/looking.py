@@ -8,7 +8,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from hashlib import sha256
 from itertools import islice
-from pathlib import Path
 from queue import SimpleQueue
 from typing import NamedTuple
 
@@ -136,7 +135,7 @@ def _find(dataset: Dataset, table: pd.DataFrame | None, landmarker: str | None, 
         if finder is None:
             return Landmarking(None, NOT_LOOKED_FOR, n_faces=0)
         try:
-            return finder(image, sample.source if isinstance(sample.source, Path) else None)
+            return finder(image, sample.file)
         except RuntimeError as error:
             return Landmarking(None, f"the landmarker failed ({str(error).splitlines()[0][:100]})", n_faces=0)
 

@@ -8,7 +8,7 @@ when it is opened and a network is there; it offers no switch. It keeps to ``htt
 import hashlib
 import zipfile
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -53,7 +53,7 @@ class MediaPipe(Open):
         told = f"mediapipe {version('mediapipe')} {assets.ASSETS[ASSET].sha256} {_RULES}"
         self.digest = hashlib.sha256(told.encode()).hexdigest()
 
-    def __call__(self, image: NDArray[np.uint8], file: Path | None = None) -> Landmarking:
+    def __call__(self, image: NDArray[np.uint8], file: PurePath | None = None) -> Landmarking:
         """Landmarks of an RGB picture (y, x, 3), at first as it is, then with a margin."""
         return self._look(image, 0) or self._look(image, round(MARGIN * max(image.shape))) or _nothing()
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -53,7 +53,7 @@ class Onnx(Open):
         told = f"onnx {files} {mean} {std} {MIN_SCORE} {MAX_OVERLAP}"
         self.digest = hashlib.sha256(told.encode()).hexdigest()
 
-    def __call__(self, image: NDArray[np.uint8], file: Path | None = None) -> Landmarking:
+    def __call__(self, image: NDArray[np.uint8], file: PurePath | None = None) -> Landmarking:
         """Landmarks of an RGB picture (y, x, 3)."""
         height, width = image.shape[:2]
         if self._detector is None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from xfer import assets
 from xfer.errors import InputError
 from xfer.geometry import inter_ocular
-from xfer.landmarkers import LANDMARKERS, Landmarking, Open, doubt
+from xfer.landmarkers import LANDMARKERS, OTHER_SIZE, Landmarking, Open, doubt
 
 COLUMNS = tuple(f"{axis}{i}" for i in range(68) for axis in "xy")
 """A table's columns of points: x0, y0, ... x67, y67 in px, the first pixel's centre at (0, 0)."""
@@ -28,9 +28,9 @@ class SideFiles(Open):
 
     digest = ""
 
-    def __call__(self, image: NDArray[np.uint8], file: Path | None = None) -> Landmarking:
+    def __call__(self, image: NDArray[np.uint8], file: PurePath | None = None) -> Landmarking:
         """The landmarks of the picture that `file` names."""
-        if file is None:
+        if not isinstance(file, Path):
             return Landmarking(None, "the picture has no file beside which landmarks could lie", n_faces=0)
         found = next((side for s in SIDE_SUFFIXES if (side := file.with_suffix(s)).is_file()), None)
         if found is None:
@@ -55,8 +55,10 @@ class Table(Open):
         self._by_bytes = {sha256: place for place, sha256 in enumerate(told) if sha256}
         self._folder = path.parent.resolve()
         self.digest = assets.sha256(path)
+        told_of = self._table.reindex(columns=["width", "height"]).to_numpy(float)
+        self.sized = bool(np.isfinite(told_of).all())
 
-    def __call__(self, image: NDArray[np.uint8], file: Path | None = None) -> Landmarking:
+    def __call__(self, image: NDArray[np.uint8], file: PurePath | None = None) -> Landmarking:
         """The landmarks in the row of the picture: by its name relative to the table's folder, else by its bytes."""
         row = self._row(file)
         if row is None:
@@ -66,13 +68,15 @@ class Table(Open):
             return Landmarking(None, told, n_faces=0)
         size = (row.get("width", np.nan), row.get("height", np.nan))
         if np.isfinite(size).all() and size != (width, height):
-            reason = f"landmarks are for {size[0]:.0f} x {size[1]:.0f} px, the picture has {width} x {height}"
+            reason = f"landmarks are {OTHER_SIZE}, {size[0]:.0f} x {size[1]:.0f} px; the picture has {width} x {height}"
             return Landmarking(None, reason, n_faces=0)
         return _judged(row[list(COLUMNS)].to_numpy(float).reshape(68, 2), image.shape)
 
-    def _row(self, file: Path | None) -> pd.Series | None:
+    def _row(self, file: PurePath | None) -> pd.Series | None:
         if file is None:
             return None
+        if not isinstance(file, Path):
+            return self._table.iloc[self._by_name[file.as_posix()]] if file.as_posix() in self._by_name else None
         whole = file.resolve()
         name = whole.relative_to(self._folder).as_posix() if whole.is_relative_to(self._folder) else ""
         place = self._by_name.get(name)
@@ -164,7 +168,7 @@ def _strays(points: NDArray[np.floating], height: int, width: int) -> str:
     far = float(np.maximum(-points, points - [width - 1, height - 1]).max())
     if far <= _REACH * float(inter_ocular(points)):
         return ""
-    return f"a point lies {far:.0f} px outside the picture of {width} x {height} px; they are for another size"
+    return f"a point lies {far:.0f} px outside the picture of {width} x {height} px; they are {OTHER_SIZE}"
 
 
 def _text(path: Path) -> str:

@@ -57,7 +57,9 @@ def iou(heatmap: Array, mask: Array, *, support: Array | None = None, threshold:
 
 @METRICS.register("dice", chance="2*p*q / (p + q)", reference="Dice 1945, doi:10.2307/1932409", **DECLARED)
 def dice(heatmap: Array, mask: Array, *, support: Array | None = None, threshold: str | float = "otsu") -> Array:
-    """Dice coefficient, also F1: the harmonic mean of precision and recall; arguments as for `iou`.
+    """Dice coefficient, also F1: the harmonic mean of precision and recall.
+
+    Arguments as for `iou`.
 
     Examples
     --------
@@ -70,7 +72,9 @@ def dice(heatmap: Array, mask: Array, *, support: Array | None = None, threshold
 
 @METRICS.register("precision", chance="p", reference="Powers 2011, doi:10.48550/arXiv.2010.16061", **DECLARED)
 def precision(heatmap: Array, mask: Array, *, support: Array | None = None, threshold: str | float = "otsu") -> Array:
-    """Share of the thresholded heatmap that lies in the mask; arguments as for `iou`.
+    """Share of the thresholded heatmap that lies in the mask.
+
+    Arguments as for `iou`.
 
     Examples
     --------
@@ -83,7 +87,9 @@ def precision(heatmap: Array, mask: Array, *, support: Array | None = None, thre
 
 @METRICS.register("recall", chance="q", reference="Powers 2011, doi:10.48550/arXiv.2010.16061", **DECLARED)
 def recall(heatmap: Array, mask: Array, *, support: Array | None = None, threshold: str | float = "otsu") -> Array:
-    """Share of the mask that the thresholded heatmap covers; arguments as for `iou`.
+    """Share of the mask that the thresholded heatmap covers.
+
+    Arguments as for `iou`.
 
     Its upper bound is 1 for every heatmap: the lowest threshold covers everything.
 

@@ -12,7 +12,7 @@ from xfer.models.residual import damped
     "efficientnetv2",
     input_size=224,
     min_input=64,
-    reference="Tan and Le 2021, arXiv:2104.00298",
+    reference="Tan and Le 2021, doi:10.48550/arXiv.2104.00298",
     tags=("published", "small"),
     weights="tf_efficientnetv2_b0.in1k",
     strided=True,

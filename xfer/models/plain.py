@@ -7,6 +7,8 @@ from timm.layers.conv2d_same import Conv2dSame
 from timm.layers.pool2d_same import create_pool2d
 from torch import Tensor, nn
 
+BATCH_NORM = "BatchNorm: Ioffe and Szegedy 2015, doi:10.48550/arXiv.1502.03167"
+
 
 class Plain(nn.Module):
     """Convolutions, then a pooling (or none), then dense layers of which the last gives the logits.

@@ -3,9 +3,10 @@
 from torch import nn
 
 from xfer.models import MODELS
-from xfer.models.plain import Plain, convolution, dense, dropout, pooling, side
+from xfer.models.plain import BATCH_NORM, Plain, convolution, dense, dropout, pooling, side
 
 REFERENCE = "the SilNet of Gaya-Morey et al. 2024, doi:10.1007/s11042-024-20090-5"
+NORMALISED = f"{REFERENCE}; {BATCH_NORM}"
 
 
 @MODELS.register("silnet", input_size=150, min_input=48, reference=REFERENCE, tags=("published",))
@@ -14,7 +15,7 @@ def silnet(classes: int, size: int) -> nn.Module:
     return _silnet(classes, size, bn=False)
 
 
-@MODELS.register("silnet_bn", input_size=150, min_input=48, reference=REFERENCE, tags=("bn",))
+@MODELS.register("silnet_bn", input_size=150, min_input=48, reference=NORMALISED, tags=("bn",))
 def silnet_bn(classes: int, size: int) -> nn.Module:
     """SilNet with BatchNorm after every convolution and hidden dense layer, in place of dropout."""
     return _silnet(classes, size, bn=True)

@@ -3,9 +3,10 @@
 from torch import nn
 
 from xfer.models import MODELS
-from xfer.models.plain import Plain, convolution, dropout, pooling, side
+from xfer.models.plain import BATCH_NORM, Plain, convolution, dropout, pooling, side
 
 REFERENCE = "the SongNet of Gaya-Morey et al. 2024, doi:10.1007/s11042-024-20090-5"
+NORMALISED = f"{REFERENCE}; {BATCH_NORM}"
 
 
 @MODELS.register("songnet", input_size=224, min_input=48, reference=REFERENCE, tags=("published", "small"))
@@ -14,7 +15,7 @@ def songnet(classes: int, size: int) -> nn.Module:
     return _songnet(classes, size, bn=False)
 
 
-@MODELS.register("songnet_bn", input_size=224, min_input=48, reference=REFERENCE, tags=("bn",))
+@MODELS.register("songnet_bn", input_size=224, min_input=48, reference=NORMALISED, tags=("bn",))
 def songnet_bn(classes: int, size: int) -> nn.Module:
     """SongNet with BatchNorm after every convolution, in place of dropout."""
     return _songnet(classes, size, bn=True)

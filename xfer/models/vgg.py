@@ -5,9 +5,10 @@ from torchvision.models.vgg import cfgs, make_layers
 
 from xfer.models import MODELS
 from xfer.models.imagenet import IMAGENET
-from xfer.models.plain import Plain
+from xfer.models.plain import BATCH_NORM, Plain
 
-REFERENCE = "Simonyan and Zisserman 2015, arXiv:1409.1556"
+REFERENCE = "Simonyan and Zisserman 2015, doi:10.48550/arXiv.1409.1556"
+NORMALISED = f"{REFERENCE}; {BATCH_NORM}"
 
 
 @MODELS.register(
@@ -27,7 +28,7 @@ def vgg19(classes: int, size: int) -> nn.Module:
 
 
 @MODELS.register(
-    "vgg16_bn", input_size=224, min_input=48, reference=REFERENCE, tags=("bn",), weights="vgg16_bn.tv_in1k", **IMAGENET
+    "vgg16_bn", input_size=224, min_input=48, reference=NORMALISED, tags=("bn",), weights="vgg16_bn.tv_in1k", **IMAGENET
 )
 def vgg16_bn(classes: int, size: int) -> nn.Module:
     """VGG16 with BatchNorm after every convolution."""
@@ -35,7 +36,7 @@ def vgg16_bn(classes: int, size: int) -> nn.Module:
 
 
 @MODELS.register(
-    "vgg19_bn", input_size=224, min_input=48, reference=REFERENCE, tags=("bn",), weights="vgg19_bn.tv_in1k", **IMAGENET
+    "vgg19_bn", input_size=224, min_input=48, reference=NORMALISED, tags=("bn",), weights="vgg19_bn.tv_in1k", **IMAGENET
 )
 def vgg19_bn(classes: int, size: int) -> nn.Module:
     """VGG19 with BatchNorm after every convolution."""

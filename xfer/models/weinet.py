@@ -3,9 +3,10 @@
 from torch import nn
 
 from xfer.models import MODELS
-from xfer.models.plain import Plain, convolution, pooling, side
+from xfer.models.plain import BATCH_NORM, Plain, convolution, pooling, side
 
 REFERENCE = "the WeiNet of Gaya-Morey et al. 2024, doi:10.1007/s11042-024-20090-5"
+NORMALISED = f"{REFERENCE}; {BATCH_NORM}"
 
 
 @MODELS.register("weinet", input_size=64, min_input=48, reference=REFERENCE, tags=("published", "small"))
@@ -18,7 +19,7 @@ def weinet(classes: int, size: int) -> nn.Module:
     return _weinet(classes, size, bn=False)
 
 
-@MODELS.register("weinet_bn", input_size=64, min_input=48, reference=REFERENCE, tags=("bn",))
+@MODELS.register("weinet_bn", input_size=64, min_input=48, reference=NORMALISED, tags=("bn",))
 def weinet_bn(classes: int, size: int) -> nn.Module:
     """WeiNet with BatchNorm after every convolution."""
     return _weinet(classes, size, bn=True)

@@ -11,7 +11,8 @@ from xfer.report import words
 from xfer.report.blocks import Block, Cell, Section, Table, interval, number
 from xfer.report.canvas import decimal, spoken
 from xfer.report.reading import title
-from xfer.study.looking import GUIDED, JUDGED
+from xfer.study.arms import named
+from xfer.study.looking import GUIDED, JUDGED, role
 from xfer.study.twin_study import ALL, TwinStudy
 from xfer.study.twin_tables import ACCURACY, F1, HEADLINE, SPECIFICITY, VALUE
 
@@ -85,11 +86,12 @@ def _measure_table(study: TwinStudy, measure: str) -> Table:
         "masks": study.masks.name,
         "guided": study.config["guide"]["masks"],
         "explainer": spoken(study.config["explainers"][0]),
-        "layer": study.config["guide"]["layers"][-1],
+        "layer": named(study.config["guide"]["layers"][-1:], study.config.get("modules", {}))[0],
     }
-    role = words.say("twins_looking", measure) if measure in GUIDED else ""
+    place = role(measure, study.config["guide"]["loss"])
+    told = words.say("twins_looking", f"is_{place}") if measure in GUIDED else ""
     own = f"guided_{study.config['ablate']}" if study.config["ablate"] in ("layer", "codebook") else "guided"
-    name = words.say("twins_looking", own if measure in GUIDED else "judged", **facts, role=role)
+    name = words.say("twins_looking", own if measure in GUIDED else "judged", **facts, role=told)
     rows: list[Row] = []
     for arm in study.arms:
         value, special = cell(study, arm, measure, VALUE), cell(study, arm, measure, SPECIFICITY)

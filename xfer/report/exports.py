@@ -9,12 +9,13 @@ import pandas as pd
 
 from xfer import scoring
 from xfer.errors import InputError
-from xfer.report import standings
+from xfer.report import standings, twin_exports
 from xfer.report.canvas import spoken
 from xfer.report.methods import methods
 from xfer.report.reading import title
 from xfer.study import Study
 from xfer.study.folder import write_whole
+from xfer.study.twin_study import as_twins
 
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -42,12 +43,16 @@ _HEADS = {
     "model": "network", "value": "raw", "null_mean": "chance", "ci_low": "low", "ci_high": "high",
     "anchored_low": "low", "anchored_high": "high", "null_score": "its mean", "score": "heatmaps",
     "above": "above it", "cells": "of", "p_beaten": "p ≤ .05", "q_beaten": "q ≤ .05", "passed": "q ≤ .05",
-    "tests": "tests", "p_holm": "p (Holm)",
+    "tests": "tests", "p_holm": "p (Holm)", "accuracy_ci_low": "low", "accuracy_ci_high": "high",
+    "specificity_ci_low": "low", "specificity_ci_high": "high", "macro_f1": "macro-F1", "iou": "IoU",
+    "energy_inside": "energy", "att_cos": "ATT-COS", "cam_cos": "CAM-COS", "verdict": "",
 }  # fmt: skip
 
 
 def write_tables(study: Study, folder: str | Path) -> list[Path]:
     """Write the networks', the cells', the nulls' and the comparisons' tables, and the methods paragraphs.
+
+    Of a twin study those of its arms, their differences and the floors.
 
     Parameters
     ----------
@@ -58,8 +63,8 @@ def write_tables(study: Study, folder: str | Path) -> list[Path]:
     Returns
     -------
     list of Path
-        ``networks.csv`` and ``.tex``, ``cells``, ``nulls``, ``comparisons`` likewise, and ``methods.txt``; a table
-        without rows has no files.
+        ``networks.csv`` and ``.tex``, ``cells``, ``nulls``, ``comparisons`` likewise (of a twin study ``twins``,
+        ``differences``, ``floors``), and ``methods.txt``; a table without rows has no files.
 
     Raises
     ------
@@ -74,11 +79,12 @@ def write_tables(study: Study, folder: str | Path) -> list[Path]:
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{home}: cannot be made ({error.strerror}); give another folder with --tables") from None
+    texts = _latex_of(study, found)
     writers: dict[str, Callable[[Path], object]] = {}
     for name, table in found.items():
         whole = {column: "Int64" for column in _WHOLE if column in table}
         writers[f"{name}.csv"] = partial(scoring.write_csv, table.astype(whole))
-        writers[f"{name}.tex"] = partial(_write_text, "\n".join(_leading(study, name, table)))
+        writers[f"{name}.tex"] = partial(_write_text, "\n".join(texts[name]))
     if text := methods(study):
         writers["methods.txt"] = partial(_write_text, text + "\n")
     for file, write in writers.items():
@@ -86,8 +92,17 @@ def write_tables(study: Study, folder: str | Path) -> list[Path]:
     return [home / file for file in writers]
 
 
+def _latex_of(study: Study, found: dict[str, pd.DataFrame]) -> dict[str, list[str]]:
+    if (twins := as_twins(study)) is not None:
+        made = twin_exports.printed(twins)
+        return {name: latex(*made[name], f"tab:{name}") for name in found}
+    return {name: _leading(study, name, table) for name, table in found.items()}
+
+
 def tables(study: Study) -> dict[str, pd.DataFrame]:
-    """The four tables with every metric and threshold, names in columns."""
+    """The four tables with every metric and threshold, names in columns; of a twin study its own three."""
+    if (twins := as_twins(study)) is not None:
+        return twin_exports.tables(twins)
     return {
         "networks": standings.networks(study).rename_axis("model").reset_index(),
         "cells": standings.cells(study),

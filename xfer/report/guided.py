@@ -2,9 +2,13 @@
 
 from typing import Any
 
+from xfer.guidance import ABSENT, LOSSES
 from xfer.report import words
-from xfer.report.blocks import Block, Text
+from xfer.report.blocks import Block, Cell, Section, Table, Text
+from xfer.report.canvas import decimal
 from xfer.study import Study
+from xfer.study.twin_study import TwinStudy
+from xfer.training.guided import ABSENT_COLUMNS
 
 _SAID = ("au", "template", "shuffled", "random")
 """The controls that have words of their own."""
@@ -30,10 +34,16 @@ def sentence(study: Study) -> str:
         control=words.say("guided", guide["control"] if guide["control"] in _SAID else "other", **guide),
         loss=guide["loss"],
         weight=f"{guide['weight']:g}",
-        layers=words.say("guided", "last") if layers == "last" else words.say("guided", "layers", layers=layers),
+        layers=_places(guide["loss"], layers),
         schedule=words.say("guided", "schedule", **guide) if changing else "",
         stride=words.say("guided", "stride", stride=stride) if stride else "",
     )
+
+
+def _places(loss: str, layers: str) -> str:
+    if LOSSES[loss].of_images:
+        return words.say("guided", "pictures")
+    return words.say("guided", "last") if layers == "last" else words.say("guided", "layers", layers=layers)
 
 
 def blocks(study: Study) -> list[Block]:
@@ -48,3 +58,20 @@ def blocks(study: Study) -> list[Block]:
     ]
     circle = [words.text("guided", "circle", tone="note", masks=", ".join(taught))] if taught else []
     return [Text(sentence(study)), *circle]
+
+
+def taking_part(study: TwinStudy) -> Section:
+    """How many faces each guide spoke for, and why not for the others; a reason that nowhere holds has no column."""
+    table = study.taking_part
+    reasons = {column: ABSENT[name] for name, column in ABSENT_COLUMNS.items() if (table[column] > 0).any()}
+    rows: list[list[str | Cell]] = []
+    for arm in study.arms:
+        own = table[table["guide"] == arm]
+        means = [float(own[column].mean()) for column in ("guided_faces", *reasons)]
+        if len(own):
+            rows.append([arm, *(Cell(decimal(mean, 1), "", "number") for mean in means)])
+    blocks: list[Block] = [words.text("twins_taking", "text" if rows else "unknown")]
+    if rows:
+        blocks.append(Table(words.say("twins_taking", "table"), ["arm", "in the term", *reasons.values()], rows))
+        blocks += [] if reasons else [words.text("twins_taking", "all")]
+    return Section("taking-part", "Which faces were guided", blocks)

@@ -5,7 +5,7 @@ import pandas as pd
 
 import xfer
 from xfer.nulls import NULLS, primary
-from xfer.report import guided, standings, words
+from xfer.report import guided, standings, twin_exports, words
 from xfer.report.account import listed
 from xfer.report.blocks import Section, Text
 from xfer.report.canvas import spoken
@@ -13,6 +13,7 @@ from xfer.report.reading import headline_metric, is_human, masks_kind, raters_sa
 from xfer.report.trained import is_trained
 from xfer.statistics.estimates import DRAWS, JACKKNIFE
 from xfer.study import Study, randomised
+from xfer.study.twin_study import as_twins
 
 
 def methods(study: Study) -> str:
@@ -27,6 +28,8 @@ def methods(study: Study) -> str:
     str
         "" for a study without statistics. Numbers are those of this study.
     """
+    if (twins := as_twins(study)) is not None:
+        return twin_exports.methods(twins)
     if standings.cells(study).empty:
         return ""
     parts = (

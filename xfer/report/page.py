@@ -33,7 +33,7 @@ from xfer.report import (
 )
 from xfer.report.blocks import Plot, Section, Table
 from xfer.study import Study
-from xfer.study.twin_study import KIND, TwinStudy
+from xfer.study.twin_study import as_twins
 
 _DOI = re.compile(r"\b(?:doi:|https://doi\.org/)(10\.\d{4,9}/[^\s,;]*[^\s,;.)])")
 
@@ -111,8 +111,8 @@ def build(study: Study, faces: str = "mean") -> str:
     InputError
         If `faces` is another word.
     """
-    if study.config["kind"] == KIND:
-        return render("xfer guide", study.name, twins.sections(TwinStudy(study.folder), faces))
+    if (twin := as_twins(study)) is not None:
+        return render("xfer guide", study.name, twins.sections(twin, faces))
     return render("xfer report", study.name, sections(study, faces))
 
 
@@ -136,7 +136,8 @@ def build_differences(first: Study, second: Study) -> str:
     for study in (first, second):
         if study.config["kind"] not in _COMPARED:
             raise InputError(
-                f"{study.folder}: is of kind {study.config['kind']!r}; --diff is for studies of 'xfer compare'"
+                f"{study.folder}: is of kind {study.config['kind']!r}; --diff is for studies of 'xfer compare'; "
+                "what twins differ by stands in their own page and with --tables"
             )
     name = f"{first.name} against {second.name}"
     return render("xfer report --diff", name, differences.sections(first, second))

@@ -8,12 +8,14 @@ import pandas as pd
 import xarray as xr
 
 from xfer import heatmaps as stacks
-from xfer.report import agreement, figures, record, words
+from xfer.guidance import LOSSES
+from xfer.report import agreement, figures, guided, record, words
 from xfer.report.arms import Row, cell, difference, looking, measure_title, recognition, records, said, signed
 from xfer.report.blocks import Block, Items, KeyFigures, Section, Table, interval, number, raster, vector
 from xfer.report.canvas import decimal, spoken
 from xfer.report.people import beneath, few_people, mean_face
 from xfer.report.twin_figures import difference_plot, specificity_cells
+from xfer.study.arms import named
 from xfer.study.twin_study import ALL, TwinStudy
 from xfer.study.twin_tables import ACCURACY, HEADLINE, MARGIN, SPECIFICITY, VALUE
 
@@ -32,6 +34,7 @@ def sections(study: TwinStudy, faces: str = "mean") -> list[Section]:
     return [
         headline(study),
         rules(study),
+        guided.taking_part(study),
         differences(study),
         recognition(study),
         looking(study),
@@ -141,6 +144,8 @@ def _answers(study: TwinStudy) -> Iterator[tuple[str, str]]:
 def _sentence(name: str, row: Mapping[str, Any]) -> str:
     low, high = (decimal(row[end], 3) for end in ("ci_low", "ci_high"))
     told = {"low": low, "high": high, "margin": MARGIN, **{key: row[key] for key in ("first", "second", "reason")}}
+    if not np.isfinite(row["difference"]):
+        return words.say("twins_answers", "undefined", reason=row["reason"])
     by = decimal(abs(row["difference"]), 3)
     return words.say("twins_answers", name, difference=signed(row["difference"]), by=by, **told)
 
@@ -167,7 +172,8 @@ def rules(study: TwinStudy) -> Section:
     }
     entries = words.entries()["twins_rules"]
     twins = "twins_data" if config["ablate"] == "data" else "twins"
-    names = ("explainer", "masks", "shared" if unknown.any() else "people", twins, "intervals")
+    judge = "explainer_free" if LOSSES[config["guide"]["loss"]].of_images else "explainer"
+    names = (judge, "masks", "shared" if unknown.any() else "people", twins, "intervals")
     items = [(lead, text.format(**facts)) for lead, text in (entries[name] for name in names)]
     return Section("rules", "No circles", [words.text("twins_rules"), Items(items)])
 
@@ -175,13 +181,13 @@ def rules(study: TwinStudy) -> Section:
 def _used(config: dict[str, Any], name: str) -> list[str]:
     """What the arms have for one setting of the guide, each once."""
     told = [arm[name] for arm in config["arms"].values() if name in arm] or [config["guide"][name]]
-    return list(dict.fromkeys(_plainly(each) for each in told))
+    return list(dict.fromkeys(_plainly(each, config.get("modules", {})) for each in told))
 
 
-def _plainly(value: Any) -> str:
+def _plainly(value: Any, modules: Mapping[str, str]) -> str:
     if isinstance(value, float):
         return f"{value:g}"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return ", ".join(named(value, modules)) if isinstance(value, list) else str(value)
 
 
 def differences(study: TwinStudy) -> Section:

@@ -4,6 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from xfer.datasets import Dataset
 from xfer.errors import InputError, unknown
 from xfer.guidance import CONTROLS, Guide
 from xfer.study.folder import slug
@@ -126,3 +130,38 @@ def ablation(kind: str, base: Guide, stages: Sequence[str] = ()) -> Arms:
         varied = {f"layer-{slug(stage)}": base.change(layers=(stage,)) for stage in stages}
     arms = (*(Arm(name, guide) for name, guide in varied.items()), Arm("none", plain))
     return Arms(arms, tuple((name, "none") for name in varied))
+
+
+def named(layers: Sequence[str | int], modules: Mapping[str, str]) -> list[str]:
+    """Layers as they were asked for, with the modules that they are where these have other names.
+
+    >>> named(["last", "features.4"], {"last": "features.7", "features.4": "features.4"})
+    ['last (features.7)', 'features.4']
+    """
+    told = {str(layer): modules.get(str(layer), str(layer)) for layer in layers}
+    return [layer if layer == module else f"{layer} ({module})" for layer, module in told.items()]
+
+
+def some_subjects(dataset: Dataset, train: NDArray[np.intp], share: float, seed: int) -> NDArray[np.intp]:
+    """The training faces of a share of the subjects, drawn anew for every seed.
+
+    Of one seed a smaller share's are among a larger one's. Where a share would lack an expression, subjects are added
+    until it has all.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    train : array of int
+        Positions of the training faces.
+    share : float
+        Of their subjects, in (0, 1].
+    seed : int
+    """
+    if share == 1:
+        return train
+    people, subject = np.unique([dataset.samples[i].subject for i in train], return_inverse=True)
+    _, expression = np.unique([str(dataset.samples[i].expression) for i in train], return_inverse=True)
+    place = np.random.default_rng(seed).permutation(len(people))[subject]
+    first = np.full(expression.max() + 1, len(people))
+    np.minimum.at(first, expression, place)
+    return train[place < max(1, round(share * len(people)), first.max() + 1)]

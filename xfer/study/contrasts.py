@@ -60,14 +60,14 @@ def pairs(
     tick = progress("comparing networks", len(both))
 
     def one(pair: tuple[str, str]) -> Test:
-        test = _paired(units, pair, _shared(units, pair, truth), truth, draws, seed)
+        test = _paired(units, pair, _shared(keys, pair, truth), truth, draws, seed)
         tick()
         return test
 
     with ThreadPoolExecutor(workers_for(1)) as pool:
         tests = list(pool.map(one, both))
     scores = _in_step(keys, units, truth, known, draws, seed) if both else {}
-    apart = [_apart(pair, _shared(units, pair, truth), scores) for pair in both]
+    apart = [_apart(pair, _shared(keys, pair, truth), scores) for pair in both]
     p = np.array([test.p for test in tests])
     holm, bh = (adjust(p, method) for method in ("holm", "benjamini_hochberg"))
     rows = [
@@ -79,8 +79,9 @@ def pairs(
     return pd.DataFrame(rows, columns=list(PAIR))
 
 
-def _shared(units: Units, pair: tuple[str, str], truth: dict[str, NDArray[np.float32]]) -> list[str]:
-    return [e for e in truth if all((model, e) in units.rows for model in pair)]
+def _shared(keys: Sequence[Key], pair: tuple[str, str], truth: dict[str, NDArray[np.float32]]) -> list[str]:
+    """The expressions that both have a score of: a map that a fold lacks can be resampled over the others, no more."""
+    return [e for e in truth if all((model, e) in keys for model in pair)]
 
 
 def _in_step(

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from xfer import datasets, labels, landmarking
 from xfer.datasets import DATASETS, Dataset
+from xfer.datasets.stored import StoredPicture
 from xfer.errors import InputError, unknown
 from xfer.progress import Stage
 from xfer.study.dealing import Assignment
 from xfer.study.folder import FORMAT, slug, write_whole
+from xfer.study.given_landmarks import require_fitting
 from xfer.study.recognition import FACES, LANDMARKS
 
 MIN_FACES = 30
@@ -104,7 +106,8 @@ def facts(dataset: Dataset) -> dict[str, Any]:
     -------
     dict
         ``name``, ``faces``, ``subjects``, ``expressions`` (faces of each), ``digest`` over id, expression, subject,
-        split, size of the file and published landmarks of every face, in whatever order they come.
+        split, size of the file and published landmarks of every face, in whatever order they come: the same for files
+        here, in a store and in tar shards.
     """
     told = sorted(_told(sample) for sample in dataset.samples)
     return {
@@ -122,6 +125,8 @@ def _told(sample: datasets.FaceSample) -> bytes:
     if isinstance(sample.source, Path):
         with contextlib.suppress(OSError):
             size = sample.source.stat().st_size
+    elif isinstance(sample.source, StoredPicture):
+        size = sample.source.size
     known = [sample.id, sample.expression, sample.subject, sample.split, size]
     points = b"" if sample.landmarks is None else np.round(np.asarray(sample.landmarks, np.float64), 2).tobytes()
     return sha256(repr(known).encode("utf-8", "backslashreplace") + points).digest()
@@ -152,7 +157,8 @@ def landmarks(
     Raises
     ------
     InputError
-        If the landmarker cannot be opened, or the table there is damaged.
+        If the landmarker cannot be opened, the table there is damaged, no face has landmarks, or those that were given
+        are for pictures of another size.
     """
     path = home / LANDMARKS
     published = np.array([s.landmarks is not None for s in dataset.samples])
@@ -166,6 +172,7 @@ def landmarks(
     table = table.iloc[np.argsort(np.concatenate(places))].reset_index(drop=True)
     table.attrs["format"] = landmarking.FORMAT
     _saver(path)(table)
+    require_fitting(dataset.name, table, landmarker)
     return table
 
 

@@ -17,6 +17,8 @@ from xfer.errors import InputError
 
 FORMAT = 1
 CONFIG = "study.toml"
+TWIN_KIND = "twins"
+"""The kind of studies that `xfer guide` writes."""
 _LOCK, _HOLDER = ".lock", ".lock-holder"
 _LEFTOVERS = (".*.tmp", "*/.*.tmp", ".*.zarr.*.new", ".*.zarr.*.old")
 """What a run that was killed leaves half-written."""
@@ -87,6 +89,15 @@ def read_config(folder: Path) -> dict[str, Any] | None:
             "wrote it, or run its 'xfer compare' line with --fresh"
         )
     return config
+
+
+def command(config: Mapping[str, Any]) -> str:
+    """The command line that wrote a study of some configuration, and goes on with it.
+
+    >>> command({"kind": "twins"}), command({"kind": "models"})
+    ('xfer guide', 'xfer compare')
+    """
+    return "xfer guide" if config.get("kind") == TWIN_KIND else "xfer compare"
 
 
 @contextlib.contextmanager

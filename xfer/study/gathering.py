@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,12 +79,17 @@ class Gathered:
         usable = np.flatnonzero(np.isfinite(self.points).all(axis=(1, 2)))
         tick = progress("reading faces", len(usable))
         options: dict[str, Any] = {"boxes": self.boxes, "landmarks": self.points, "scratch": home, "shared": True}
-        found = read_sizes(self.dataset, wanted, only=usable, tick=tick, **options)
+        found = read_sizes(self._as_landmarked(), wanted, only=usable, tick=tick, **options)
         try:
             yield found
         finally:
             for pixels in found.values():
                 pixels.close()
+
+    def _as_landmarked(self) -> Dataset:
+        """The faces, whose files must be those that the landmarks were found in."""
+        told = zip(self.dataset.samples, self.table["sha256"], strict=True)
+        return replace(self.dataset, samples=tuple(replace(sample, sha256=sha256) for sample, sha256 in told))
 
 
 def gather(home: Path, plan: Plan, progress: Stage) -> Gathered:

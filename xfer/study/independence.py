@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from xfer import masks
 from xfer.datasets import Dataset
 from xfer.errors import InputError, unknown
+from xfer.guidance import LOSSES
 from xfer.masks import Regions, Source
 from xfer.study.dealing import Fold
 
@@ -40,6 +41,23 @@ def require_judge(explainer: str) -> str:
     raise InputError(f"{known}: the headline is never read from a layer that training may have guided")
 
 
+def require_other_gradients(explainer: str, loss: str) -> None:
+    """Refuse to judge by gradients at the pictures where those were guided.
+
+    Raises
+    ------
+    InputError
+        If the explainer reads what the loss of guided training shaped.
+
+    >>> require_other_gradients("occlusion", "harmonize")
+    """
+    if explainer == "integrated_gradients" and LOSSES[loss].of_images:
+        raise InputError(
+            f"--explainer {explainer}: reads the gradients at the pictures, which --guide-loss {loss} trains; judge by "
+            "occlusion"
+        )
+
+
 def require_other_masks(scored: Iterable[str | Path], guided: Iterable[str]) -> None:
     """Refuse to score on masks that share regions or codebook with those that guided.
 
@@ -60,7 +78,7 @@ def require_other_masks(scored: Iterable[str | Path], guided: Iterable[str]) -> 
             if shared := _shared(_source(name), theirs):
                 raise InputError(
                     f"--masks {name}: shares {' and '.join(shared)} with --guide-masks {other}, which would score "
-                    "networks on what they were trained to show; give another source, such as ekman"
+                    f"networks on what they were trained to show; {_instead(name, other)}"
                 )
 
 
@@ -87,8 +105,14 @@ def require_other_places(scored: Iterable[xr.DataArray], guided: Iterable[str]) 
             if both and (alike := float(np.mean(found))) >= SAME:
                 raise InputError(
                     f"--masks {one.name}: lie where those of --guide-masks {name} do (mean cosine {alike:.2f}), which "
-                    "would score networks on what they were trained to show; give another source, such as ekman"
+                    f"would score networks on what they were trained to show; {_instead(one.name, name)}"
                 )
+
+
+def _instead(scored: object, guided: str) -> str:
+    """What would work in place of a pair that does not."""
+    free = "ekman" not in (str(scored), guided)
+    return "give another source, such as ekman" if free else "guide by another source, such as belharbi2024"
 
 
 def _source(name: str | Path) -> Source | None:

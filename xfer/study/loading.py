@@ -15,7 +15,7 @@ from xfer.models.facts import Facts, named, triple
 from xfer.models.layers import heatmap_layer, layer_at
 from xfer.models.onnx import OnnxNetwork
 from xfer.models.weights import expected_shapes
-from xfer.study.folder import CONFIG, read_config
+from xfer.study.folder import CONFIG, TWIN_KIND, command, read_config, slug
 from xfer.study.recognition import CHECKPOINTS
 from xfer.study.unit import checkpoint_name
 from xfer.training import Settings, load_into, read_weights
@@ -147,7 +147,7 @@ def _of_study(folder: str, network: str) -> tuple[nn.Module, Facts]:
         raise InputError(f"{folder}#{network}: the study's networks are {known}; got {name!r}")
     if trained[name].get("start_kind") == "onnx":
         raise InputError(f"{folder}#{network}: is a network in ONNX, of which the study keeps no copy; write onnx:PATH")
-    path = _checkpoint(home, name, fold, config.get("guide", {}).get("control", "none"))
+    path = _checkpoint(home, name, fold, config)
     settings = Settings.from_config({k: v for k, v in trained[name].items() if k in {f.name for f in fields(Settings)}})
     classes = tuple(config["data"]["expressions"])
     built = models.build(name, len(classes), size=settings.size, output_stride=_stride(trained[name]))
@@ -155,15 +155,20 @@ def _of_study(folder: str, network: str) -> tuple[nn.Module, Facts]:
     return built, Facts(settings.size, settings.mean, settings.std, classes)
 
 
-def _checkpoint(home: Path, name: str, fold: str, control: str) -> Path:
-    """The weights of a network on a fold, or on the only one."""
-    prefix = checkpoint_name(name, "0", control).removesuffix("0")
-    pattern = re.compile(re.escape(prefix) + r"(\w+)\.safetensors")
+def _checkpoint(home: Path, name: str, fold: str, config: Mapping[str, Any]) -> Path:
+    """The weights of a network on a fold, or of one of twins such as ``au-s0``; or the only ones."""
+    if twins := config["kind"] == TWIN_KIND:
+        pattern = re.compile(rf"{re.escape(slug(name))}-(.+-s\d+)-f0\.safetensors")
+    else:
+        control = config.get("guide", {}).get("control", "none")
+        prefix = checkpoint_name(name, "0", control).removesuffix("0")
+        pattern = re.compile(re.escape(prefix) + r"(\w+)\.safetensors")
     places = sorted((home / CHECKPOINTS).glob("*.safetensors"))
     folds = {found[1]: path for path in places if (found := pattern.fullmatch(path.name))}
     if not folds:
-        raise InputError(f"{home}#{name}: is not trained yet; run the study's 'xfer compare' line again")
+        raise InputError(f"{home}#{name}: is not trained yet; run the study's {command(config)!r} line again")
     chosen = fold or next(iter(folds))
     if chosen not in folds or (not fold and len(folds) > 1):
-        raise InputError(f"{home}#{name}: its folds are {', '.join(folds)}; write {home}#{name}/{next(iter(folds))}")
+        what = "twins" if twins else "folds"
+        raise InputError(f"{home}#{name}: its {what} are {', '.join(folds)}; write {home}#{name}/{next(iter(folds))}")
     return folds[chosen]

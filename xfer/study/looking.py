@@ -14,8 +14,8 @@ from torch.nn import functional
 from xfer import masks
 from xfer.explainers import SilentLayerError, trace
 from xfer.explainers.state import hooked
-from xfer.guidance import Guide, Maps, layers
-from xfer.guidance.alignment import attention_cosine, cam_cosine
+from xfer.guidance import LOSSES, Guide, Maps, layers
+from xfer.guidance.atlas import stretched
 from xfer.metrics import METRICS, view
 from xfer.nulls.trivial import trivial_maps
 from xfer.training import Pixels, Settings, inputs
@@ -25,6 +25,9 @@ JUDGED = ("iou", "energy_inside", "cosine")
 GUIDED = ("att_cos", "cam_cos")
 """Measures of the guided layer against the maps that may have guided it: what was trained, no finding."""
 MEASURES = (*JUDGED, *GUIDED)
+
+OBJECTIVES = {"au_cosine": "att_cos", "cam": "cam_cos"}
+"""Of losses, the measure that they train."""
 
 COARSE = 4
 """Pixels of the frame, a side, that are averaged before a face is scored."""
@@ -37,6 +40,17 @@ def others(measure: str) -> str:
     'iou_others'
     """
     return f"{measure}_others"
+
+
+def role(measure: str, loss: str) -> str:
+    """What one of `GUIDED` is where a loss guided: the ``objective``, of the ``guided`` layer, or of a ``free`` one.
+
+    >>> role("att_cos", "au_cosine"), role("cam_cos", "au_cosine"), role("att_cos", "harmonize")
+    ('objective', 'guided', 'free')
+    """
+    if OBJECTIVES.get(loss) == measure:
+        return "objective"
+    return "free" if LOSSES[loss].of_images else "guided"
 
 
 @dataclass(frozen=True)
@@ -142,11 +156,13 @@ class Looking:
     ) -> dict[str, NDArray[np.float64]]:
         """The guided layer's attention and class activation maps, enlarged to the picture, against the guide's maps."""
         images = inputs(self._pixels, index, self._settings).to(next(self._model.parameters()).device)
-        attention, cams = self._attention(images).cpu(), self._activation(images, labels).cpu()
+        seen = {"att_cos": self._attention(images), "cam_cos": stretched(self._activation(images, labels))}
         found: dict[str, NDArray[np.float64]] = {}
-        for measure, cosine, seen in (("att_cos", attention_cosine, attention), ("cam_cos", cam_cosine, cams)):
-            scores = torch.stack([cosine(seen, one) for one in drawn.unbind(1)], 1)
-            found |= split(measure, scores.numpy(), self._own(labels))
+        for measure, maps in seen.items():
+            large = functional.interpolate(maps.cpu()[:, None], drawn.shape[-2:], mode="bilinear", align_corners=False)
+            # CAM-COS, too, is ATT-COS of what is stretched already: the published code enlarges after that
+            scores = METRICS["att_cos"](large.numpy(), drawn.numpy())
+            found |= split(measure, scores, self._own(labels))
         return found
 
     def _attention(self, images: Tensor) -> Tensor:

@@ -14,10 +14,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import xfer
 from xfer import scoring, training
+from xfer.guidance import ABSENT, LOSSES
+from xfer.study.arms import named
 from xfer.study.folder import write_whole
-from xfer.study.recognition import CHECKPOINTS
+from xfer.study.recognition import CHECKPOINTS, kept_epoch
 from xfer.study.study import Study
 from xfer.study.unit import Unit
+from xfer.training.guided import ABSENT_COLUMNS
 
 ERRORS = 3
 """Standard errors above chance under which an accuracy is no better than guessing."""
@@ -40,6 +43,8 @@ class Card:
     start, precision, remarks : str
     guide_term, guided_faces : float
         Of the kept epoch.
+    absent : mapping of reason to float
+        How many of its faces took no part in the guide's term.
     recalls : mapping of expression to float
     layer, grid, masks, coarse : str
         Of its heatmaps.
@@ -70,6 +75,7 @@ class Card:
     remarks: str = ""
     guide_term: float = nan
     guided_faces: float = nan
+    absent: Mapping[str, float] = field(default_factory=dict)
     recalls: Mapping[str, float] = field(default_factory=dict)
     layer: str = ""
     grid: str = ""
@@ -112,6 +118,13 @@ class Card:
     def guided(self) -> bool:
         """Whether anything did."""
         return bool(self.guide["control"] != "none")
+
+    @property
+    def place(self) -> str:
+        """What is guided: layers, with the modules where a study tells them, or gradients at the pictures."""
+        if LOSSES[self.guide["loss"]].of_images:
+            return "gradients at the pictures"
+        return f"the layers {', '.join(named(self.guide['layers'], self.config.get('modules', {})))}"
 
     @property
     def output_stride(self) -> int:
@@ -239,13 +252,11 @@ def of_unit(config: Mapping[str, Any], unit: Unit, accuracy: float, linear: floa
 
 
 def _of_log(home: Path, checkpoint: str, epoch: float) -> dict[str, Any]:
-    """The guide's columns of the kept epoch; {} where the log is gone."""
-    path = home / CHECKPOINTS / f"{checkpoint}.csv"
-    if not path.is_file():
-        return {}
-    log = pd.read_csv(path)
-    kept = log[log["epoch"] == epoch]
-    return {name: float(kept[name].iloc[0]) for name in ("guide_term", "guided_faces")} if len(kept) else {}
+    """Who took part in the guide's term in the kept epoch; {} where the log is gone."""
+    found = kept_epoch(home, checkpoint, epoch)
+    absent = {why: found.get(ABSENT_COLUMNS[name], 0.0) for name, why in ABSENT.items()}
+    known: dict[str, Any] = {name: found[name] for name in ("guide_term", "guided_faces") if name in found}
+    return {**known, "absent": {why: count for why, count in absent.items() if count}}
 
 
 def _scores(study: Study, model: str) -> list[dict[str, Any]]:

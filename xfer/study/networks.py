@@ -15,9 +15,10 @@ import torch
 from xfer.errors import InputError, TrainingError, unknown
 from xfer.models import operations
 from xfer.progress import Stage, silent
-from xfer.study import assembly, engine, folder, gathering, guiding, model_card, plan, randomised, shards
+from xfer.study import assembly, folder, gathering, guiding, model_card, plan, randomised, shards
 from xfer.study.assembly import Finished
 from xfer.study.dealing import Fold
+from xfer.study.engine import Engine, Needs, one_thread, settle
 from xfer.study.gathering import Gathered
 from xfer.study.plan import Network, Plan
 from xfer.study.recognition import CHECKPOINTS, SHARDS, SHOWN, UNITS
@@ -33,6 +34,7 @@ def compare_networks(
     out: str | Path | None = None,
     fresh: bool = False,
     workers: int | None = None,
+    engine: str | Engine = "local",
     faces: str = "mean",
     progress: Stage = silent,
     **options: Any,
@@ -49,6 +51,8 @@ def compare_networks(
         Set a study that is in `out` aside instead of resuming it.
     workers : int, optional
         Networks worked on side by side; by default as many as cores allow. The numbers do not depend on it.
+    engine : {"local", "ray"} or Engine
+        Where: on this machine, or on a Ray cluster, see `xfer.study.engine.Ray`. The numbers do not depend on it.
     faces : {"mean", "none", "all"}
         Whose pictures the report shows.
     progress : callable, optional
@@ -74,13 +78,14 @@ def compare_networks(
     """
     if faces not in SHOWN:
         raise unknown("--faces", faces, SHOWN)
+    where = settle(engine)
     chosen = plan.settle(models, out=out, fresh=fresh, **options)
     home = chosen.home
     with folder.claim(home, chosen.config, fresh=fresh):
         gathered = gathering.gather(home, chosen, progress)
         units = _describe(chosen, gathered)
         rivals = _rivals(chosen, gathered, units)
-        worked = work(home, chosen, gathered, [*units, *rivals], workers, progress)
+        worked = work(home, chosen, gathered, [*units, *rivals], where, workers, progress)
         failed = [(unit, result) for unit, result in worked if isinstance(result, str)]
         lost = {unit.digest for unit, _ in failed}
         done = [each["digest"] for each in units if each["digest"] not in lost]
@@ -126,6 +131,7 @@ def train(
     out: str | Path | None = None,
     fresh: bool = False,
     workers: int | None = None,
+    engine: str | Engine = "local",
     progress: Stage = silent,
     **options: Any,
 ) -> list[Trained]:
@@ -133,13 +139,15 @@ def train(
 
     Parameters and errors are those of `compare_networks`.
     """
+    where = settle(engine)
     chosen = plan.settle(models, out=out, fresh=fresh, **options)
     if whole := [network.name for network in chosen.networks if network.black_box]:
         raise InputError(f"{', '.join(whole)}: a network in ONNX is not trained; 'xfer compare' takes it as it is")
     home = chosen.home
     with folder.claim(home, chosen.config, fresh=fresh):
         gathered = gathering.gather(home, chosen, progress)
-        worked = work(home, chosen, gathered, _describe(chosen, gathered), workers, progress, until="training")
+        units = _describe(chosen, gathered)
+        worked = work(home, chosen, gathered, units, where, workers, progress, until="training")
         linear = gathering.linear_accuracies(home)
         for unit, result in worked:
             if isinstance(result, Done):
@@ -163,6 +171,7 @@ def work(
     chosen: Plan,
     gathered: Gathered,
     described_units: Sequence[dict[str, Any]],
+    engine: Engine,
     workers: int | None,
     progress: Stage,
     *,
@@ -170,7 +179,9 @@ def work(
     kind: type[Unit] = Unit,
 ) -> list[tuple[Unit, Done | str]]:
     """Compute the units that are not finished; each with what it took, or the reason why it failed."""
-    pending = [each for each in described_units if until == "training" or not _has_shard(home, each["digest"])]
+    files = [home / SHARDS / f"{each['digest']}.npz" for each in described_units]
+    each_file = zip(described_units, files, strict=True)
+    pending = [each for each, file in each_file if until == "training" or not shards.whole(file)]
     sizes = {each["settings"].size for each in pending}
     if gathering.needs_baselines(home, gathered, chosen):
         sizes.add(min(network.settings.size for network in chosen.networks))
@@ -178,14 +189,14 @@ def work(
         sizes.add(max(network.settings.size for network in chosen.networks))
     worked: list[tuple[Unit, Done | str]] = []
     with gathered.pictures(sizes, home, progress) as pixels:
-        with engine.one_thread():
+        with one_thread():
             gathering.baselines(home, gathered, chosen, pixels, progress)
             gathering.portrait(home, gathered, chosen.frame, pixels, progress)
         units = [
             kind(**each, pixels=pixels[each["settings"].size], home=home, until=until)
             for each in longest_first(pending, len(gathered.dataset.expressions))
         ]
-        for unit, result in engine.run(units, compute, _side_by_side(units, chosen.device, workers), progress):
+        for unit, result in engine.run(units, compute, _needs(units, chosen.device, workers), progress):
             if isinstance(result, Done):
                 _log(home, unit, result)
                 worked.append((unit, result))
@@ -299,27 +310,18 @@ def _rivals(chosen: Plan, gathered: Gathered, units: Sequence[dict[str, Any]]) -
     return found
 
 
-def _has_shard(home: Path, digest: str) -> bool:
-    """Whether a unit is finished; a damaged shard is thrown away."""
-    path = home / SHARDS / f"{digest}.npz"
-    if not path.is_file():
-        return False
-    try:
-        shards.read(path)
-    except InputError:
-        path.unlink()
-        return False
-    return True
-
-
-def _side_by_side(units: Sequence[Unit], device: str, workers: int | None) -> int:
-    if device != "cpu" or not units:
-        return 1
-    return workers or min(engine.workers_for(unit.settings.threads) for unit in units)
+def _needs(units: Sequence[Unit], device: str, workers: int | None) -> Needs:
+    read = [unit.pixels.file for unit in units]
+    read += [unit.black_box.path for unit in units if unit.black_box]
+    read += [Path(unit.start.source) for unit in units if unit.start.kind == "file"]
+    files = tuple(dict.fromkeys(path for path in read if path is not None))
+    threads = max((unit.settings.threads for unit in units), default=1)
+    return Needs(threads, device, workers, files, shared="pixels")
 
 
 def _log(home: Path, unit: Unit, done: Done) -> None:
-    line = {"unit": unit.digest, "model": unit.network, "fold": unit.fold, "until": unit.until, **vars(done)}
+    key = {"model": unit.network, "fold": unit.fold, "checkpoint": unit.name}
+    line = {"unit": unit.digest, **key, "until": unit.until, **vars(done)}
     if unit.randomised is not None:
         line |= {"randomised": unit.randomised, "accuracy": None}
     with (home / UNITS).open("ab+") as log:

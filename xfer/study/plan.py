@@ -23,7 +23,7 @@ from xfer.study.protocols import PROTOCOLS
 from xfer.training import Settings, presets
 
 TRAINING = (
-    "labels", "tables", "geometry", "masks", "rasteriser", "datasets", "landmarkers", "landmarking", "models",
+    "labels", "tables", "config", "geometry", "masks", "rasteriser", "datasets", "landmarkers", "landmarking", "models",
     "explainers/tap", "explainers/layers", "guidance", "training", "study/dealing", "study/faces", "study/gathering",
 )  # fmt: skip
 """The rooms and files that weights come from."""
@@ -195,6 +195,10 @@ def settle(
     names, replaced = choose(models, preset)
     paths = black_boxes.paths(names)
     trained = [name for name in names if not name.startswith(black_boxes.PREFIX)]
+    if not trained and guide not in (None, "none"):
+        raise InputError(
+            f"--guide {guide}: a network in ONNX is not trained, so nothing can guide it; leave --guide out"
+        )
     methods, notes = black_boxes.methods(explainers, paths, trained)
     hiding = explaining.hiding(perturbation or {})
     metric_names = scoring.metric_names(metrics)
@@ -226,6 +230,7 @@ def settle(
         output_stride=output_stride,
         seed=seed,
     )
+    guided = guided if trained else None
     guides = guiding.require(guided, settings, dataset.expressions, strict=output_stride is not None)
     files = weights if isinstance(weights, Mapping) else starting.pairs(weights)
     config = {

@@ -28,9 +28,19 @@ PREDICTION_COLUMNS = ("model", "fold", "face", "subject", "expression", "predict
 DROPPED_COLUMNS = ("kind", "name", "reason", "n")
 CURVE_COLUMNS = (
     "model", "fold", "epoch", "train_loss", "validation_loss", "validation_accuracy", "lr", "seconds", "guide_term",
-    "guided_faces",
+    "guided_faces", "absent_no_landmarks", "absent_no_action_units", "absent_outside", "absent_no_map", "absent_silent",
 )  # fmt: skip
 FACE_COLUMNS = ("id", "expression", "subject", "used", "reason")
+
+
+def kept_epoch(home: Path, checkpoint: str, epoch: float) -> dict[str, float]:
+    """What the log of a training says of the epoch that was kept; {} where the log is gone or damaged."""
+    try:
+        log = pd.read_csv(home / CHECKPOINTS / f"{checkpoint}.csv")
+        kept = log[log["epoch"] == epoch]
+        return {str(name): float(value) for name, value in kept.iloc[0].items()} if len(kept) else {}
+    except (OSError, ValueError, KeyError):
+        return {}
 
 
 class Recognition:
@@ -95,7 +105,7 @@ class Recognition:
                     self._read(f"{CHECKPOINTS}/{path.name}", pd.read_csv).assign(model=row.model, fold=row.fold)
                 )
         whole = [log for log in logs if len(log)] or logs
-        return pd.concat(whole, ignore_index=True)[list(CURVE_COLUMNS)]
+        return pd.concat(whole, ignore_index=True).reindex(columns=list(CURVE_COLUMNS))
 
     @cached_property
     def dropped(self) -> pd.DataFrame:

@@ -12,18 +12,22 @@ import numpy as np
 import pandas as pd
 
 from xfer.errors import InputError
-from xfer.study.folder import CONFIG, holder, read_config, slug
+from xfer.study.folder import CONFIG, TWIN_KIND, holder, read_config, slug
 from xfer.study.recognition import CHECKPOINTS, CURVE_COLUMNS, NETWORKS, UNITS
 from xfer.study.study import PROVENANCE, Study
+from xfer.study.twin_study import as_twins
 from xfer.training.fitting import LOG
 
 STAGES = ("waiting", "training", "trained", "explained", "failed")
+
+_GUIDE, _TWIN = r"(?:-([a-z]+))?", r"-(.+-s\d+)"
+"""What stands in the middle of file names."""
 
 _MOST_BYTES = 20_000_000
 """A longer log is none of xfer's."""
 
 _Key = tuple[str, str, str]
-"""(model, guide, fold)"""
+"""(model, guide, fold); of twins the guide is the arm and the seed, as in file names"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,11 +89,12 @@ def running(folder: str | Path) -> Running:
         raise InputError(f"{home}: is not a study folder (no {CONFIG}); 'xfer compare --out {home}' makes one")
     if not isinstance(config.get("networks"), Mapping):
         raise InputError(f"{home}: its heatmaps came from files, no network was trained")
-    logs, torn = _logs(home, list(config["networks"]))
+    twins = config["kind"] == TWIN_KIND
+    logs, torn = _logs(home, list(config["networks"]), twins)
     finished = (home / PROVENANCE).is_file() and not holder(home)
     units, failed = _units(home / UNITS), _failed(home) if finished else {}
-    started = {(model, fold) for model, _, fold in logs}
-    waiting = [(model, "", fold) for model, fold in _planned(config) if (model, fold) not in started]
+    started = set(logs) if twins else {(model, "", fold) for model, _, fold in logs}
+    waiting = [key for key in (_twins(config) if twins else _planned(config)) if key not in started]
     rows = [_row(home, key, config["networks"], log, units, failed) for key, log in logs.items()]
     rows += [_row(home, key, config["networks"], pd.DataFrame(columns=list(LOG)), units, failed) for key in waiting]
     parts = [log.assign(model=m, guide=g, fold=f) for (m, g, f), log in logs.items()]
@@ -100,17 +105,23 @@ def running(folder: str | Path) -> Running:
     return Running(pd.DataFrame(rows), curves, holder(home), silent, finished, tuple(torn), chance)
 
 
-def _planned(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _planned(config: Mapping[str, Any]) -> Iterator[_Key]:
     for fold in range(max(1, int(config.get("folds", 1)))):
         for model in config["networks"]:
-            yield str(model), str(fold)
+            yield str(model), "", str(fold)
 
 
-def _logs(home: Path, models: list[str]) -> tuple[dict[_Key, pd.DataFrame], list[str]]:
+def _twins(config: Mapping[str, Any]) -> Iterator[_Key]:
+    for seed in range(int(config["seed"]), int(config["seed"]) + int(config["seeds"])):
+        for arm in config["arms"]:
+            yield str(config["models"][0]), f"{slug(arm)}-s{seed}", "0"
+
+
+def _logs(home: Path, models: list[str], twins: bool) -> tuple[dict[_Key, pd.DataFrame], list[str]]:
     """The logs that are there, by network, and the names of those that cannot be read."""
     found, torn = {}, []
     for path in sorted((home / CHECKPOINTS).glob("*.csv")):
-        key = _key(path.stem, models)
+        key = _key(path.stem, models, _TWIN if twins else _GUIDE)
         if key is None:
             continue
         try:
@@ -121,10 +132,10 @@ def _logs(home: Path, models: list[str]) -> tuple[dict[_Key, pd.DataFrame], list
     return dict(sorted(found.items(), key=lambda item: (order[item[0][0]], item[0]))), torn
 
 
-def _key(stem: str, models: list[str]) -> _Key | None:
-    """The network, guide and fold behind a file name such as ``songnet-au-f0``."""
+def _key(stem: str, models: list[str], guide: str) -> _Key | None:
+    """The network, guide and fold behind a file name such as ``songnet-au-f0``, or of a twin ``songnet-au-s1-f0``."""
     for model in sorted(models, key=len, reverse=True):
-        if match := re.fullmatch(rf"{re.escape(slug(model))}(?:-([a-z]+))?-f([A-Za-z0-9._]+)", stem):
+        if match := re.fullmatch(rf"{re.escape(slug(model))}{guide}-f([A-Za-z0-9._]+)", stem):
             return model, match[1] or "", match[2]
     return None
 
@@ -152,13 +163,13 @@ def _units(path: Path) -> list[dict[str, Any]]:
     return units
 
 
-def _failed(home: Path) -> dict[tuple[str, str], str]:
-    """Why networks of a finished study have no result."""
+def _failed(home: Path) -> dict[str, str]:
+    """Why networks of a finished study have no result, by the name of their files."""
     if not (home / NETWORKS).is_file():
         return {}
-    table = Study(home).networks
+    table = (as_twins(study := Study(home)) or study).networks
     lost = table[table["failed"] != ""]
-    return dict(zip(zip(lost["model"], lost["fold"], strict=True), lost["failed"], strict=True))
+    return dict(zip(lost["checkpoint"], lost["failed"], strict=True))
 
 
 def _row(
@@ -167,17 +178,17 @@ def _row(
     settings: Mapping[str, Any],
     log: pd.DataFrame,
     units: list[dict[str, Any]],
-    failed: Mapping[tuple[str, str], str],
+    failed: Mapping[str, str],
 ) -> dict[str, Any]:
     model, guide, fold = key
-    own = [u for u in units if (u.get("model"), u.get("fold")) == (model, fold) and u.get("guide", guide) == guide]
     name = "-".join(part for part in (slug(model), guide, f"f{slug(fold)}") if part)
+    own = [u for u in units if (u.get("model"), u.get("fold")) == (model, fold) and u.get("checkpoint", name) == name]
     stage = "training" if len(log) else "waiting"
     if (home / CHECKPOINTS / f"{name}.safetensors").is_file():
         stage = "trained"
     if any(unit.get("until") == "heatmaps" for unit in own):
         stage = "explained"
-    if (model, fold) in failed:
+    if name in failed:
         stage = "failed"
     best = log.sort_values(["validation_accuracy", "validation_loss"], ascending=[False, True]).iloc[:1]
     epochs, accuracy = int(settings[model].get("epochs", 0)), own[-1].get("accuracy") if own else None

@@ -94,6 +94,18 @@ def read(path: Path) -> Sums:
     return sums
 
 
+def whole(path: Path) -> bool:
+    """Whether a shard is there; a damaged one is thrown away."""
+    if not path.is_file():
+        return False
+    try:
+        read(path)
+    except InputError:
+        path.unlink()
+        return False
+    return True
+
+
 def read_facts(path: Path) -> dict[str, Any]:
     """What a shard says of its network, without reading the sums; raises as `read`."""
     with _archive(path) as archive:

@@ -17,7 +17,7 @@ from xfer.mask_sources import MaskSources
 from xfer.statistics import clades, ranks
 from xfer.statistics.variance import Shares, Winners, shares, winner_changes
 from xfer.study import likeness
-from xfer.study.folder import CONFIG, read_config, slug, write_whole
+from xfer.study.folder import CONFIG, command, read_config, slug, write_whole
 from xfer.study.recognition import Recognition
 from xfer.study.significance import Significance
 
@@ -71,7 +71,9 @@ class Study(Recognition, Significance):
         if config is None:
             raise InputError(f"{self.folder}: is not a study folder (no {CONFIG}); 'xfer compare' makes one")
         if absent := [key for key in _KEYS if key not in config]:
-            raise InputError(f"{self.folder / CONFIG}: lacks {', '.join(absent)}; run the 'xfer compare' line again")
+            raise InputError(
+                f"{self.folder / CONFIG}: lacks {', '.join(absent)}; run the {command(config)!r} line again"
+            )
         self.config: dict[str, Any] = config
 
     @property
@@ -86,7 +88,7 @@ class Study(Recognition, Significance):
         if not path.exists():
             from xfer.study.unfinished import unfinished
 
-            raise InputError(unfinished(self.folder, name))
+            raise InputError(unfinished(self.folder, name, command(self.config)))
         return path
 
     def _read(self, name: str, read: Callable[[Path], Any]) -> Any:
@@ -95,7 +97,9 @@ class Study(Recognition, Significance):
             return read(path)
         except (OSError, ValueError, KeyError) as error:
             text = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise InputError(f"{path}: is damaged ({text}); run its 'xfer compare' line again to mend it") from None
+            raise InputError(
+                f"{path}: is damaged ({text}); run its {command(self.config)!r} line again to mend it"
+            ) from None
 
     @cached_property
     def provenance(self) -> dict[str, Any]:

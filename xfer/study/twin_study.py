@@ -7,9 +7,11 @@ import pandas as pd
 
 from xfer import scoring
 from xfer.errors import InputError
+from xfer.study.folder import TWIN_KIND
+from xfer.study.recognition import kept_epoch
 from xfer.study.study import Study
+from xfer.training.guided import ABSENT_COLUMNS
 
-KIND = "twins"
 LOOKING, TWINS, DIFFERENCES, FLOORS = "looking.parquet", "twins.csv", "differences.csv", "floors.csv"
 
 TWIN_COLUMNS = (
@@ -43,6 +45,9 @@ class TwinStudy(Study):
         the accuracy.
     floors : DataFrame
         `FLOOR_COLUMNS`: what maps that know no expression score.
+    taking_part : DataFrame
+        One row per guided training: ``guide seed guided_faces`` and the columns of
+        `xfer.training.guided.ABSENT_COLUMNS`, faces of the kept epoch; no row where its log is gone.
 
     Raises
     ------
@@ -52,7 +57,7 @@ class TwinStudy(Study):
 
     def __init__(self, folder: str | Path) -> None:
         super().__init__(folder)
-        if self.config["kind"] != KIND:
+        if self.config["kind"] != TWIN_KIND:
             raise InputError(f"{self.folder}: is no twin study; 'xfer guide' makes one")
 
     @property
@@ -79,6 +84,18 @@ class TwinStudy(Study):
         """What knows no expression."""
         return _numbers(self._read(FLOORS, scoring.read_csv), "value")
 
+    @cached_property
+    def taking_part(self) -> pd.DataFrame:
+        """How many faces a guide's term was averaged over, and how many not, by reason."""
+        columns = ["guide", "seed", "guided_faces", *ABSENT_COLUMNS.values()]
+        rows = [
+            {"guide": row["guide"], "seed": row["seed"], **kept_epoch(self.folder, row["checkpoint"], row["epoch"])}
+            for row in self.networks[self.networks["failed"] == ""].to_dict("records")
+            if self.config["arms"][row["guide"]]["control"] != "none"
+        ]
+        table = pd.DataFrame(rows).reindex(columns=columns).dropna()
+        return table.astype(dict.fromkeys(columns[2:], float))
+
     @property
     def arms(self) -> list[str]:
         """Their names, the leading one first."""
@@ -88,6 +105,13 @@ class TwinStudy(Study):
     def pairs(self) -> list[tuple[str, str]]:
         """Which arms are compared, first minus second."""
         return [(first, second) for first, second in self.config["pairs"]]
+
+
+def as_twins(study: Study) -> TwinStudy | None:
+    """A study as one of twins; None where it is of another kind."""
+    if study.config.get("kind") != TWIN_KIND:
+        return None
+    return study if isinstance(study, TwinStudy) else TwinStudy(study.folder)
 
 
 def _numbers(table: pd.DataFrame, *columns: str) -> pd.DataFrame:

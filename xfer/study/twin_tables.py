@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from xfer.metrics.published_cosines import published
 from xfer.statistics.estimates import Estimate
 from xfer.statistics.mixed import PerSeed, group_means, macro_f1, mixed_interval
 from xfer.study.looking import GUIDED, JUDGED, MEASURES, others
@@ -159,7 +160,7 @@ def _wanted() -> Iterator[tuple[str, str]]:
 def _published(panel: Panel, arm: str, measure: str, seeds: Sequence[int]) -> float:
     """The mean over explained faces with 0 in place of NaN."""
     values = panel.values(arm, measure, VALUE, seeds)
-    filled = np.where(np.isnan(values) & panel.scored(measure), 0.0, values)
+    filled = np.where(panel.scored(measure), published(values), values)
     return _plain(panel.means(filled, measure, ALL), panel)
 
 

@@ -7,27 +7,33 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch import nn
 
 from xfer import mask_sources, models
 from xfer.errors import InputError, unknown
-from xfer.guidance import CONTROLS, Guide, layers
-from xfer.guidance.atlas import Atlas
+from xfer.guidance import CONTROLS, Guide, Maps, layers
 from xfer.progress import Stage, silent
 from xfer.scoring import read_threshold
 from xfer.study import arms as kinds
-from xfer.study import folder, gathering, model_card, networks, plan, provenance, twin_assembly, twin_cards
+from xfer.study import black_boxes, folder, gathering, model_card, networks, plan, provenance, twin_assembly, twin_cards
 from xfer.study.arms import Arm, Arms
 from xfer.study.assembly import Finished
-from xfer.study.dealing import Fold
+from xfer.study.engine import Engine
+from xfer.study.engine import settle as settle_engine
 from xfer.study.gathering import Gathered
-from xfer.study.independence import require_judge, require_other_masks, require_other_people, require_other_places
+from xfer.study.independence import (
+    require_judge,
+    require_other_gradients,
+    require_other_masks,
+    require_other_people,
+    require_other_places,
+)
 from xfer.study.looking import JUDGED, Truth, coarse
 from xfer.study.plan import Plan
 from xfer.study.recognition import SHOWN
 from xfer.study.results import config_digest
 from xfer.study.twin import Twin
-from xfer.study.twin_study import KIND, TwinStudy
+from xfer.study.twin_study import TwinStudy
 from xfer.training import Settings
 from xfer.training.settings import usable_precision
 
@@ -68,6 +74,7 @@ def guide_network(
     out: str | Path | None = None,
     fresh: bool = False,
     workers: int | None = None,
+    engine: str | Engine = "local",
     faces: str = "mean",
     progress: Stage = silent,
     **options: Any,
@@ -80,7 +87,7 @@ def guide_network(
         One network: NAME or ``timm:NAME``.
     out : path, optional
         The study folder; ``reports/<data>-<preset>-guide-<digest>`` by default.
-    fresh, workers, faces, progress
+    fresh, workers, engine, faces, progress
         As for `xfer.study.networks.compare_networks`.
     **options
         Those of `settle`.
@@ -98,13 +105,14 @@ def guide_network(
     """
     if faces not in SHOWN:
         raise unknown("--faces", faces, SHOWN)
+    where = settle_engine(engine)
     chosen = settle(model, out=out, fresh=fresh, **options)
     home, whole = chosen.plan.home, chosen.plan
     with folder.claim(home, whole.config, fresh=fresh):
         gathered = gathering.gather(home, whole, progress)
         require_other_people(gathered.dataset, gathered.folds)
         units = describe(chosen, gathered)
-        worked = networks.work(home, whole, gathered, units, workers, progress, kind=Twin)
+        worked = networks.work(home, whole, gathered, units, where, workers, progress, kind=Twin)
         failed = [(unit, result) for unit, result in worked if isinstance(result, str)]
         lost = {unit.digest for unit, _ in failed}
         done = [each["digest"] for each in units if each["digest"] not in lost]
@@ -184,6 +192,8 @@ def settle(
         raise InputError(f"--seeds {seeds}: train every twin at least once")
     if ablate is not None and controls is not None:
         raise InputError("--ablate varies one setting of au; leave --controls out")
+    if model.startswith(black_boxes.PREFIX):
+        raise InputError(f"{model}: a network in ONNX is not trained, so nothing can guide it; name another")
     require_judge(explainer)
     whole = plan.settle(
         model,
@@ -210,17 +220,34 @@ def settle(
     )
     if len(whole.networks) > 1:
         raise InputError(f"xfer guide takes one network at a time; got {', '.join(n.name for n in whole.networks)}")
-    chosen = _arms(whole, controls, ablate)
-    used = {arm.guide.masks for arm in chosen.arms if arm.guide.control != "none"}
-    require_other_masks(mask_sources.spelt(masks), sorted(used))
-    require_other_places(whole.sources.masks, sorted(used))
-    for source in sorted(used):
-        Atlas(source, whole.dataset.expressions)
-    own = {"kind": KIND, "selection": "shown", "blocks": 1, "seeds": seeds, "ablate": ablate or "", **chosen.config()}
-    config = {**whole.config, **own}
+    network = whole.networks[0]
+    size, base = network.settings.size, _guide(whole)
+    built = models.build(network.name, len(whole.dataset.expressions), size=size, output_stride=base.output_stride)
+    chosen = _arms(base, controls, ablate, built, size)
+    _require_no_circle(whole, chosen, masks)
+    own = {
+        "kind": folder.TWIN_KIND,
+        "selection": "shown",
+        "blocks": 1,
+        "seeds": seeds,
+        "ablate": ablate or "",
+        **chosen.config(),
+    }
+    config = {**whole.config, **own, "modules": _modules(chosen, base, built, size)}
     home = Path(out) if out else _default_folder(config)
     settled = replace(whole, config=config, home=home)
     return TwinPlan(settled, chosen, tuple(range(seed, seed + seeds)), truth_of(settled))
+
+
+def _require_no_circle(whole: Plan, chosen: Arms, masks: str | Path | Sequence[str | Path]) -> None:
+    """Refuse to judge by what guided, and controls that cannot be made."""
+    guides = [arm.guide for arm in chosen.arms if arm.guide.control != "none"]
+    used = sorted({guide.masks for guide in guides})
+    require_other_masks(mask_sources.spelt(masks), used)
+    require_other_places(whole.sources.masks, used)
+    for guide in guides:
+        require_other_gradients(whole.config["explainers"][0], guide.loss)
+        Maps(guide, whole.dataset.expressions)
 
 
 def _guide(whole: Plan) -> Guide:
@@ -230,17 +257,16 @@ def _guide(whole: Plan) -> Guide:
     return guide
 
 
-def _arms(whole: Plan, controls: Sequence[str] | None, ablate: str | None) -> Arms:
-    base = _guide(whole)
+def _arms(base: Guide, controls: Sequence[str] | None, ablate: str | None, model: nn.Module, size: int) -> Arms:
     if ablate is None:
         return kinds.controls(list(CONTROLS) if controls is None else controls, base)
-    stages: Sequence[str] = ()
-    if ablate == "layer":
-        network, classes = whole.networks[0], len(whole.dataset.expressions)
-        size = network.settings.size
-        stride = base.output_stride
-        stages = layers.stages(models.build(network.name, classes, size=size, output_stride=stride), size)
-    return kinds.ablation(ablate, base, stages)
+    return kinds.ablation(ablate, base, layers.stages(model, size) if ablate == "layer" else ())
+
+
+def _modules(chosen: Arms, base: Guide, model: nn.Module, size: int) -> dict[str, str]:
+    """The module that each layer is which a guide of the study names."""
+    asked = dict.fromkeys(layer for guide in (base, *(arm.guide for arm in chosen.arms)) for layer in guide.layers)
+    return {str(each): layers.find(model, (each,), size, base.output_stride)[0].name for each in asked}
 
 
 def _default_folder(config: dict[str, Any]) -> Path:
@@ -267,7 +293,7 @@ def describe(chosen: TwinPlan, gathered: Gathered) -> list[dict[str, Any]]:
         network = replace(network, settings=network.settings.change(seed=seed))
         for arm in chosen.arms.arms:
             guided = replace(network, guide=arm.guide.change(seed=seed))
-            part = replace(fold, train=some_subjects(gathered, fold, arm.share))
+            part = replace(fold, train=kinds.some_subjects(gathered.dataset, fold.train, arm.share, seed))
             unit = networks.described(whole, gathered, guided, part, *sources)
             unit["digest"] = config_digest(
                 {"unit": unit["digest"], "arm": arm.name, **looking, "first": chosen.seeds[0]}
@@ -287,17 +313,6 @@ def _looked_at(chosen: TwinPlan, arm: Arm) -> Guide:
     if chosen.plan.config["ablate"] != "layer" or arm.guide.control == "none":
         return chosen.guide
     return chosen.guide.change(layers=arm.guide.layers)
-
-
-def some_subjects(gathered: Gathered, fold: Fold, share: float) -> NDArray[np.intp]:
-    """The training faces of a share of the subjects; a smaller share's are among a larger one's."""
-    if share == 1:
-        return fold.train
-    names = np.array([gathered.dataset.samples[i].subject for i in fold.train])
-    people = np.unique(names)
-    order = np.random.default_rng(0).permutation(len(people))
-    chosen = people[order[: max(1, round(share * len(people)))]]
-    return fold.train[np.isin(names, chosen)]
 
 
 def methods(settings: Settings, device: str) -> dict[str, dict[str, Any]]:

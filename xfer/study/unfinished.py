@@ -8,12 +8,11 @@ from xfer.study.folder import writer
 from xfer.study.running import STAGES, running
 from xfer.study.study import PROVENANCE
 
-_AGAIN = "run its 'xfer compare' line again"
 _MOST = 4
 """Networks named; the rest is counted."""
 
 
-def unfinished(folder: Path, missing: str) -> str:
+def unfinished(folder: Path, missing: str, command: str = "xfer compare") -> str:
     """One line on a study that lacks the file `missing`.
 
     Parameters
@@ -21,11 +20,14 @@ def unfinished(folder: Path, missing: str) -> str:
     folder : Path
     missing : str
         A file's name.
+    command : str
+        What goes on with it.
     """
+    again = f"run its {command!r} line again"
     who = writer(folder)
     if (folder / PROVENANCE).is_file() and not who:
-        return f"{folder}: was finished, but {missing} is gone; {_AGAIN} to make it anew, or copy the whole folder"
-    then = f"{who} works on it now, wait for it" if who else f"nobody works on it now; {_AGAIN}, it goes on from there"
+        return f"{folder}: was finished, but {missing} is gone; {again} to make it anew, or copy the whole folder"
+    then = f"{who} works on it now, wait for it" if who else f"nobody works on it now; {again}, it goes on from there"
     there = _progress(folder)
     return f"{folder}: is unfinished ({missing} is missing{there}); {then}"
 
@@ -47,5 +49,6 @@ def _progress(folder: Path) -> str:
 
 
 def _named(row: Any, stage: str) -> str:
-    where = row.model if row.fold == "0" else f"{row.model} fold {row.fold}"
+    guided = f"{row.model} ({row.guide})" if row.guide else row.model
+    where = guided if row.fold == "0" else f"{guided} fold {row.fold}"
     return f"{where} (epoch {row.epoch} of {row.epochs})" if stage == "training" else where

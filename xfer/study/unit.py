@@ -145,13 +145,22 @@ def checkpoint_name(network: str, fold: str, control: str = "none") -> str:
 
 
 def compute(unit: Unit, progress: Stage) -> Done:
-    """Train, or find trained, and explain; the shard is written last and whole.
+    """Train, or find trained, and explain; the shard is written last and whole, and where it is there nothing is done.
+
+    That is so where a worker was lost after its last act.
 
     Raises
     ------
     InputError, TrainingError
         What ends this unit and no other.
     """
+    path = unit.home / SHARDS / f"{unit.digest}.npz"
+    if unit.until == "training" or not shards.whole(path):
+        return _compute(unit, progress)
+    return Done(0.0, 0.0, training.accuracy(shards.read_tables(path)["predictions"]))
+
+
+def _compute(unit: Unit, progress: Stage) -> Done:
     settings = unit.settings
     started = time.perf_counter()
     if unit.randomised is not None:

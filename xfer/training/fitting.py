@@ -15,8 +15,10 @@ from torch import Tensor, nn
 
 from xfer.datasets.samples import Dataset
 from xfer.errors import InputError, TrainingError
+from xfer.landmarkers import misfit
 from xfer.progress import Stage, silent
 from xfer.training.batches import Batches, Loss, cross_entropy
+from xfer.training.guided import ABSENT_COLUMNS, GuidedLoss
 from xfer.training.pixels import Pixels, read
 from xfer.training.settings import Settings, usable_precision
 from xfer.training.weights import digest, load_into, read_weights
@@ -28,9 +30,10 @@ __all__ = ["LOG", "Fitted", "TrainingError", "fit", "out_of_memory", "silent"]
 
 LOG = (
     "epoch", "train_loss", "validation_loss", "validation_accuracy", "lr", "seconds", "guide_term", "guided_faces",
+    *ABSENT_COLUMNS.values(),
 )  # fmt: skip
 """Columns of the log: losses in nats a face, the validation loss always plain cross entropy; the mean term of a guide
-before its weight, NaN without one, and the training faces that took part in it."""
+before its weight, NaN without one, the training faces that took part in it, and those that did not, by reason."""
 
 _FEWEST = 4
 """The smallest batch that running out of memory leads to."""
@@ -134,7 +137,8 @@ def fit(
     Raises
     ------
     InputError
-        If a part is empty, the parts share faces or subjects, or an expression has no training face.
+        If a part is empty, the parts share faces or subjects, an expression has no training face, or a guided loss is
+        to follow landmarks of pictures of another size.
     TrainingError
         If the loss is not finite, or memory runs out with small batches too.
 
@@ -147,6 +151,8 @@ def fit(
         faces = read(faces, settings.size, only=both, scratch=folder)
     parts = faces.labelled(train), faces.labelled(validation)
     _check(faces, *parts, settings, name)
+    if isinstance(loss, GuidedLoss):
+        _check_landmarks(faces, parts[0], name)
     where = torch.device(device)
     precision, remark = usable_precision(settings.precision, where)
     whole = _key(model, faces, *parts, settings, loss, key)
@@ -185,6 +191,13 @@ def _check(
     missing = [c for i, c in enumerate(pixels.classes) if i not in seen]
     if missing:
         raise InputError(f"{name}: no training face shows {', '.join(missing)}; leave it out with --expressions")
+
+
+def _check_landmarks(pixels: Pixels, train: NDArray[np.intp], name: str) -> None:
+    """That those of the training faces are not of pictures of another size."""
+    rows = pixels.rows(train)
+    if why := misfit(pixels.landmarks[rows], np.full((len(rows), 2), pixels.size)):
+        raise InputError(f"{name}: the landmarks of most training faces, as of {pixels.ids[rows[0]]!r}, {why}")
 
 
 def _key(

@@ -6,11 +6,15 @@ from hashlib import sha256
 from math import nan
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from xfer import masks
-from xfer.guidance import Guidance, Guide
+from xfer.guidance import ABSENT, Guidance, Guide
 from xfer.training.batches import Batch, classification
+
+ABSENT_COLUMNS = {name: f"absent_{name}" for name in ABSENT}
+"""The log's columns of faces that took no part, by reason."""
 
 
 class GuidedLoss:
@@ -36,6 +40,8 @@ class GuidedLoss:
         Of the guide and the maps it draws.
     told : tuple of float, int
         The mean term of the last batch, NaN where no face took part, and how many did.
+    absent : dict of str to int
+        How many of the last batch did not, by the reasons of `xfer.guidance.ABSENT`.
 
     Raises
     ------
@@ -47,16 +53,18 @@ class GuidedLoss:
         self.guide, self.digest = guide, guide_digest(guide)
         self._guidance = Guidance(model, guide, tuple(classes), size)
         self.told: tuple[float, int] = (nan, 0)
+        self.absent = dict.fromkeys(ABSENT, 0)
 
     def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
         """The loss of a batch; `told` is of it then."""
         logits, terms = self._guidance(model, batch.images, batch.labels, batch.landmarks)
-        taking = ~terms.isnan()
-        loss, faces = classification(logits, batch), int(taking.sum())
+        faces, *others = torch.bincount(self._guidance.absent, minlength=1 + len(ABSENT)).tolist()
+        self.absent = dict(zip(ABSENT, others, strict=True))
+        loss = classification(logits, batch)
         if not faces:
             self.told = (nan, 0)
             return loss
-        term = terms[taking].mean()
+        term = terms[~terms.isnan()].mean()
         self.told = (float(term.detach()), faces)
         return loss + self.guide.weight_at(batch.progress) * term
 

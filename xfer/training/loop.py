@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from xfer.errors import TrainingError
 from xfer.training.batches import Batch, Batches, Loss
-from xfer.training.guided import GuidedLoss
+from xfer.training.guided import ABSENT_COLUMNS, GuidedLoss
 from xfer.training.optimiser import optimiser, schedule
 from xfer.training.settings import Settings
 from xfer.training.weights import put, write_weights
@@ -104,7 +104,8 @@ class Module(lightning.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Dropout follows from the seed and the epoch alone."""
         torch.manual_seed(self._settings.seed * SEED_STEP + self.current_epoch + SEED_STEP // 2)
-        self.sums = dict.fromkeys(("faces", "loss", "held", "held_loss", "held_right", "lr", "guided", "term"), 0.0)
+        names = ("faces", "loss", "held", "held_loss", "held_right", "lr", "guided", "term", *ABSENT_COLUMNS.values())
+        self.sums = dict.fromkeys(names, 0.0)
         self._started = time.perf_counter()
 
     def training_step(self, batch: Batch, number: int) -> Tensor:
@@ -112,18 +113,28 @@ class Module(lightning.LightningModule):
         value = self._loss(self.model, batch)
         told = float(value.detach())
         if not isfinite(told):
-            raise TrainingError(
-                f"{self._name}: the loss is {told} in epoch {self.current_epoch + 1}, batch {number + 1}; "
-                "the last good epoch is kept; lower the learning rate or train in precision 32"
-            )
+            raise self._lost(f"the loss is {told} in epoch {self.current_epoch + 1}, batch {number + 1}")
         self.sums["faces"] += len(batch.labels)
         self.sums["loss"] += told * len(batch.labels)
-        if isinstance(self._loss, GuidedLoss) and (guided := self._loss.told[1]):
-            self.sums["guided"] += guided
-            self.sums["term"] += guided * self._loss.told[0]
+        if isinstance(self._loss, GuidedLoss):
+            self._guided(self._loss)
         self.sums["lr"] = self.trainer.optimizers[0].param_groups[0]["lr"]
         self._tick()
         return value
+
+    def _guided(self, loss: GuidedLoss) -> None:
+        """Count who took part in a batch's term, and why others did not."""
+        term, faces = loss.told
+        self.sums["guided"] += faces
+        self.sums["term"] += faces * term if faces else 0.0
+        for name, count in loss.absent.items():
+            self.sums[ABSENT_COLUMNS[name]] += count
+
+    def _lost(self, what: str) -> TrainingError:
+        """The error that ends a training whose loss is not finite."""
+        kept = "the last good epoch is kept; " if self.current_epoch else ""
+        weight = "the guide's weight or " if isinstance(self._loss, GuidedLoss) else ""
+        return TrainingError(f"{self._name}: {what}; {kept}lower {weight}the learning rate, or train in precision 32")
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Clip the gradient."""
@@ -149,12 +160,10 @@ class Module(lightning.LightningModule):
             "seconds": time.perf_counter() - self._started,
             "guide_term": sums["term"] / sums["guided"] if sums["guided"] else nan,
             "guided_faces": int(sums["guided"]),
+            **{name: int(sums[name]) for name in ABSENT_COLUMNS.values()},
         }
         if not isfinite(row["validation_loss"]):
-            raise TrainingError(
-                f"{self._name}: the validation loss is {row['validation_loss']} in epoch {row['epoch']}; "
-                "the last good epoch is kept; lower the learning rate or train in precision 32"
-            )
+            raise self._lost(f"the validation loss is {row['validation_loss']} in epoch {row['epoch']}")
         return row
 
 

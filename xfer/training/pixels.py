@@ -53,6 +53,11 @@ class Pixels:
     dropped: tuple[Dropped, ...]
     _store: Store
 
+    @property
+    def file(self) -> Path | None:
+        """Where the pictures are, if they are in a file that other processes can open."""
+        return self._store.path
+
     def usable(self, indices: ArrayLike) -> NDArray[np.intp]:
         """Of some positions in the data set those whose picture was decoded, in their order."""
         chosen = np.asarray(indices, np.intp).reshape(-1)

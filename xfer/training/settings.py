@@ -1,11 +1,12 @@
 """How a network is trained: every number of it, as the study's config holds it."""
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass
 from math import isfinite
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
+from xfer.config import Configured
 from xfer.errors import InputError, unknown
 
 OPTIMISERS = ("adamw", "adam", "rmsprop", "sgd", "sgd_nesterov")
@@ -15,7 +16,7 @@ Triple = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(Configured):
     """The settings of one training.
 
     Attributes
@@ -70,6 +71,8 @@ class Settings:
         Of the CPU; the weights depend on it. 0 leaves the number alone.
     """
 
+    kind: ClassVar[str] = "training"
+
     size: int
     epochs: int = 4
     batch: int = 32
@@ -122,35 +125,6 @@ class Settings:
     def varied(self) -> bool:
         """Whether they are changed in ways that draw random numbers of their own."""
         return any((self.crop, self.grey, self.colour, self.erasing))
-
-    def config(self) -> dict[str, Any]:
-        """Plain values for ``study.toml``; `from_config` reads them."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "Settings":
-        """The settings that `config` wrote.
-
-        Raises
-        ------
-        InputError
-            If a name is unknown or a value out of range.
-
-        Examples
-        --------
-        >>> Settings.from_config(Settings(size=48).config()) == Settings(size=48)
-        True
-        """
-        names = [f.name for f in fields(cls)]
-        for name in config:
-            if name not in names:
-                raise unknown("training setting", name, names)
-        values: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in config.items()}
-        return cls(**values)
-
-    def change(self, **changes: Any) -> "Settings":
-        """The same with some values changed."""
-        return replace(self, **changes)
 
 
 _RANGES: dict[str, tuple[float, float]] = {

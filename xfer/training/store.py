@@ -30,14 +30,14 @@ class Store:
     folder : Path or None
         Where a scratch file is made; None keeps the pictures in memory.
     named : bool
-        Whether other processes may open the file.
+        Whether other processes may open the file, which is at `path` then.
     """
 
     def __init__(self, faces: int, size: int, folder: Path | None, named: bool) -> None:
         self._shape = (3, size, size)
         self._added = 0
         self._memory = np.empty((faces, *self._shape), np.uint8) if folder is None else None
-        self._path: Path | None = None
+        self.path: Path | None = None
         self._open: tuple[int, IO[bytes]] | None = None
         self._lock = threading.Lock()
         self._end: weakref.finalize | None = None
@@ -48,18 +48,18 @@ class Store:
         try:
             if named:
                 number, name = tempfile.mkstemp(".tmp", ".pixels-", folder)
-                self._path, file = Path(name), os.fdopen(number, "w+b")
+                self.path, file = Path(name), os.fdopen(number, "w+b")
             else:
                 file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
         except OSError as error:
             raise InputError(f"{folder}: cannot be written ({error.strerror})") from None
         self._open = os.getpid(), file
-        self._end = weakref.finalize(self, _remove, file, self._path, os.getpid())
+        self._end = weakref.finalize(self, _remove, file, self.path, os.getpid())
 
     def __getstate__(self) -> dict[str, Any]:
-        if self._memory is None and self._path is None:
+        if self._memory is None and self.path is None:
             raise TypeError("pictures in a nameless file stay in their process; read them with shared=True")
-        return {"_shape": self._shape, "_added": self._added, "_memory": self._memory, "_path": self._path}
+        return {"_shape": self._shape, "_added": self._added, "_memory": self._memory, "path": self.path}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _end=None, _open=None, _lock=threading.Lock())
@@ -99,9 +99,9 @@ class Store:
 
     def _file(self) -> IO[bytes]:
         """The file, opened by this process: a forked one must not share its parent's place in it."""
-        if self._open is None or (self._path is not None and self._open[0] != os.getpid()):
-            assert self._path is not None
-            file = self._path.open("rb")
+        if self._open is None or (self.path is not None and self._open[0] != os.getpid()):
+            assert self.path is not None
+            file = self.path.open("rb")
             weakref.finalize(self, file.close)
             self._open = os.getpid(), file
         return self._open[1]

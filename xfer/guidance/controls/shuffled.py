@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xfer.errors import InputError
-from xfer.guidance.alignment import likeness
 from xfer.guidance.atlas import Atlas
 from xfer.guidance.controls import CONTROLS, Paint
+from xfer.guidance.likeness import likeness
 from xfer.guidance.settings import Guide
 
 ALIKE = 0.7

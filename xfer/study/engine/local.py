@@ -6,9 +6,10 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any
 
 import loky
 import torch
@@ -18,41 +19,31 @@ from threadpoolctl import threadpool_limits
 
 from xfer.errors import TrainingError
 from xfer.progress import Stage
-
-Work = TypeVar("Work")
-Result = TypeVar("Result")
-Compute = Callable[[Work, Stage], Result]
+from xfer.study.engine.work import BEAT, Compute, Needs, Relay, Result, Work, reporter
 
 _RESTARTED = "A worker was (stopped|restarted) while some jobs were given to the executor"
 """How loky 3.7 says that it gave a worker's memory back between two units, as it should."""
 
-_BEAT = 0.5
-"""Seconds between two looks at whether the run that a worker belongs to is still there."""
+
+@dataclass(frozen=True)
+class Local:
+    """Processes of this machine, as many as its cores allow; on a GPU one unit after another."""
+
+    def check(self) -> None:
+        """There is always a machine."""
+
+    def run(
+        self, units: Sequence[Work], compute: Compute[Work, Result], needs: Needs, progress: Stage
+    ) -> Iterator[tuple[Work, Result | Exception]]:
+        """See `xfer.study.engine.work.Engine`; a killed run's workers end themselves."""
+        workers = 1 if needs.device != "cpu" else needs.workers or workers_for(needs.threads)
+        return run(units, compute, workers, progress)
 
 
 def run(
     units: Sequence[Work], compute: Compute[Work, Result], workers: int, progress: Stage
 ) -> Iterator[tuple[Work, Result | Exception]]:
-    """Every unit with what `compute` made of it, or the exception it ended with, as they finish.
-
-    A unit's result must follow from the unit alone. Leaving the loop early, by an exception or an interruption, ends
-    the workers at once; when this process is killed they end themselves.
-
-    Parameters
-    ----------
-    units : sequence
-        Picklable where there are several workers.
-    compute : callable
-        ``(unit, progress) -> result``, a function of a module.
-    workers : int
-    progress : callable
-        Told of every stage and step.
-
-    Raises
-    ------
-    OSError
-        What a unit raised: the disk is everybody's.
-    """
+    """See `xfer.study.engine.work.Engine.run`; with one worker or unit in this process."""
     if workers <= 1 or len(units) <= 1:
         yield from ((unit, _attempt(compute, unit, progress)) for unit in units)
         return
@@ -140,39 +131,28 @@ def _begin(told: Any, parent: int) -> None:
 
 def _follow(parent: int) -> None:
     while os.getppid() == parent:
-        time.sleep(_BEAT)
+        time.sleep(BEAT)
     os._exit(1)
 
 
 def _remote(compute: Compute[Work, Result], unit: Work) -> Result:
-    return compute(unit, _report)
-
-
-def _report(stage: str, steps: int) -> Callable[[], None]:
-    """Progress in a worker: begun stages and steps go to the run."""
-    key = f"{os.getpid()}:{stage}:{time.monotonic_ns()}"
-    _told.put((key, stage, steps))
-    return lambda: _told.put((key, "", 0))
+    return compute(unit, reporter(_told.put))
 
 
 @contextmanager
 def _relayed(told: Any, progress: Stage) -> Iterator[None]:
     """Hand what workers report to `progress` while the block runs."""
-    over = threading.Event()
-    ticks: dict[str, Callable[[], None]] = {}
+    over, relay = threading.Event(), Relay(progress)
 
-    def relay() -> None:
+    def listen() -> None:
         while not over.is_set():
             try:
-                key, stage, steps = told.get(timeout=_BEAT)
+                event = told.get(timeout=BEAT)
             except (queue.Empty, EOFError, OSError):
                 continue
-            if stage:
-                ticks[key] = progress(stage, steps)
-            elif key in ticks:
-                ticks[key]()
+            relay(event)
 
-    thread = threading.Thread(target=relay, daemon=True)
+    thread = threading.Thread(target=listen, daemon=True)
     thread.start()
     try:
         yield

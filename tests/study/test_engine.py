@@ -1,0 +1,85 @@
+"""Engines: what they are given, what they are asked, and what is refused before anything is done."""
+
+import sys
+from collections import Counter
+
+import pytest
+
+from xfer.cli.options import engine_of
+from xfer.errors import InputError
+from xfer.progress import Stage, silent
+from xfer.study.engine import Local, Needs, Ray, settle
+from xfer.study.engine.work import Event, Relay, reporter
+
+
+def halved(unit: int, progress: Stage) -> float:
+    progress("halving", 1)()
+    if unit == 3:
+        raise ValueError("three")
+    return unit / 2
+
+
+def test_a_unit_comes_with_its_result_or_its_error() -> None:
+    told: Counter[str] = Counter()
+    found = dict(Local().run([2, 3, 4], halved, Needs(workers=1), lambda stage, n: lambda: told.update([stage])))
+    assert (found[2], found[4], repr(found[3])) == (1.0, 2.0, "ValueError('three')")
+    assert told == {"halving": 3}
+
+
+def test_a_graphics_processor_is_worked_on_by_one() -> None:
+    """Several workers would need to pickle what is no module's function."""
+    found = Local().run([2, 4], lambda unit, progress: unit, Needs(device="cuda:0", workers=2), silent)
+    assert dict(found) == {2: 2, 4: 4}
+
+
+def test_what_a_worker_reports_reaches_the_progress() -> None:
+    events: list[Event] = []
+    first, second = (reporter(events.append)(name, 2) for name in ("a", "b"))
+    first(), second(), first()
+    told: Counter[str] = Counter()
+    begun: list[tuple[str, int]] = []
+
+    def progress(stage: str, steps: int) -> None:
+        begun.append((stage, steps))
+        return lambda: told.update([stage])
+
+    relay = Relay(progress)
+    for event in [("unknown", "", 0), *events]:
+        relay(event)
+    assert begun == [("a", 2), ("b", 2)]
+    assert told == {"a": 2, "b": 1}
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"address": "here"}, "--address here: give HOST:PORT of Ray's head, or 'auto' on one of its nodes"),
+        ({"address": "ray://here:10001"}, "--address ray://here:10001: give HOST:PORT of Ray's head"),
+        ({"gpus": 1.5}, "--gpus 1.5: give a share of a GPU such as 0.5, or a whole number of them"),
+        ({"gpus": 0}, "--gpus 0: give a share"),
+        ({"memory": -1}, "--memory -1: give the GB that a unit may take"),
+    ],
+)
+def test_what_cannot_be_asked_of_ray_is_one_line(options: dict, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        Ray(**options)
+
+
+def test_an_unknown_engine_is_one_line() -> None:
+    with pytest.raises(InputError, match=r"'--engine' must be one of local, ray; got 'rya' \(did you mean 'ray'"):
+        settle("rya")
+
+
+def test_without_ray_the_line_that_installs_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    for name in ("RAY_USAGE_STATS_ENABLED", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
+        monkeypatch.setenv(name, "as it was")
+    with pytest.raises(InputError, match=r"--engine ray: Ray is not installed; pip install 'xfer-kit\[ray\]'"):
+        settle("ray")
+
+
+def test_what_is_rays_is_not_asked_of_others() -> None:
+    with pytest.raises(InputError, match="--address, --gpus needs --engine ray"):
+        engine_of("local", "auto", 0.5, None)
+    assert engine_of("local", None, None, None) == "local"
+    assert engine_of("ray", "auto", 0.5, None) == Ray("auto", 0.5)

@@ -1,0 +1,325 @@
+"""The Ray engine on clusters of this machine: the same bytes, what a lost node or process costs, what is refused."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import chdir, suppress
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+import xfer
+from xfer.errors import InputError, TrainingError
+from xfer.progress import Stage, silent
+from xfer.study.engine import Needs, Ray
+from xfer.study.engine.ray import library
+
+if find_spec("ray") is None:
+    pytest.skip("needs Ray: pip install 'xfer-kit[ray]'", allow_module_level=True)
+ray: Any = library(own=True)
+pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore::ResourceWarning:ray")]
+
+STUDY: dict[str, Any] = {
+    "models": "songnet_bn,songnet",
+    "folds": 2,
+    "drawn": 72,
+    "pretrained": "no",
+    "metrics": "iou,pearson",
+    "draws": 20,
+    "randomised": 0,
+    "training": {"epochs": 1, "size": 64, "precision": "32"},
+}
+HOME = {"node_ip_address": "127.0.0.1", "include_dashboard": False}
+
+
+@dataclass(frozen=True)
+class Chore:
+    """A unit that waits, and writes into a file when it begins and ends."""
+
+    name: str
+    log: Path
+    seconds: float = 0.0
+    act: str = ""
+
+
+def do(chore: Chore, progress: Stage) -> str:
+    """What tasks compute."""
+    with chore.log.open("a") as log:
+        log.write(f"began {chore.name}\n")
+    began = chore.log.read_text().split("\n").count(f"began {chore.name}")
+    tick = progress(f"{chore.name} on {ray.get_runtime_context().get_node_id()}", 2)
+    tick()
+    time.sleep(chore.seconds)
+    if chore.act == "die" or (chore.act == "die once" and began == 1):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if chore.act == "fail":
+        raise TrainingError(f"{chore.name}: no")
+    if chore.act == "full":
+        raise OSError(28, "No space left on device", "/there")
+    tick()
+    with chore.log.open("a") as log:
+        log.write(f"ended {chore.name}\n")
+    return f"{os.environ['OMP_NUM_THREADS']} {chore.name}"
+
+
+ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+
+class Told:
+    """A progress that remembers, and does something at the first stage."""
+
+    def __init__(self, first: Callable[[str], None] = lambda stage: None) -> None:
+        self.steps: Counter[str] = Counter()
+        self._first: Callable[[str], None] | None = first
+
+    def __call__(self, stage: str, steps: int) -> Callable[[], None]:
+        act, on = self._first, " on " in stage or ": training" in stage
+        if act and on:
+            self._first = None
+            act(stage)
+        return lambda: self.steps.update([stage.partition(" on ")[0]])
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """Three nodes with a core each, on 127.0.0.1."""
+    from ray.cluster_utils import Cluster
+
+    made = Cluster()
+    for _ in range(3):
+        add(made)
+    yield made
+    made.shutdown()
+
+
+@pytest.fixture(scope="module")
+def connected(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The same, with this process in it: engines take that, and workers stay warm between tests.
+
+    Ray lets workers import from the working directory, where a checkout would hide what a node has installed.
+    """
+    with chdir(tmp_path_factory.mktemp("elsewhere")):
+        ray.init(cluster.address, log_to_driver=False)
+    yield cluster
+    ray.shutdown()
+
+
+def add(cluster: Any, **options: Any) -> Any:
+    """One more node with one core; Ray gives up starting one after 30 s, which a busy machine may need."""
+    with suppress(Exception):
+        return cluster.add_node(num_cpus=1, **HOME, **options)
+    return cluster.add_node(num_cpus=1, **HOME, **options)
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The study that the local engine makes."""
+    return bytes_of(xfer.compare(**STUDY, out=tmp_path_factory.mktemp("local") / "study").folder)
+
+
+def bytes_of(study: Path) -> dict[str, bytes]:
+    """What must be the same."""
+    files = [study / "scores.csv", *(study / "shards").iterdir(), *(study / "heatmaps.zarr").rglob("*")]
+    return {str(path.relative_to(study)): path.read_bytes() for path in files if path.is_file()}
+
+
+def computed(study: Path) -> Counter[str]:
+    """How often each unit was."""
+    return Counter(json.loads(line)["unit"] for line in (study / "units.jsonl").read_text().splitlines())
+
+
+def run(
+    chores: list[Chore],
+    engine: Ray | None = None,
+    needs: Needs | None = None,
+    progress: Stage = silent,
+) -> dict[str, Any]:
+    """The chores' results by name."""
+    return {chore.name: result for chore, result in (engine or Ray()).run(chores, do, needs or Needs(), progress)}
+
+
+def lose(cluster: Any, node: Any) -> None:
+    """One node goes, another comes."""
+    cluster.remove_node(node, allow_graceful=False)
+    add(cluster)
+
+
+def test_a_cluster_of_its_own_gives_the_same_bytes_and_leaves_nothing(local: dict[str, bytes], tmp_path: Path) -> None:
+    places: set[str] = set()
+
+    def look(stage: str) -> None:
+        for process in psutil.Process().children(recursive=True):
+            places.update(each.laddr.ip for each in process.net_connections() if each.status == psutil.CONN_LISTEN)
+        with socket.socket() as dashboard:
+            assert dashboard.connect_ex(("127.0.0.1", 8265))
+
+    told = Told(look)
+    study = xfer.compare(**STUDY, out=tmp_path / "study", engine="ray", progress=told)
+    assert bytes_of(study.folder) == local
+    assert set(computed(study.folder).values()) == {1}
+    assert {place.removeprefix("::ffff:") for place in places} == {"127.0.0.1"}
+    assert sum(count for stage, count in told.steps.items() if "heatmaps" in stage) == 4 * 36
+    wait(lambda: not [each for each in psutil.Process().children(recursive=True) if _of_ray(each)])
+
+
+def _of_ray(process: psutil.Process) -> bool:
+    with suppress(psutil.Error):
+        return "/ray/" in " ".join(process.cmdline()) or process.name().startswith("ray::")
+    return False
+
+
+def test_three_nodes_give_the_same_bytes_though_one_is_lost_and_another_comes(
+    cluster: Any, local: dict[str, bytes], tmp_path: Path
+) -> None:
+    told = Told(lambda stage: lose(cluster, next(iter(cluster.worker_nodes))))
+    study = xfer.compare(**STUDY, out=tmp_path / "study", engine=Ray(cluster.address), progress=told)
+    assert bytes_of(study.folder) == local
+    assert set(computed(study.folder).values()) == {1}
+
+
+def test_a_lost_node_costs_what_it_was_working_on(connected: Any, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    chores = [Chore(f"u{number}", log, seconds=3) for number in range(9)]
+
+    def first(stage: str) -> None:
+        lost = [node for node in connected.worker_nodes if node.node_id != stage.partition(" on ")[2]]
+        lose(connected, lost[0])
+
+    found = run(chores, progress=(told := Told(first)))
+    lines = Counter(log.read_text().splitlines())
+    assert found == {chore.name: f"1 {chore.name}" for chore in chores}
+    assert all(lines[f"ended {chore.name}"] == 1 for chore in chores)
+    begun = sum(lines[f"began {chore.name}"] for chore in chores)
+    assert 9 < begun <= 9 + 1, "the one that was lost, again"
+    assert sum(told.steps.values()) == begun + 9
+
+
+def test_a_killed_process_is_begun_again_and_one_that_always_dies_stops_no_other(
+    connected: Any, tmp_path: Path
+) -> None:
+    acts = {"well": "", "once": "die once", "always": "die", "fails": "fail"}
+    found = run([Chore(name, tmp_path / "log", act=act) for name, act in acts.items()])
+    lines = Counter((tmp_path / "log").read_text().splitlines())
+    assert (found["well"], found["once"]) == ("1 well", "1 once")
+    assert (lines["began well"], lines["began once"], lines["began always"]) == (1, 2, 4)
+    assert isinstance(found["always"], TrainingError)
+    assert str(found["always"]) == "its process was killed 4 times, most likely for its memory (WorkerCrashedError)"
+    assert repr(found["fails"]) == "TrainingError('fails: no')"
+
+
+def test_a_full_disk_is_everybodys(connected: Any, tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space left on device"):
+        run([Chore("a", tmp_path / "log", act="full")])
+
+
+@pytest.mark.parametrize(
+    ("options", "needs", "told"),
+    [
+        (
+            {},
+            Needs(threads=4),
+            "--engine ray: no node has 4 cores, which one unit takes; the most of one node are 1 cores",
+        ),
+        ({}, Needs(workers=9), r"--workers 9: the cluster has room for 3 units side by side \(1 cores each\)"),
+        ({}, Needs(device="cuda:0"), "no node has 1 cores, 1 GPUs, which one unit takes; the most .* 1 cores, 0 GPUs"),
+        ({"memory": 9000}, Needs(), "no node has 1 cores, 9e[+]03 GB of memory, which"),
+        ({}, Needs(device="cuda:1"), "--device cuda:1: Ray gives every unit its GPU; use --device cuda"),
+        ({}, Needs(files=(Path("/nowhere/faces"),)), "node .* cannot see /nowhere/faces; put data and --out where all"),
+    ],
+)
+def test_what_a_cluster_lacks_is_told_before_anything_is_done(
+    options: dict[str, Any], needs: Needs, told: str, connected: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=told):
+        run([Chore("a", tmp_path / "log")], Ray(**options), needs)
+    assert not (tmp_path / "log").exists()
+
+
+def test_a_node_with_another_xfer_is_refused_by_name(connected: Any, tmp_path: Path) -> None:
+    source = Path(xfer.__file__).parent
+    shutil.copytree(source, tmp_path / "xfer", ignore=shutil.ignore_patterns("__pycache__"))
+    with (tmp_path / "xfer" / "labels.py").open("a") as labels:
+        labels.write("\n# changed\n")
+    (tmp_path / "masks").symlink_to(source.parent / "masks")
+    other = add(connected, env_vars={"PYTHONPATH": str(tmp_path)})
+    try:
+        told = "node .* has xfer's source [0-9a-f]{12} there, [0-9a-f]{12} here; install the same there"
+        with pytest.raises(InputError, match=told):
+            run([Chore("a", tmp_path / "log")])
+        assert not (tmp_path / "log").exists()
+    finally:
+        connected.remove_node(other)
+
+
+def test_no_cluster_at_the_address_is_one_line() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(InputError, match=f"--address {address}: no Ray cluster that takes this run .*refused"):
+            Ray(address).check()
+
+
+CODE = """
+import sys
+from xfer.study.networks import compare_networks
+compare_networks(**{options!r}, out={out!r}, engine="ray")
+"""
+
+
+def holds(out: Path, shards: int, process: subprocess.Popen) -> bool:
+    """Whether so many units are finished, or the run is over."""
+    return len(list(out.glob("shards/*.npz"))) >= shards or process.poll() is not None
+
+
+def left(mark: str) -> list[str]:
+    """The processes that carry a mark in their environment."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("XFER_MARK") == mark and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process.name())
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+def test_a_killed_and_an_interrupted_driver_leave_no_process_and_any_engine_goes_on(
+    local: dict[str, bytes], tmp_path: Path
+) -> None:
+    out, kept = tmp_path / "study", dict[str, int]()
+    line = [sys.executable, "-c", CODE.format(options=STUDY, out=str(out))]
+    for shards, stop in ((1, signal.SIGKILL), (2, signal.SIGINT)):
+        mark = f"{tmp_path.name} {shards}"
+        place = str(Path(xfer.__file__).parents[1])
+        process = subprocess.Popen(line, env={**os.environ, "XFER_MARK": mark, "PYTHONPATH": place})
+        wait(partial(holds, out, shards, process))
+        process.send_signal(stop)
+        assert process.wait(60)
+        wait(lambda mark=mark: not left(mark))
+        now = {path.name: path.stat().st_mtime_ns for path in out.glob("shards/*.npz")}
+        assert kept.items() <= now.items(), "what was finished is not made twice"
+        kept = now
+    study = xfer.compare(**STUDY, out=out)
+    now = {path.name: path.stat().st_mtime_ns for path in out.glob("shards/*.npz")}
+    assert kept.items() <= now.items()
+    assert bytes_of(study.folder) == local
+    assert max(computed(out).values()) == 1
+
+
+def wait(done: Callable[[], bool], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end
+        time.sleep(0.2)

@@ -1,0 +1,257 @@
+"""Files here by path and objects of a store by URL: what is there, in which version, and its bytes.
+
+A store is S3, Google Cloud Storage or this process's memory, reached through fsspec, which finds credentials where
+the store's own tools do (``AWS_PROFILE``, ``AWS_ENDPOINT_URL``, ...).
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from io import TextIOWrapper
+from pathlib import Path
+from threading import Lock
+from typing import IO, Any, TypeAlias
+
+import fsspec
+
+from xfer.datasets.files import shown
+from xfer.datasets.stored import StoredPicture
+from xfer.errors import InputError, unknown
+
+Place: TypeAlias = Path | str
+"""A path here, or the URL of an object or a folder of a store."""
+
+STORES = {"gs": "gcsfs", "memory": "fsspec", "s3": "'xfer-kit[s3]'"}
+"""The schemes of URLs, and what pip installs for each."""
+
+_BLOCK, _BLOCKS, _HANDLES = 2**22, 4, 4
+"""Bytes fetched at once, blocks kept of a shard, shards kept open: 64 MiB in all."""
+
+_CHANGED = "has changed since the data were listed (digest mismatch); put it back and run the same line again"
+_VERSIONS = ("ETag", "etag", "md5Hash", "generation", "mtime", "created", "LastModified")
+_OPENING = Lock()
+
+
+def is_url(text: object) -> bool:
+    """Whether a place is in a store.
+
+    >>> is_url("s3://bucket/labels.csv"), is_url("faces/labels.csv"), is_url(Path("s3://bucket"))
+    (True, False, False)
+    """
+    return isinstance(text, str) and "://" in text
+
+
+def place(text: str) -> Place:
+    """A path or a URL as it was typed; ``file://`` is a path.
+
+    Raises
+    ------
+    InputError
+        If the URL's scheme is not one of `STORES`.
+
+    >>> str(place("file:///data/labels.csv")), place("s3://bucket/faces/")
+    ('/data/labels.csv', 's3://bucket/faces')
+    """
+    scheme, _, rest = text.partition("://")
+    if not is_url(text) or scheme == "file":
+        return Path(rest if scheme == "file" else text)
+    if scheme not in STORES:
+        raise unknown("store", scheme, ("file", *STORES))
+    return text.rstrip("/")
+
+
+@contextmanager
+def reaching(where: Place) -> Iterator[None]:
+    """Turn whatever a file, a store or a format's reader raises into one line that names the place."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{shown(where)}: {_why(error, is_url(where))}") from None
+
+
+def _why(error: Exception, stored: bool) -> str:
+    kind, told = type(error).__name__, (str(error).splitlines() or [""])[0][:160] or type(error).__name__
+    if "Credentials" in kind:
+        return f"no credentials for the store ({told}); log in, or set AWS_PROFILE or AWS_ACCESS_KEY_ID"
+    if isinstance(error, FileNotFoundError):
+        return "no such object, folder or bucket" if stored else "no such file"
+    if isinstance(error, PermissionError):
+        expired = stored and "expired" in told.lower()
+        return f"the credentials have expired ({told}); log in again" if expired else f"may not be read ({told})"
+    asked = "; expired credentials are answered so" if "Bad Request" in told else ""
+    return _CHANGED if kind == "FileExpired" else f"cannot be read ({told}{asked})"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file or an object as it was when it was listed.
+
+    Attributes
+    ----------
+    place : Path or str
+    size : int
+        Bytes.
+    version : str
+        What tells a changed one: the store's digest of it, or when it was written.
+    """
+
+    place: Place
+    size: int
+    version: str
+
+    @classmethod
+    def of(cls, where: Place) -> "StoredFile":
+        """What is there now; raises an `InputError` if that is nothing, or cannot be told."""
+        with reaching(where):
+            if isinstance(where, Path):
+                told = where.stat()
+                return cls(where, told.st_size, str(told.st_mtime_ns))
+            store, path = _store(where)
+            return cls.told(where, store.info(path))
+
+    @classmethod
+    def told(cls, where: Place, facts: Mapping[str, Any]) -> "StoredFile":
+        """An object by what fsspec tells of it."""
+        version = next((facts[name] for name in _VERSIONS if facts.get(name)), "")
+        dated = version.timestamp() if isinstance(version, datetime) else version
+        return cls(where, int(facts["size"] or 0), str(dated))
+
+    @contextmanager
+    def open(self) -> Iterator[IO[bytes]]:
+        """Its bytes, read in blocks where it is in a store; whatever the reader raises becomes an `InputError`.
+
+        Raises
+        ------
+        InputError
+            If it is gone, cannot be read or has changed.
+        """
+        self.require()
+        with reaching(self.place):
+            if isinstance(self.place, Path):
+                with self.place.open("rb") as file:
+                    yield file
+            else:
+                with _open(self.place) as file:
+                    yield file
+
+    def require(self) -> None:
+        """Raise an `InputError` if it is not there as it was listed."""
+        if StoredFile.of(self.place) != self:
+            raise InputError(f"{shown(self.place)}: {_CHANGED}")
+
+    def content(self) -> bytes:
+        """All of an object; raises as `open`."""
+        with reaching(self.place):
+            store, path = _store(str(self.place))
+            found: bytes = store.cat_file(path)
+        return self._whole(found, self.size)
+
+    def read(self, start: int, size: int) -> bytes:
+        """Some of it; raises as `open`."""
+        if isinstance(self.place, Path):
+            with self.open() as file:
+                file.seek(start)
+                return self._whole(file.read(size), size)
+        with _OPENING:
+            held, lock = _handle(self, os.getpid())
+        with reaching(self.place), lock:
+            held.seek(start)
+            return self._whole(held.read(size), size)
+
+    def _whole(self, found: bytes, size: int) -> bytes:
+        if len(found) != size:
+            raise InputError(f"{shown(self.place)}: {_CHANGED}")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Whole(StoredPicture):
+    """A picture that is an object of its own."""
+
+    file: StoredFile
+
+    @property
+    def size(self) -> int:  # type: ignore[override]
+        """Bytes."""
+        return self.file.size
+
+    def content(self) -> bytes:
+        """All of it; raises as `StoredPicture.content`."""
+        return self.file.content()
+
+
+@dataclass(frozen=True, slots=True)
+class Part(StoredPicture):
+    """A picture that stands in a shard, `size` bytes from byte `start`."""
+
+    file: StoredFile
+    start: int
+    size: int
+
+    def content(self) -> bytes:
+        """The part; raises as `StoredPicture.content`."""
+        return self.file.read(self.start, self.size)
+
+
+def listed(url: str, deep: bool = True) -> dict[str, StoredFile]:
+    """The objects below a URL by relative name, in no order; of the folder alone if not `deep`.
+
+    Raises
+    ------
+    InputError
+        If there is none, or they may not be listed.
+    """
+    store, root = _store(url)
+    with reaching(url):
+        found = store.find(root, maxdepth=None if deep else 1, detail=True)
+    start = len(root.rstrip("/")) + 1
+    names = {path[start:]: facts for path, facts in found.items() if path[start:] and not path.endswith("/")}
+    if not names:
+        raise InputError(f"{shown(url)}: no such folder, or nothing is in it")
+    return {name: StoredFile.told(f"{url}/{name}", facts) for name, facts in names.items()}
+
+
+@contextmanager
+def text(where: Place) -> Iterator[IO[str]]:
+    """A file of text in UTF-8, other bytes as surrogates, its ends of lines as they are."""
+    how: dict[str, Any] = {"encoding": "utf-8-sig", "errors": "surrogateescape", "newline": ""}
+    if isinstance(where, Path):
+        with where.open(**how) as stream:
+            yield stream
+    else:
+        with StoredFile.of(where).open() as binary:
+            yield TextIOWrapper(binary, **how)
+
+
+def _store(url: str) -> tuple[Any, str]:
+    """The file system of a URL, and its name there."""
+    scheme = url.partition("://")[0]
+    try:
+        store = _filesystem(scheme, os.getpid())
+    except ImportError:
+        raise InputError(f"{shown(url)}: {scheme}:// is not installed; pip install {STORES[scheme]}") from None
+    return store, store._strip_protocol(url)
+
+
+@lru_cache(maxsize=8)
+def _filesystem(scheme: str, process: int) -> Any:
+    """One for all threads of a process; nothing that a store told is kept, it may change."""
+    return fsspec.filesystem(scheme, skip_instance_cache=True, use_listings_cache=False)
+
+
+def _open(url: str) -> Any:
+    store, path = _store(url)
+    return store.open(path, "rb", block_size=_BLOCK, cache_type="background", cache_options={"maxblocks": _BLOCKS})
+
+
+@lru_cache(maxsize=_HANDLES)
+def _handle(file: StoredFile, process: int) -> tuple[Any, Lock]:
+    """A shard kept open, for the pictures after this one."""
+    file.require()
+    with reaching(file.place):
+        return _open(str(file.place)), Lock()

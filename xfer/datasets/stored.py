@@ -1,0 +1,34 @@
+"""Pictures that are no files here: bytes in an object of a store, or in a shard that holds many."""
+
+from abc import ABC, abstractmethod
+
+MAX_BYTES = 100_000_000
+"""A larger picture is refused before it is read."""
+
+
+class StoredPicture(ABC):
+    """A picture whose bytes are read on demand.
+
+    Attributes
+    ----------
+    size : int
+        Bytes; of what it lies in where its own number is not known without reading it.
+    """
+
+    __slots__ = ()
+    size: int
+
+    @abstractmethod
+    def content(self) -> bytes:
+        """The bytes of the picture's file.
+
+        Raises
+        ------
+        InputError
+            If what holds them is gone, cannot be read, or has changed since the data were listed.
+        """
+
+
+def refusal(size: int) -> str:
+    """Why a picture of so many bytes is not read; "" if it is."""
+    return f"is larger than {MAX_BYTES // 10**6} MB" if size > MAX_BYTES else ""

@@ -1,0 +1,150 @@
+"""Ray as the engine: a unit of work is a task on a cluster that is there, or on one that this machine is for the run.
+
+Ray runs code: who reaches a cluster's ports runs programs on it. A cluster of this run is bound to 127.0.0.1 and asks
+for a token; others belong into trusted networks.
+"""
+
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xfer.errors import InputError
+from xfer.progress import Stage
+from xfer.study.engine.local import workers_for
+from xfer.study.engine.ray_tasks import Tasks, heard
+from xfer.study.engine.work import Compute, Needs, Result, Work
+
+_ANSWER = 5.0
+"""Seconds that a cluster has to take a connection."""
+_OWN = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
+"""What Ray reads when it is imported: the first binds nodes to 127.0.0.1, on Linux too."""
+
+
+@dataclass(frozen=True)
+class Ray:
+    """A Ray cluster.
+
+    Attributes
+    ----------
+    address : str
+        ``HOST:PORT`` of the head, ``auto`` for the cluster that this machine is part of; "" makes one of this machine's
+        cores and GPUs, which ends with the run. Inside a process that has called ``ray.init``, that cluster.
+    gpus : float
+        GPUs of a unit on ``cuda``; a fraction puts several units on one.
+    memory : float
+        GB that a unit asks for; 0 for no say in it.
+    """
+
+    address: str = ""
+    gpus: float = 1
+    memory: float = 0
+
+    def __post_init__(self) -> None:
+        if not (0 < self.gpus <= 1 or self.gpus == int(self.gpus) > 0):
+            raise InputError(f"--gpus {self.gpus}: give a share of a GPU such as 0.5, or a whole number of them")
+        if not 0 <= self.memory < float("inf"):
+            raise InputError(f"--memory {self.memory}: give the GB that a unit may take")
+        host, colon, port = self.address.rpartition(":")
+        if self.address not in ("", "auto") and not (host and colon and port.isdigit() and "/" not in host):
+            raise InputError(f"--address {self.address}: give HOST:PORT of Ray's head, or 'auto' on one of its nodes")
+
+    def check(self) -> None:
+        """Refuse where Ray is not installed or nothing answers at the address."""
+        library(own=not self.address)
+        if self.address in ("", "auto"):
+            with self._joined() if self.address else nullcontext():
+                return
+        host, _, port = self.address.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), _ANSWER).close()
+        except (OSError, OverflowError) as error:
+            raise self._unanswered(error) from None
+
+    def run(
+        self, units: Sequence[Work], compute: Compute[Work, Result], needs: Needs, progress: Stage
+    ) -> Iterator[tuple[Work, Result | Exception]]:
+        """See `xfer.study.engine.work.Engine`; a node or process that is lost costs what it was working on."""
+        if needs.device not in ("cpu", "cuda:0"):
+            raise InputError(f"--device {needs.device}: Ray gives every unit its GPU; use --device cuda")
+        if not units:
+            return
+        with self._joined() as ray, heard(ray, progress) as board:
+            tasks = Tasks(ray, compute, needs, self._demands(needs), board)
+            tasks.check()
+            yield from tasks.run(units)
+
+    def _demands(self, needs: Needs) -> dict[str, float]:
+        """What a unit takes of a node, as Ray names it."""
+        gpus = self.gpus if needs.device != "cpu" else 0
+        asked = {"CPU": float(needs.threads), "GPU": gpus, "memory": self.memory * 1e9}
+        return {name: amount for name, amount in asked.items() if amount}
+
+    @contextmanager
+    def _joined(self) -> Iterator[Any]:
+        """Ray, connected; what was started here ends with the block."""
+        ray = library(own=not self.address)
+        if ray.is_initialized():
+            yield ray
+            return
+        with ExitStack() as stack:
+            handler = signal.getsignal(signal.SIGTERM)  # Ray sets its own and leaves it
+            if handler is not None and threading.current_thread() is threading.main_thread():
+                stack.callback(signal.signal, signal.SIGTERM, handler)
+            options: dict[str, Any] = {"address": self.address}
+            if not self.address:
+                short = "/tmp" if Path("/tmp").is_dir() else None  # names of sockets end at 107 characters
+                place = tempfile.TemporaryDirectory(prefix="xfer-ray-", dir=short, ignore_cleanup_errors=True)
+                options = {"address": "local", "num_cpus": workers_for(1), "include_dashboard": False}
+                options["_temp_dir"] = stack.enter_context(place)
+            try:
+                ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
+            except Exception as error:  # of every kind, a slow start among them
+                raise self._unanswered(error) from None
+            stack.callback(ray.shutdown)
+            yield ray
+
+    def _unanswered(self, error: Exception) -> InputError:
+        told = " ".join(str(error).split())
+        if not self.address:
+            return InputError(f"--engine ray: no cluster could be started on this machine ({told})")
+        mend = "start one with 'ray start --head', or leave --address out for one of this machine's cores"
+        return InputError(f"--address {self.address}: no Ray cluster that takes this run ({told}); {mend}")
+
+
+def library(*, own: bool) -> Any:
+    """Ray itself, imported late: it is an extra.
+
+    Raises
+    ------
+    InputError
+        If it is not installed, or was imported before a cluster of its own could be bound to 127.0.0.1.
+    """
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    if own:
+        _bind()
+    try:
+        import ray
+        import ray.exceptions
+    except ImportError:
+        raise InputError("--engine ray: Ray is not installed; pip install 'xfer-kit[ray]'") from None
+    return ray
+
+
+def _bind() -> None:
+    there = sys.modules.get("ray")
+    if there is not None and not there.is_initialized() and any(os.environ.get(n) != v for n, v in _OWN.items()):
+        raise InputError(
+            "--engine ray: Ray was imported before it could be bound to 127.0.0.1; start Python anew, or call ray.init"
+        )
+    for name, value in {**_OWN, "RAY_AUTH_TOKEN": secrets.token_hex(32)}.items():
+        os.environ.setdefault(name, value)

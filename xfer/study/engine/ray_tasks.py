@@ -1,0 +1,240 @@
+"""The units of a run as Ray tasks: begun in their order, begun again when their process or node is lost."""
+
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from xfer.errors import InputError, TrainingError
+from xfer.progress import Stage
+from xfer.study.engine.ray_worker import Asked, RefusedError, trouble, versions, work
+from xfer.study.engine.work import BEAT, Needs, Relay, Work
+
+_AGAIN = 3
+"""How often a unit is begun again whose process was lost; for a lost node always."""
+_AHEAD = 2
+"""Units handed to Ray for each that there is room for; the others wait here, and the memory of both is flat."""
+_PATIENCE = 600.0
+"""Seconds without a node that has room for a unit, after which the run gives up."""
+_WORDS = {"CPU": "cores", "GPU": "GPUs", "memory": "GB of memory"}
+_PINNED = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+"""As for local workers; a unit sets torch's threads itself."""
+
+
+@contextmanager
+def heard(ray: Any, progress: Stage) -> Iterator["Board"]:
+    """A board for the time of a run."""
+    board = Board(ray, progress)
+    try:
+        yield board
+    finally:
+        with suppress(Exception):
+            board.queue.shutdown(force=True)
+
+
+class Board:
+    """Where workers put what they report: a queue of Ray's on this node."""
+
+    def __init__(self, ray: Any, progress: Stage) -> None:
+        from ray.util.queue import Queue
+
+        here = _on(ray.get_runtime_context().get_node_id())
+        self.queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
+        self._relay = Relay(progress)
+
+    def read(self) -> None:
+        """Hand what came to the progress of the run."""
+        for event in self.queue.get_nowait_batch(self.queue.qsize()):
+            self._relay(event)
+
+
+def _on(node: str) -> Any:
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    return NodeAffinitySchedulingStrategy(node, soft=False)
+
+
+class Tasks:
+    """The units of a run as tasks."""
+
+    def __init__(self, ray: Any, compute: Any, needs: Needs, demands: Mapping[str, float], board: Board) -> None:
+        self._ray, self._compute, self._needs, self._demands, self._board = ray, compute, needs, demands, board
+        self._asked = Asked(versions(), needs.files, str(Path.cwd()))
+        self._sent: dict[int, Any] = {}
+        self._seen, self._room = time.monotonic(), 0
+        self._task = ray.remote(work)
+        self._pinned = {"max_retries": 0, "runtime_env": {"env_vars": _PINNED}}
+
+    def check(self) -> None:
+        """Refuse a cluster that has no room for a unit, or a node that must not compute.
+
+        Raises
+        ------
+        InputError
+        """
+        nodes, workers = self._nodes(), self._needs.workers
+        room = sum(nodes.values())
+        told = _told(self._demands)
+        if not room:
+            raise InputError(f"--engine ray: no node has {told}, which one unit takes; {self._largest()}")
+        if workers and workers > room:
+            raise InputError(f"--workers {workers}: the cluster has room for {room} units side by side ({told} each)")
+        probe = self._ray.remote(trouble)
+        probes = {
+            node: probe.options(num_cpus=0, scheduling_strategy=_on(node), **self._pinned).remote(self._asked)
+            for node in nodes
+        }
+        names = {node["NodeID"]: node["NodeManagerHostname"] for node in self._ray.nodes()}
+        for node, reference in probes.items():
+            if why := self._found(reference):
+                raise InputError(f"--engine ray: node {names[node]} {why}")
+
+    def _found(self, reference: Any) -> str:
+        """What a node answered; one that is lost meanwhile is no trouble."""
+        errors = self._ray.exceptions
+        try:
+            return str(self._ray.get(reference))
+        except errors.RayTaskError as error:
+            return f"cannot run xfer ({_last(error)}); install the same xfer-kit there"
+        except errors.RuntimeEnvSetupError as error:
+            return f"cannot start a worker ({_last(error)})"
+        except errors.RayError:
+            return ""
+
+    def run(self, units: Sequence[Work]) -> Iterator[tuple[Work, Any]]:
+        """Every unit with its result, as they finish; in the order given they begin."""
+        waiting, begun = deque(range(len(units))), dict[Any, int]()
+        lost = Counter[int]()
+        try:
+            while waiting or begun:
+                while waiting and len(begun) < self._limit():
+                    place = waiting.popleft()
+                    begun[self._begin(units[place])] = place
+                for reference in self._finished(list(begun)):
+                    place = begun.pop(reference)
+                    result = self._result(reference)
+                    if not isinstance(result, _Lost):
+                        yield units[place], result
+                        continue
+                    lost[place] += result.counts
+                    if lost[place] <= _AGAIN:
+                        waiting.appendleft(place)
+                    else:
+                        yield units[place], TrainingError(f"its process was killed {lost[place]} times, {result.why}")
+        finally:
+            for reference in begun:
+                with suppress(Exception):
+                    self._ray.cancel(reference, force=True)
+
+    def _finished(self, begun: list[Any]) -> list[Any]:
+        """Tasks that ended, after a beat at most; what workers report is read meanwhile."""
+        done: list[Any] = []
+        if begun:
+            done, _ = self._ray.wait(begun, timeout=BEAT)
+        else:
+            time.sleep(BEAT)
+        with suppress(self._ray.exceptions.RayError):
+            self._board.read()
+        return done
+
+    def _begin(self, unit: Any) -> Any:
+        options = {"num_cpus": self._demands["CPU"], "num_gpus": self._demands.get("GPU", 0), **self._pinned}
+        if "memory" in self._demands:
+            options["memory"] = int(self._demands["memory"])
+        shared, name = None, self._needs.shared
+        if name:
+            value = getattr(unit, name)
+            if id(value) not in self._sent:
+                self._sent[id(value)] = self._ray.put(value)
+            shared, unit = (name, self._sent[id(value)]), replace(unit, **{name: None})
+        at_hand = self._compute, unit, shared, self._asked, self._board.queue
+        return self._task.options(**options).remote(*at_hand)
+
+    def _result(self, reference: Any) -> Any:
+        """What a task returned, or that its process or node is gone.
+
+        Raises
+        ------
+        InputError
+            If a worker refused.
+        OSError
+            What the unit raised.
+        """
+        errors = self._ray.exceptions
+        try:
+            found = self._ray.get(reference)
+        except errors.RayTaskError as error:
+            return TrainingError(f"its worker failed: {_last(error)}")
+        except errors.NodeDiedError:
+            return _Lost(0, "")
+        except errors.RayError as error:
+            return _Lost(1, f"most likely for its memory ({type(error).__name__})")
+        if isinstance(found, RefusedError | OSError):
+            raise found
+        return found
+
+    def _limit(self) -> int:
+        """How many tasks may be open; the cluster is looked at once a beat.
+
+        Raises
+        ------
+        TrainingError
+            If for `_PATIENCE` no node had room.
+        """
+        now = time.monotonic()
+        if self._room and now < self._seen + BEAT:
+            return self._needs.workers or _AHEAD * self._room
+        self._room = sum(self._nodes().values())
+        if self._room:
+            self._seen = now
+        elif now > self._seen + _PATIENCE:
+            minutes = f"{_PATIENCE / 60:g} min"
+            raise TrainingError(f"no node has had room for a unit for {minutes}; what is finished is kept")
+        return self._needs.workers or _AHEAD * self._room
+
+    def _nodes(self) -> dict[str, int]:
+        """The nodes that have room for a unit, and for how many."""
+        alive = [node for node in self._ray.nodes() if node["Alive"]]
+        room = {node["NodeID"]: self._fits(node["Resources"]) for node in alive}
+        return {node: count for node, count in room.items() if count}
+
+    def _fits(self, there: Mapping[str, float]) -> int:
+        """How many units a node's resources are enough for.
+
+        A little more than there is passes: shares of a GPU are sums of floats.
+        """
+        return int(min(there.get(name, 0) / amount for name, amount in self._demands.items()) + 1e-6)
+
+    def _largest(self) -> str:
+        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        most = {name: max((node.get(name, 0) for node in nodes), default=0) for name in self._demands}
+        return f"the most of one node are {_told(most)}"
+
+
+def _told(resources: Mapping[str, float]) -> str:
+    """Resources in words."""
+    scale = {"memory": 1e-9}
+    return ", ".join(f"{amount * scale.get(name, 1):.3g} {_WORDS[name]}" for name, amount in resources.items())
+
+
+class _Lost(NamedTuple):
+    """The end of a task that has no result.
+
+    Attributes
+    ----------
+    counts : int
+        0 where the unit took no part in it.
+    why : str
+    """
+
+    counts: int
+    why: str
+
+
+def _last(error: Exception) -> str:
+    """The last line of what a worker's error says."""
+    lines = [line.strip() for line in str(getattr(error, "cause", None) or error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

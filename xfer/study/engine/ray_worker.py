@@ -1,0 +1,106 @@
+"""A Ray worker: whether it may compute, and one unit of work with its progress told."""
+
+import os
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from platform import python_version
+from queue import SimpleQueue
+from typing import Any
+
+from xfer.errors import InputError
+from xfer.progress import Stage
+from xfer.study import provenance
+from xfer.study.engine.work import BEAT, Compute, Event, Result, Work, reporter
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a worker must have in common with this process.
+
+    Attributes
+    ----------
+    versions : mapping
+        Of everything that a unit's digest covers.
+    files : tuple of Path
+        What it must see.
+    place : str
+        The working directory, which relative paths begin at.
+    """
+
+    versions: Mapping[str, str]
+    files: tuple[Path, ...]
+    place: str
+
+
+class RefusedError(InputError):
+    """A worker that must not compute."""
+
+
+@cache
+def versions() -> dict[str, str]:
+    """What the numbers of a unit follow from, as this process has it."""
+    libraries = {**provenance.library_versions(), "onnxruntime": version("onnxruntime")}
+    return {"Python": python_version(), "xfer's source": provenance.source_digest()[:12], **libraries}
+
+
+def trouble(asked: Asked) -> str:
+    """Why this process must not work on the units; "" where it may."""
+    own = versions()
+    wrong = [
+        f"{name} {own.get(name, 'missing')} there, {value} here"
+        for name, value in asked.versions.items()
+        if own.get(name) != value
+    ]
+    if wrong:
+        return f"has {', '.join(wrong)}; install the same there"
+    with suppress(OSError):
+        os.chdir(asked.place)
+    lost = [str(path) for path in asked.files if not (Path(asked.place) / path).is_file()]
+    return f"cannot see {lost[0]}; put data and --out where all nodes see them" if lost else ""
+
+
+def work(
+    compute: Compute[Work, Result], unit: Any, shared: tuple[str, Any] | None, asked: Asked, board: Any
+) -> Result | Exception:
+    """A task: one unit."""
+    if why := trouble(asked):
+        return RefusedError(f"--engine ray: node {socket.gethostname()} {why}")
+    if shared is not None:
+        import ray
+
+        name, reference = shared
+        unit = replace(unit, **{name: ray.get(reference)})
+    with _reported(board) as report:
+        try:
+            return compute(unit, report)
+        except Exception as error:  # whatever it is, the other units go on
+            return error
+
+
+@contextmanager
+def _reported(board: Any) -> Iterator[Stage]:
+    """The progress of a worker: what happened is sent once a beat."""
+    events: SimpleQueue[Event] = SimpleQueue()
+    over = threading.Event()
+
+    def send() -> None:
+        last = False
+        while not last:
+            last = over.wait(BEAT)
+            if found := [events.get() for _ in range(events.qsize())]:
+                with suppress(Exception):  # nobody listens any more
+                    board.put_nowait_batch(found)
+
+    thread = threading.Thread(target=send, daemon=True)
+    thread.start()
+    try:
+        yield reporter(events.put)
+    finally:
+        over.set()
+        thread.join()

@@ -1,0 +1,108 @@
+"""What an engine is given and what it gives back; how workers tell of their progress."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+from uuid import uuid4
+
+from xfer.progress import Stage
+
+Work = TypeVar("Work")
+Result = TypeVar("Result")
+Compute = Callable[[Work, Stage], Result]
+
+BEAT = 0.5
+"""Seconds between two looks at workers and at what they told."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What units of work need where they are done.
+
+    Attributes
+    ----------
+    threads : int
+        The cores that a unit keeps busy.
+    device : {"cpu", "cuda:i"}
+    workers : int or None
+        Units side by side; by default as many as there is room for.
+    files : tuple of Path
+        Those that units read.
+    shared : str
+        The field of a unit (a dataclass) that is large and the same for many, "" for none: it travels once.
+    """
+
+    threads: int = 1
+    device: str = "cpu"
+    workers: int | None = None
+    files: tuple[Path, ...] = ()
+    shared: str = ""
+
+
+class Engine(Protocol):
+    """Where units of work are done. Their results follow from the units alone, so no number depends on the engine."""
+
+    def check(self) -> None:
+        """Refuse, before anything is done, what cannot work.
+
+        Raises
+        ------
+        InputError
+        """
+
+    def run(
+        self, units: Sequence[Work], compute: Compute[Work, Result], needs: Needs, progress: Stage
+    ) -> Iterator[tuple[Work, Result | Exception]]:
+        """Every unit with what `compute` made of it, or the exception it ended with, as they finish.
+
+        Leaving the loop early, by an exception or an interruption, ends the workers at once.
+
+        Parameters
+        ----------
+        units : sequence
+            Picklable where other processes do them.
+        compute : callable
+            ``(unit, progress) -> result``, a function of a module.
+        needs : Needs
+        progress : callable
+            Told of every stage and step.
+
+        Raises
+        ------
+        InputError
+            If the units cannot be done there.
+        OSError
+            What a unit raised: the disk is everybody's.
+        """
+
+
+Event = tuple[str, str, int]
+"""A stage that begins, as key, name and number of steps; or a step of it, as key, "" and 0."""
+
+
+def reporter(send: Callable[[Event], None]) -> Stage:
+    """The progress of a worker: stages and steps as events."""
+
+    def stage(name: str, steps: int) -> Callable[[], None]:
+        key = uuid4().hex
+        send((key, name, steps))
+        return lambda: send((key, "", 0))
+
+    return stage
+
+
+class Relay:
+    """Hands the events of workers to the progress of a run."""
+
+    def __init__(self, progress: Stage) -> None:
+        self._progress = progress
+        self._ticks: dict[str, Callable[[], None]] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Take an event; a step of a stage whose begin was lost is no step."""
+        key, stage, steps = event
+        if stage:
+            self._ticks[key] = self._progress(stage, steps)
+        elif key in self._ticks:
+            self._ticks[key]()
