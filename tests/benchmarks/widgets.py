@@ -124,10 +124,10 @@ def main() -> None:
     head = [
         "# Widgets: from a moved control to a new picture", "",
         f"12 networks x 6 expressions ({source} heatmaps, 275 x 224 px); faces: one network, 8 drawn faces a page. "
-        f"Milliseconds, on one thread; the aim is under {LIMIT}. While it was measured {os.getloadavg()[0]:.0f} processes "
-        f"wanted one of {os.cpu_count()} cores: where these are more, the clock on the wall waits for the others, and the "
-        "processor's time is what the widget takes. The longest may hold one run of Python's garbage collector, some 0.3 s "
-        f"where torch is loaded. Python {platform.python_version()}.", "",
+        f"Milliseconds, on one thread; the aim is under {LIMIT}. While it was measured {os.getloadavg()[0]:.0f} "
+        f"processes wanted one of {os.cpu_count()} cores: where these are more, the clock on the wall waits for the "
+        "others, and the processor's time is what the widget takes. The longest may hold one run of Python's garbage "
+        f"collector, some 0.3 s where torch is loaded. Python {platform.python_version()}.", "",
         "| widget | control | median | longest | processor, median | processor, longest |", "|---|---|---|---|---|---|",
     ]  # fmt: skip
     RESULTS.write_text("\n".join([*head, *rows, ""]), encoding="utf-8")

@@ -21,7 +21,7 @@ def test_a_stage_tells_how_far_how_fast_and_how_long_still(clock):
     assert [line.children[0].value, line.children[1].value, line.children[1].max] == ["faces", 0, 120]
     for clock[0] in range(1, 31):
         tick()
-    assert line.children[0].value == "faces: 30 of 120, 1.0 a second, 90 s left"
+    assert line.children[0].value == "faces: 30 of 120, 1.0 a second, 1 min 30 s left"
     assert line.children[1].value == 30
 
 
