@@ -71,9 +71,9 @@ def test_a_file_of_settings_says_whose_pictures_are_shown_not_how_many_faces(
 ) -> None:
     asked: dict[str, Any] = {}
     monkeypatch.setattr(xfer, "plan", lambda **options: asked.update(options) or planned)
-    (tmp_path / "study.toml").write_text('format = 1\nmodels = "songnet"\nfaces = "mean"\n')
+    (tmp_path / "study.toml").write_text('format = 1\nmodels = "songnet"\nfaces = "mean"\nengine = "ray"\ngpus = 0.5\n')
     assert run("plan", "--config", "study.toml")[0] == 0
-    assert (asked["models"], asked["faces"]) == ("songnet", None)
+    assert (asked["models"], asked["faces"], asked["gpus"]) == ("songnet", None, None)
     assert run("plan", "--config", "study.toml", "--faces", "50")[0] == 0
     assert asked["faces"] == 50
 
@@ -98,7 +98,7 @@ def test_bad_input_is_one_line(run: Run, refused: Check, tmp_path: Path) -> None
 
 
 def test_planned_against_actual(run: Run, planned: Costs, tmp_path: Path) -> None:
-    costs.write(tmp_path / "s", planned)
+    costs.write(tmp_path / "s", planned, {})
     lines = [
         {"stage": s, "seconds": wall, "processor_seconds": wall} for s, wall in (("pictures", 8), ("networks", 50))
     ]

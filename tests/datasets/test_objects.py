@@ -135,6 +135,8 @@ def test_large_objects_are_not_fetched(box, monkeypatch):
         ("webdataset:memory://nobox/f.tar", "memory://nobox/f.tar: no such object, folder or bucket"),
         ("webdataset:memory://nobox/f-*.tar", "memory://nobox: no such folder, or nothing is in it"),
         ("parquet:memory://box/tree", "memory://box/tree: holds no *.parquet; expected parquet files"),
+        ("folder:s3://", "s3://: names no bucket; give s3://BUCKET/..."),
+        ("webdataset:memory://box/f-{9..1}.tar", "{9..1}: counts down; write the smaller number first"),
         ("csv:ftp://box/l.csv", "'store' must be one of file, gs, memory, s3; got 'ftp'"),
         ("csv:s4://box/l.csv", "'store' must be one of file, gs, memory, s3; got 's4'"),
         ("csv:zip::memory://box/l.csv", "'store' must be one of file, gs, memory, s3; got 'zip::memory'"),

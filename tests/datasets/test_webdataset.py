@@ -177,4 +177,5 @@ def test_nothing_is_unpacked_and_no_member_is_kept(tmp_path, tar, png, monkeypat
 
 def test_braces_without_a_span_are_words():
     assert patterns.expanded("{a,b}{1..2}") == ["a1", "a2", "b1", "b2"]
-    assert patterns.expanded("{9..8}.tar") == []
+    with pytest.raises(InputError, match=r"^\{9\.\.8\}: counts down"):
+        patterns.expanded("{9..8}.tar")

@@ -293,7 +293,7 @@ def test_planned_against_actual(run_of: Path, made_up: Callable[..., Forecast]) 
     assert bare.loc["total", "actual_s"] == 35
     assert bare["ratio"].isna().all()
     plan = made_up(1, 2).costs()
-    costs.write(run_of, plan)
+    costs.write(run_of, plan, {"format": 1})
     found = costs.against(run_of).set_index("stage")
     assert found.loc["total", "planned_s"] == pytest.approx(plan.total)
     assert found.loc["total", "planned_processor_s"] == pytest.approx(plan.processor)
@@ -310,6 +310,15 @@ def test_a_damaged_plan_is_told_and_orders_nothing(run_of: Path) -> None:
     assert costs.planned_seconds(run_of) == {}
 
 
+def test_the_plan_of_another_study_is_none(tmp_path: Path, made_up: Callable[..., Forecast]) -> None:
+    costs.write(tmp_path, made_up().costs(), {"format": 1, "models": ["vgg16"]})
+    assert costs.read(tmp_path) is not None
+    (tmp_path / folder.CONFIG).write_text('format = 1\nmodels = ["songnet"]\n')
+    assert costs.read(tmp_path) is None
+    (tmp_path / folder.CONFIG).write_text('format = 1\nmodels = ["vgg16"]\n')
+    assert costs.read(tmp_path) is not None
+
+
 def test_a_folder_without_stages_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="tells of no stage of a study; run 'xfer compare'"):
         costs.against(tmp_path)
@@ -322,7 +331,7 @@ def test_a_plan_orders_the_units_of_its_study(tmp_path: Path, made_up: Callable[
     by = [each["network"] for each in networks.longest_first(described, 6)]
     assert by == ["songnet", "mobilenetv3"]
     plan = made_up().costs()
-    costs.write(tmp_path, plan)
+    costs.write(tmp_path, plan, {})
     assert costs.planned_seconds(tmp_path) == {
         name: pytest.approx(sum(seconds_of(plan, f"{name}: {part}") for part in ("training", "heatmaps")))
         for name in by

@@ -57,6 +57,8 @@ def test_what_a_worker_reports_reaches_the_progress() -> None:
         ({"address": "ray://here:10001"}, "--address ray://here:10001: give HOST:PORT of Ray's head"),
         ({"gpus": 1.5}, "--gpus 1.5: give a share of a GPU such as 0.5, or a whole number of them"),
         ({"gpus": 0}, "--gpus 0: give a share"),
+        ({"gpus": float("nan")}, "--gpus nan: give a share"),
+        ({"gpus": float("inf")}, "--gpus inf: give a share"),
         ({"memory": -1}, "--memory -1: give the GB that a unit may take"),
     ],
 )

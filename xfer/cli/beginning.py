@@ -10,6 +10,8 @@ from xfer.errors import InputError
 
 app = typer.Typer()
 
+_WHERE = ("engine", "address", "gpus", "memory")
+"""Options of 'xfer compare' that say nothing to 'xfer plan', or, as ``faces`` does, something else."""
 _SIGNS = {"good": "ok ", "optional": "-- ", "bad": "!! "}
 
 
@@ -19,8 +21,9 @@ def _settings(context: typer.Context, path: Path | None) -> Path | None:
         from xfer.study.settings import read_settings
 
         names = {str(parameter.name) for parameter in context.command.params} - {"config", "fresh", "help"}
-        found = read_settings(path, names)
-        context.default_map = {name: _as_option(name, value) for name, value in found.items()}
+        apart = {"faces", *_WHERE} if context.command.name == "plan" else set()
+        found = read_settings(path, names | apart)
+        context.default_map = {name: _as_option(name, found[name]) for name in found.keys() - apart}
     return path
 
 

@@ -14,11 +14,9 @@ app = typer.Typer()
 
 _NOT_PLANNED = (
     "heatmaps", "pattern", "pooled", "pooled_pattern", "mask_pattern", "frame", "allow_missing", "faces", "engine",
-    "address", "gpus", "memory", "workers",
+    "address", "gpus", "memory", "workers", "fresh",
 )  # fmt: skip
 """Options of ``xfer compare`` that a plan does without, or gives another sense."""
-_PICTURES = ("mean", "none", "all")
-"""What ``--faces`` of ``xfer compare`` says, and so a file of settings: whose pictures the report shows."""
 
 
 def _same_options(function: Any) -> Any:
@@ -34,9 +32,7 @@ def _same_options(function: Any) -> Any:
 
 
 def _number(text: str) -> int:
-    """A number of faces; 0 for what a file of settings says about the pictures in the report."""
-    if text in _PICTURES:
-        return 0
+    """A number of faces."""
     if not text.isdigit() or not int(text):
         raise typer.BadParameter(f"must be a number of faces, 1 or more; got {text!r}")
     return int(text)
@@ -72,7 +68,7 @@ def plan(
 
         asked = {name: value for name, value in options.items() if name not in _NOT_PLANNED}
         with progress() as stage:
-            found = xfer.plan(**asked, faces=faces or None, workers=workers, gpus=gpus, progress=stage)
+            found = xfer.plan(**asked, faces=faces, workers=workers, gpus=gpus, progress=stage)
         print(found)
 
     context.meta[studies.INSTEAD] = planned

@@ -60,6 +60,8 @@ def place(text: str) -> Place:
         return Path(rest if scheme == "file" else text)
     if scheme not in STORES:
         raise unknown("store", scheme, ("file", *STORES))
+    if not rest.strip("/"):
+        raise InputError(f"{text}: names no bucket; give {scheme}://BUCKET/...")
     return text.rstrip("/")
 
 

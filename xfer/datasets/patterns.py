@@ -97,6 +97,8 @@ def _choices(inside: str) -> list[str]:
     if not span:
         return inside.split(",")
     numbers = range(int(span[1]), int(span[2]) + 1)
+    if not numbers:
+        raise InputError(f"{{{inside}}}: counts down; write the smaller number first")
     if len(numbers) > MOST:
         raise InputError(f"{{{inside}}}: stands for {len(numbers)} shards; at most {MOST}")
     return [f"{number:0{len(span[1])}d}" for number in numbers]

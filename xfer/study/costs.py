@@ -2,7 +2,7 @@
 
 import html
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from heapq import heapify, heapreplace
@@ -15,8 +15,9 @@ import pandas as pd
 from xfer import scoring
 from xfer.errors import InputError
 from xfer.study import stages
-from xfer.study.folder import COSTS, write_whole
+from xfer.study.folder import COSTS, read_config, write_whole
 from xfer.study.recognition import UNITS
+from xfer.study.results import config_digest
 
 COLUMNS = (
     "stage", "network", "units", "unit_s", "total_s", "processor_s", "memory_mb", "disk_mb", "forwards",
@@ -176,7 +177,7 @@ def _span(seconds: float) -> str:
     """A span of time in one unit.
 
     >>> _span(5.2), _span(200), _span(9000), _span(400_000)
-    ('5.2 s', '3.3 min', '2.5 h', '4.6 d')
+    ('5.2 s', '3.33 min', '2.5 h', '4.63 d')
     """
     for size, word in ((86_400.0, "d"), (3600.0, "h"), (60.0, "min")):
         if seconds >= 1.5 * size:
@@ -184,15 +185,15 @@ def _span(seconds: float) -> str:
     return f"{seconds:.2g} s"
 
 
-def write(home: Path, costs: Costs) -> Path:
-    """Keep a plan in the folder that its study will have, or has: ``costs.csv``; the path."""
+def write(home: Path, costs: Costs, config: Mapping[str, Any]) -> Path:
+    """Keep a plan in the folder that its study, of this configuration, will have, or has: ``costs.csv``; the path."""
     home.mkdir(parents=True, exist_ok=True)
-    write_whole(home / COSTS, partial(scoring.write_csv, costs.stages))
+    write_whole(home / COSTS, partial(scoring.write_csv, costs.stages.assign(config=config_digest(config))))
     return home / COSTS
 
 
 def read(home: Path) -> pd.DataFrame | None:
-    """The stages of the plan that a folder keeps; None without one.
+    """The stages of the plan that a folder keeps; None without one, or where it is another study's.
 
     Raises
     ------
@@ -205,6 +206,9 @@ def read(home: Path) -> pd.DataFrame | None:
     try:
         table = scoring.read_csv(path)
         numbers = {name: pd.to_numeric(table[name], errors="coerce") for name in COLUMNS[2:]}
+        config = read_config(home)
+        if config is not None and set(table["config"]) != {config_digest(config)}:
+            return None
         return table.assign(**numbers)[list(COLUMNS)]
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{path}: is damaged ({' '.join(str(error).split())}); plan again, or remove it") from None

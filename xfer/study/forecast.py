@@ -16,6 +16,7 @@ from xfer.study.folder import COSTS, read_config
 from xfer.study.pilot import Pilot
 from xfer.study.plan import Network, Plan, settle
 from xfer.study.protocols import PROTOCOLS
+from xfer.study.recognition import SHOWN
 from xfer.study.stages import Seconds
 from xfer.study.units import FEW_FOLDS
 
@@ -69,6 +70,9 @@ def plan(
     >>> costs = plan("songnet_bn,resnet50", faces=20_000, workers=8)  # doctest: +SKIP
     >>> costs.total, costs.bottleneck  # doctest: +SKIP
     """
+    if faces in SHOWN:  # a file of settings says whose pictures the report shows, and where it runs
+        faces = None
+    options.pop("engine", None)
     for name, number in {"faces": faces, "workers": workers, "gpus": gpus}.items():
         if number is not None and number < 1:
             raise InputError(f"--{name} must be 1 or more; got {number}")
@@ -82,7 +86,7 @@ def plan(
     tried = pilot.run(chosen, here, blocks, rows, progress)
     found = Forecast(chosen, tried, took, scale, there).costs()
     if faces is None and _own(chosen):
-        costs.write(chosen.home, found)
+        costs.write(chosen.home, found, chosen.config)
     return found
 
 

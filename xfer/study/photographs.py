@@ -263,9 +263,10 @@ def _explained(
     shift, scale = (torch.tensor(values)[:, None, None] for values in (known.mean, known.std))
     hiding = {"mean": known.mean, "std": known.std, "landmarks": points, **asked["perturbation"]}
     images = (seen.float() / 255 - shift) / scale
-    options = {"layer": known.layer or "auto", "batch_size": asked["batch_size"], "classes": known.classes or None}
-    settings = {"gradient": {"mean": known.mean, "std": known.std}, "perturbation": hiding}
-    maps = explain(network, images, asked["explainers"], asked["targets"], settings=settings, **options)
+    options: dict[str, Any] = {"layer": known.layer or "auto", "batch_size": asked["batch_size"]}
+    options["settings"] = {"gradient": {"mean": known.mean, "std": known.std}, "perturbation": hiding}
+    classes = known.classes or None
+    maps = explain(network, images, asked["explainers"], asked["targets"], classes=classes, progress=silent, **options)
     found.methods = maps.attrs["left_out"]
     chances = _probabilities(network, images, asked["batch_size"])
     for i, at in enumerate(there):

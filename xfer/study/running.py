@@ -23,6 +23,9 @@ STAGES = ("waiting", "training", "trained", "explained", "failed")
 _GUIDE, _TWIN = r"(?:-([a-z]+))?", r"-(.+-s\d+)"
 """What stands in the middle of file names."""
 
+_ALWAYS = LOG[:6]
+"""The columns that a log has from any version; those of guides came later."""
+
 _MOST_BYTES = 20_000_000
 """A longer log is none of xfer's."""
 
@@ -144,9 +147,9 @@ def _log(path: Path) -> pd.DataFrame:
     if path.stat().st_size > _MOST_BYTES:
         raise ValueError("too long")
     log = pd.read_csv(path)
-    if absent := [column for column in LOG if column not in log]:
+    if absent := [column for column in _ALWAYS if column not in log]:
         raise ValueError(f"no {absent[0]}")
-    numbers = log.apply(pd.to_numeric)
+    numbers = log.reindex(columns=list(LOG)).apply(pd.to_numeric)
     return numbers.dropna(subset=["epoch"])
 
 

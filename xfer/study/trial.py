@@ -205,7 +205,7 @@ def _explained(trial: Trial) -> dict[str, Any]:
     faces = max(2, min(BATCHES * size, int(trial.seconds / 2 / max(took, 1e-3))))
     tried = replace(trial, test=np.resize(trial.test, faces), blocks=np.resize(trial.blocks, faces))
     watch, began = Watch(), stages.now()
-    compute(tried, watch)
+    _anew(tried, watch)
     ended, stage = stages.now(), f"{trial.name}: heatmaps"
     alone = trial.black_box is not None or trial.randomised is not None
     start = began if alone else watch.begun[stage]
@@ -218,8 +218,14 @@ def _counted(trial: Trial, faces: int) -> float:
     """Passes of a face, those that tell which explainers apply included."""
     count: list[int] = []
     test, blocks = np.resize(trial.test, faces), np.resize(trial.blocks, faces)
-    compute(replace(trial, test=test, blocks=blocks, counted=count, digest=f"{trial.digest}-counted"), silent)
+    _anew(replace(trial, test=test, blocks=blocks, counted=count, digest=f"{trial.digest}-counted"), silent)
     return sum(count)
+
+
+def _anew(trial: Trial, progress: Stage) -> None:
+    """As a study computes it, whatever an earlier try left."""
+    (trial.home / SHARDS / f"{trial.digest}.npz").unlink(missing_ok=True)
+    compute(trial, progress)
 
 
 def line(ticks: list[Seconds], size: int, whole: Seconds) -> tuple[Seconds, Seconds]:

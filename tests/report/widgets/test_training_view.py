@@ -10,6 +10,7 @@ import pytest
 from xfer.report.widgets import training_view
 from xfer.report.widgets.explorer import plain
 from xfer.study.running import running
+from xfer.training.fitting import LOG
 
 
 @pytest.fixture
@@ -102,6 +103,14 @@ def test_torn_and_foreign_logs_are_named_not_fatal(going):
     (going / "checkpoints" / "other.csv").write_text("x")
     view = training_view(going)
     assert view.told.endswith("cannot be read: songnet-f0.csv")
+
+
+def test_logs_from_before_guides_are_whole(going):
+    log = going / "checkpoints" / "songnet-f0.csv"
+    pd.read_csv(log)[list(LOG[:6])].to_csv(log, index=False)
+    found = running(going)
+    assert found.torn == ()
+    assert found.curves["guide_term"].isna().all()
 
 
 def test_guided_networks_have_curves_of_their_own(going):

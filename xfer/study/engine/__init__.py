@@ -25,5 +25,7 @@ def settle(engine: str | Engine) -> Engine:
         if engine not in ENGINES:
             raise unknown("--engine", engine, ENGINES)
         engine = ENGINES[engine]()
+    if not hasattr(engine, "check"):
+        raise unknown("--engine", str(engine), ENGINES)
     engine.check()
     return engine

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ class Ray:
     memory: float = 0
 
     def __post_init__(self) -> None:
-        if not (0 < self.gpus <= 1 or self.gpus == int(self.gpus) > 0):
+        if not (0 < self.gpus <= 1 or (isfinite(self.gpus) and self.gpus == int(self.gpus) > 0)):
             raise InputError(f"--gpus {self.gpus}: give a share of a GPU such as 0.5, or a whole number of them")
         if not 0 <= self.memory < float("inf"):
             raise InputError(f"--memory {self.memory}: give the GB that a unit may take")
