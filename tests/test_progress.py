@@ -213,8 +213,9 @@ class Kernel:
     def __init__(self, home: Path) -> None:
         self.home, self.notebook = home, nbformat.reads(notebooks.study_notebook(), as_version=4)
         self.client = NotebookClient(
-            self.notebook, kernel_name="python3", timeout=300, allow_errors=True, resources={"metadata": {"path": home}}
-        )
+            self.notebook, kernel_name="python3", timeout=1800, startup_timeout=600, iopub_timeout=120,
+            allow_errors=True, resources={"metadata": {"path": home}},
+        )  # fmt: skip
 
     def run(self, source: str) -> list[Any]:
         """What a cell puts out."""
@@ -262,7 +263,8 @@ def test_an_interrupted_training_goes_on_from_its_last_epoch(kernel: Kernel) -> 
     assert 0 <= float(accuracy.data["text/plain"]) <= 1
     after = pd.read_csv(log)
     assert after["epoch"].tolist() == list(range(1, 10))
-    pd.testing.assert_frame_equal(after.head(len(before)), before)
+    resumed = after.head(len(before)).drop(columns="seconds")
+    pd.testing.assert_frame_equal(resumed, before.drop(columns="seconds"))
 
 
 def test_stages_of_other_threads_are_shown_in_the_cell(kernel: Kernel) -> None:

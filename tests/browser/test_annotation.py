@@ -54,7 +54,6 @@ def test_a_rater_draws_reloads_and_finds_it_saved(opened: Opened, home: Path) ->
     assert abs(path[1] - 0.35 * 512) < 6
 
     opened.paint(home / FILE)
-    page.wait_for_timeout(2_000)
     marked = opened.painted()
     opened.reload()
     page.get_by_role("heading", name="Welcome").wait_for()
@@ -64,15 +63,13 @@ def test_a_rater_draws_reloads_and_finds_it_saved(opened: Opened, home: Path) ->
     page.get_by_text("Face 2 of 8").wait_for()
     opened.wait_until_painted(marked)
     page.get_by_role("button", name="Undo", exact=True).click()
-    page.wait_for_timeout(1_000)
-    assert opened.painted() < marked - 20
+    opened.wait_until_below(marked - 20)
 
 
 def test_a_tab_closed_in_the_middle_loses_nothing_and_another_goes_on(
     opened: Opened, notebook: Open, home: Path
 ) -> None:
     opened.paint(home / FILE)
-    opened.page.wait_for_timeout(1_000)
     marked, before = opened.painted(), answers(home)
     opened.page.close()
     again = notebook(f"{home.name}/{RATER}.ipynb")

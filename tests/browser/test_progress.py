@@ -25,7 +25,7 @@ def interrupted(opened: Any, home: Path, more_than: int) -> pd.DataFrame:
     opened.run_all()
     page.locator(".jp-OutputArea progress[aria-label='songnet_bn-f0: training']").wait_for()
     page.get_by_text("left").first.wait_for()
-    for _ in range(600):
+    for _ in range(6000):
         if len(epochs(home)) > more_than:
             break
         page.wait_for_timeout(100)
@@ -45,4 +45,5 @@ def test_training_shows_its_pace_and_goes_on_after_an_interruption(notebook: Ope
     assert opened.serious() == []
     second = interrupted(opened, lab.home, len(first) + 1)
     assert len(first) < len(second) < EPOCHS
-    pd.testing.assert_frame_equal(second.head(len(first)), first)
+    resumed = second.head(len(first)).drop(columns="seconds")
+    pd.testing.assert_frame_equal(resumed, first.drop(columns="seconds"))

@@ -20,7 +20,7 @@ def opened(notebook: Open, lab: Lab) -> Opened:
     (lab.home / "notebooks" / NOTEBOOK.name).write_text(text.replace("FAST = False", "FAST = True"), encoding="utf-8")
     opened = notebook(f"notebooks/{NOTEBOOK.name}")
     opened.run_all()
-    opened.page.get_by_role("button", name="Start", exact=True).click(timeout=4 * SLOW)
+    opened.page.get_by_role("button", name="Start", exact=True).click(timeout=2 * SLOW)
     opened.page.get_by_text("Face 1 of").wait_for()
     return opened
 
@@ -39,7 +39,6 @@ def test_the_threshold_moves_by_keyboard_and_picture_and_score_follow(opened: Op
 
 def test_what_was_drawn_is_there_after_the_page_was_loaded_again(opened: Opened, lab: Lab) -> None:
     opened.paint(file(lab))
-    opened.page.wait_for_timeout(1_000)
     orange, kept = opened.painted(), file(lab).read_bytes()
     opened.reload()
     opened.run_all()

@@ -17,6 +17,7 @@ from xfer.report.pixels import levels, palette
 from xfer.study import Study
 
 pytestmark = pytest.mark.browser
+expect.set_options(timeout=60_000)
 
 MODELS = tuple(f"net_{letter}" for letter in "abcdefgh")
 EXPRESSIONS = ("anger", "fear", "happiness")

@@ -94,8 +94,9 @@ def test_it_runs_and_writes_where_it_says(path: Path, tmp_path: Path) -> None:
     cell = settings(notebook)
     cell.source = cell.source.replace("FAST = False", "FAST = True").replace("../reports", tmp_path.as_posix())
     NotebookClient(
-        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}}
-    ).execute()
+        notebook, timeout=1800, startup_timeout=600, iopub_timeout=120, kernel_name="python3",
+        resources={"metadata": {"path": str(FOLDER)}},
+    ).execute()  # fmt: skip
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     assert [o.text for o in outputs if o.output_type == "stream" and o.name == "stderr"] == []
     said = [o.data.get("text/plain", "") for o in outputs if "data" in o]

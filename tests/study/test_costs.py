@@ -242,10 +242,12 @@ def test_the_first_group_of_steps_does_not_count() -> None:
 
 
 def test_stages_are_written_down_less_those_inside(tmp_path: Path) -> None:
+    began = time.perf_counter()
     with stages.recorded(tmp_path, "outer"):
         time.sleep(0.02)
         with stages.recorded(tmp_path, "inner"):
             time.sleep(0.05)
+    whole = time.perf_counter() - began
     with pytest.raises(ValueError, match="lost"), stages.recorded(tmp_path, "broken"):
         raise ValueError("lost")
     with (tmp_path / stages.STAGES).open("a") as file:
@@ -254,7 +256,8 @@ def test_stages_are_written_down_less_those_inside(tmp_path: Path) -> None:
     assert found.index.tolist() == ["inner", "outer"]
     assert found.loc["inner", "seconds"] >= 0.05
     lines = [json.loads(line) for line in (tmp_path / stages.STAGES).read_text().splitlines()[:2]]
-    assert 0.02 <= lines[1]["seconds"] < found.loc["inner", "seconds"] + 0.02
+    assert lines[1]["seconds"] >= 0.02
+    assert lines[1]["seconds"] + found.loc["inner", "seconds"] <= whole + 1e-3
     assert found.loc["outer", "seconds"] == pytest.approx(1 + lines[1]["seconds"])
     assert stages.read(tmp_path / "none").empty
 

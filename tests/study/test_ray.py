@@ -28,6 +28,7 @@ from xfer.study.engine.ray import library
 
 if find_spec("ray") is None:
     pytest.skip("needs Ray: pip install 'xfer-kit[ray]'", allow_module_level=True)
+os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")  # on a full machine it ends workers of its own choice
 ray: Any = library(own=True)
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore::ResourceWarning:ray")]
 
@@ -46,22 +47,24 @@ HOME = {"node_ip_address": "127.0.0.1", "include_dashboard": False}
 
 @dataclass(frozen=True)
 class Chore:
-    """A unit that waits, and writes into a file when it begins and ends."""
+    """A unit that writes into a file when it begins and ends, and may wait for another file in between."""
 
     name: str
     log: Path
-    seconds: float = 0.0
+    until: Path | None = None
     act: str = ""
 
 
 def do(chore: Chore, progress: Stage) -> str:
     """What tasks compute."""
+    node = ray.get_runtime_context().get_node_id()
     with chore.log.open("a") as log:
-        log.write(f"began {chore.name}\n")
+        log.write(f"began {chore.name}\non {node}\n")
     began = chore.log.read_text().split("\n").count(f"began {chore.name}")
-    tick = progress(f"{chore.name} on {ray.get_runtime_context().get_node_id()}", 2)
+    tick = progress(f"{chore.name} on {node}", 2)
     tick()
-    time.sleep(chore.seconds)
+    if chore.until is not None:
+        wait(chore.until.exists)
     if chore.act == "die" or (chore.act == "die once" and began == 1):
         os.kill(os.getpid(), signal.SIGKILL)
     if chore.act == "fail":
@@ -118,8 +121,11 @@ def connected(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 def add(cluster: Any, **options: Any) -> Any:
     """One more node with one core; Ray gives up starting one after 30 s, which a busy machine may need."""
+    before = {cluster.head_node, *cluster.worker_nodes}
     with suppress(Exception):
         return cluster.add_node(num_cpus=1, **HOME, **options)
+    for late in {cluster.head_node, *cluster.worker_nodes} - before:
+        cluster.remove_node(late, allow_graceful=False)
     return cluster.add_node(num_cpus=1, **HOME, **options)
 
 
@@ -151,25 +157,29 @@ def run(
 
 
 def lose(cluster: Any, node: Any) -> None:
-    """One node goes, another comes."""
+    """One node goes, another comes, and the cluster knows of both."""
     cluster.remove_node(node, allow_graceful=False)
     add(cluster)
+    if ray.is_initialized():
+        wait(lambda: sum(each["Alive"] for each in ray.nodes()) == 3)
 
 
 def test_a_cluster_of_its_own_gives_the_same_bytes_and_leaves_nothing(local: dict[str, bytes], tmp_path: Path) -> None:
-    places: set[str] = set()
+    places, ports = set[str](), set[int]()
 
     def look(stage: str) -> None:
         for process in psutil.Process().children(recursive=True):
-            places.update(each.laddr.ip for each in process.net_connections() if each.status == psutil.CONN_LISTEN)
-        with socket.socket() as dashboard:
-            assert dashboard.connect_ex(("127.0.0.1", 8265))
+            with suppress(psutil.NoSuchProcess):
+                heard = [each.laddr for each in process.net_connections() if each.status == psutil.CONN_LISTEN]
+                places.update(address.ip for address in heard)
+                ports.update(address.port for address in heard)
 
     told = Told(look)
     study = xfer.compare(**STUDY, out=tmp_path / "study", engine="ray", progress=told)
     assert bytes_of(study.folder) == local
     assert set(computed(study.folder).values()) == {1}
     assert {place.removeprefix("::ffff:") for place in places} == {"127.0.0.1"}
+    assert 8265 not in ports, "no dashboard"
     assert sum(count for stage, count in told.steps.items() if "heatmaps" in stage) == 4 * 36
     wait(lambda: not [each for each in psutil.Process().children(recursive=True) if _of_ray(each)])
 
@@ -190,20 +200,22 @@ def test_three_nodes_give_the_same_bytes_though_one_is_lost_and_another_comes(
 
 
 def test_a_lost_node_costs_what_it_was_working_on(connected: Any, tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    chores = [Chore(f"u{number}", log, seconds=3) for number in range(9)]
+    log, gone = tmp_path / "log", tmp_path / "gone"
+    chores = [Chore(f"u{number}", log, until=gone) for number in range(9)]
 
     def first(stage: str) -> None:
-        lost = [node for node in connected.worker_nodes if node.node_id != stage.partition(" on ")[2]]
-        lose(connected, lost[0])
+        lost = next(node for node in connected.worker_nodes if node.node_id != stage.partition(" on ")[2])
+        wait(lambda: f"on {lost.node_id}\n" in log.read_text())
+        lose(connected, lost)
+        gone.touch()
 
     found = run(chores, progress=(told := Told(first)))
     lines = Counter(log.read_text().splitlines())
     assert found == {chore.name: f"1 {chore.name}" for chore in chores}
     assert all(lines[f"ended {chore.name}"] == 1 for chore in chores)
     begun = sum(lines[f"began {chore.name}"] for chore in chores)
-    assert 9 < begun <= 9 + 1, "the one that was lost, again"
-    assert sum(told.steps.values()) == begun + 9
+    assert begun == 9 + 1, "the one that was lost, again"
+    assert begun + 8 <= sum(told.steps.values()) <= begun + 9, "the lost one may have sent no step yet"
 
 
 def test_a_killed_process_is_begun_again_and_one_that_always_dies_stops_no_other(
@@ -306,7 +318,7 @@ def test_a_killed_and_an_interrupted_driver_leave_no_process_and_any_engine_goes
         process = subprocess.Popen(line, env={**os.environ, "XFER_MARK": mark, "PYTHONPATH": place})
         wait(partial(holds, out, shards, process))
         process.send_signal(stop)
-        assert process.wait(60)
+        assert process.wait(300)
         wait(lambda mark=mark: not left(mark))
         now = {path.name: path.stat().st_mtime_ns for path in out.glob("shards/*.npz")}
         assert kept.items() <= now.items(), "what was finished is not made twice"
@@ -318,7 +330,7 @@ def test_a_killed_and_an_interrupted_driver_leave_no_process_and_any_engine_goes
     assert max(computed(out).values()) == 1
 
 
-def wait(done: Callable[[], bool], seconds: float = 120) -> None:
+def wait(done: Callable[[], bool], seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < end

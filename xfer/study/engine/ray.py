@@ -12,6 +12,7 @@ import socket
 import sys
 import tempfile
 import threading
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -107,10 +108,14 @@ class Ray:
                 place = tempfile.TemporaryDirectory(prefix="xfer-ray-", dir=short, ignore_cleanup_errors=True)
                 options = {"address": "local", "num_cpus": workers_for(1), "include_dashboard": False}
                 options["_temp_dir"] = stack.enter_context(place)
-            try:
-                ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
-            except Exception as error:  # of every kind, a slow start among them
-                raise self._unanswered(error) from None
+            for last in (False, True):
+                try:
+                    ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
+                    break
+                except Exception as error:  # of every kind; Ray gives a start 30 s, which a busy machine may need
+                    _end(ray, error)
+                    if last or self.address:
+                        raise self._unanswered(error) from None
             stack.callback(ray.shutdown)
             yield ray
 
@@ -120,6 +125,15 @@ class Ray:
             return InputError(f"--engine ray: no cluster could be started on this machine ({told})")
         mend = "start one with 'ray start --head', or leave --address out for one of this machine's cores"
         return InputError(f"--address {self.address}: no Ray cluster that takes this run ({told}); {mend}")
+
+
+def _end(ray: Any, error: Exception) -> None:
+    """End what a failed start left running; Ray forgets such a node, and only the error's frames still have it."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        node = frame.f_locals.get("self")
+        if hasattr(node, "kill_all_processes"):
+            node.kill_all_processes(check_alive=False, allow_graceful=False, wait=True)
+    ray.shutdown()
 
 
 def library(*, own: bool) -> Any:
