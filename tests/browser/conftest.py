@@ -36,7 +36,7 @@ _WORDS = (
     "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     "--LabApp.extension_manager=readonly",
 )  # fmt: skip
-FIGURE = ".jp-RenderedImage"
+FIGURE = ".jp-RenderedImage img"
 """A bare Matplotlib figure, which JupyterLab 4.6.6 shows without words."""
 
 _STRIPE = """() => {
