@@ -130,7 +130,7 @@ class Ray:
 def _end(ray: Any, error: Exception) -> None:
     """End what a failed start left running; Ray forgets such a node, and only the error's frames still have it."""
     for frame, _ in traceback.walk_tb(error.__traceback__):
-        node = frame.f_locals.get("self")
+        node: Any = frame.f_locals.get("self")
         if hasattr(node, "kill_all_processes"):
             node.kill_all_processes(check_alive=False, allow_graceful=False, wait=True)
     ray.shutdown()
