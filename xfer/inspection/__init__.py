@@ -18,7 +18,7 @@ from xfer.geometry import CanonicalFrame
 from xfer.inspection.copies import SAME, SIDE, identical, near_copies
 from xfer.inspection.looking import Look, Portrait, looks, shrunk
 from xfer.inspection.raters import Agreement, agreements, cohens_kappa
-from xfer.progress import Stage
+from xfer.progress import Stage, followed, silent
 
 __all__ = [
     "SAME", "SHEET", "Agreement", "Inspection", "Portrait", "agreements", "choose", "cohens_kappa", "inspect",
@@ -130,6 +130,7 @@ class _Sum:
             return np.moveaxis(self.total / self.count, 0, -1).astype(np.float32)
 
 
+@followed()
 def inspect(
     dataset: Dataset,
     landmarks: pd.DataFrame | None = None,
@@ -138,7 +139,7 @@ def inspect(
     *,
     seed: int = 0,
     workers: int | None = None,
-    progress: Stage | None = None,
+    progress: Stage = silent,
 ) -> Inspection:
     """Look at every face of a data set once.
 
@@ -172,7 +173,7 @@ def inspect(
     frame = geometry.load_frame()
     drawn = mask_sources.load(masks)
     chosen = choose(dataset, SHEET, seed)
-    advance = progress("faces", len(dataset)) if progress else lambda: None
+    advance = progress("faces", len(dataset))
     sums: dict[str, _Sum] = {}
     held: list[Look] = []
     prints = np.zeros((len(dataset), SIDE, SIDE), np.uint8)

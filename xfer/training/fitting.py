@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from xfer.datasets.samples import Dataset
 from xfer.errors import InputError, TrainingError
 from xfer.landmarkers import misfit
-from xfer.progress import Stage, silent
+from xfer.progress import Stage, followed, silent
 from xfer.training.batches import Batches, Loss, cross_entropy
 from xfer.training.guided import ABSENT_COLUMNS, GuidedLoss
 from xfer.training.pixels import Pixels, read
@@ -93,6 +93,7 @@ class _Task:
     progress: Stage
 
 
+@followed()
 def fit(
     model: nn.Module,
     faces: Dataset | Pixels,

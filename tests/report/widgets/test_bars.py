@@ -2,7 +2,7 @@
 
 import pytest
 
-from xfer.report.widgets import bars, progress_bars
+from xfer.report.widgets import bars
 from xfer.report.widgets.bars import Bars
 
 
@@ -41,17 +41,3 @@ def test_names_of_stages_are_escaped():
     shown = Bars()
     shown("<b>net</b>", 1)
     assert shown.children[0].children[0].value == "&lt;b&gt;net&lt;/b&gt;"
-
-
-def test_it_is_shown_once_when_the_work_begins_and_only_where_a_kernel_runs(monkeypatch):
-    seen = []
-    monkeypatch.setattr("IPython.display.display", lambda shown, **_: seen.append(shown))
-    progress = progress_bars()
-    progress("faces", 2)()
-    assert seen == []
-    monkeypatch.setattr(bars, "kernel_runs", lambda: True)
-    progress = progress_bars()
-    for name in ("faces", "landmarks"):
-        progress(name, 2)()
-    assert [type(each) for each in seen] == [Bars]
-    assert len(seen[0].children) == 2

@@ -2,7 +2,7 @@
 
 `annotate` asks a rater; the others look at a study. Each of those returns an `Explorer`, whose controls can also be set
 in Python, or a `Notice`, one line that says what is wrong. An explorer's ``figure`` is the Matplotlib figure that is
-shown, to be saved in any format. `progress_bars` is what any long work takes as ``progress``.
+shown, to be saved in any format.
 
 >>> from xfer.report import widgets
 >>> widgets.heatmap_explorer("no/such/study")
@@ -11,7 +11,6 @@ shown, to be saved in any format. `progress_bars` is what any long work takes as
 
 from xfer.report.widgets.action_unit_explorer import action_unit_explorer
 from xfer.report.widgets.annotation import annotate
-from xfer.report.widgets.bars import progress_bars
 from xfer.report.widgets.dendrogram_explorer import dendrogram_explorer
 from xfer.report.widgets.explorer import Explorer, Notice
 from xfer.report.widgets.face_browser import face_browser
@@ -20,5 +19,5 @@ from xfer.report.widgets.training_view import training_view
 
 __all__ = [
     "Explorer", "Notice", "action_unit_explorer", "annotate", "dendrogram_explorer", "face_browser", "heatmap_explorer",
-    "progress_bars", "training_view",
+    "training_view",
 ]  # fmt: skip

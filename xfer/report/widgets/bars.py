@@ -6,7 +6,7 @@ from typing import Any
 
 from ipywidgets import HTML, IntProgress, VBox
 
-from xfer.progress import Stage, kernel_runs, pace
+from xfer.progress import pace
 from xfer.report.widgets.explorer import escaped
 
 _TICK = 0.2
@@ -39,25 +39,3 @@ class Bars(VBox):
                 self.children = tuple(each for each in self.children if each is not line)
 
         return tick
-
-
-def progress_bars() -> Stage:
-    """Progress of any work, shown under the cell that does it; nothing where no kernel runs.
-
-    Examples
-    --------
-    >>> from xfer.annotation import collect
-    >>> collection = collect("synthetic", progress=progress_bars())  # doctest: +SKIP
-    """
-    bars, shown = Bars(), False
-
-    def stage(name: str, steps: int) -> Callable[[], None]:
-        nonlocal shown
-        if not shown and kernel_runs():
-            from IPython.display import display
-
-            display(bars, exclude=["text/plain"])
-        shown = True
-        return bars(name, steps)
-
-    return stage
