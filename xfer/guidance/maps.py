@@ -77,8 +77,8 @@ class Maps:
         Raises
         ------
         InputError
-            If the middle of most faces lies outside their images, or each of many faces lies in the upper left quarter
-            of its own: their landmarks are for images of another size.
+            If the middle of most of three faces or more lies outside their images, or each of many faces lies in the
+            upper left quarter of its own: their landmarks are for images of another size.
         """
         absent = self.absent(landmarks, labels, size)
         maps = self._paint(rescale(landmarks.detach(), width / size), labels, height, width)
@@ -94,7 +94,7 @@ class Maps:
         aside = known & ~outside & (landmarks < size / 2).all((-2, -1))
         there, wrong, small = torch.stack([known.sum(), outside.sum(), aside.sum()]).tolist()
         for count, refused, where in (
-            (wrong, wrong * 2 > there, "outside their images"),
+            (wrong, wrong * 2 > there > 2, "outside their images"),
             (small, small == there >= ENOUGH, "in the upper left quarter of their images"),
         ):
             if refused:

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from xfer.training.augmentation import augment
 from xfer.training.pixels import Pixels
+from xfer.training.ranks import ALONE, Place
 from xfer.training.settings import Settings
 
 
@@ -34,6 +35,12 @@ class Batch:
         Both 1 and 0 in validation.
     progress : float
         The share of the training's batches that came before, in [0, 1).
+    place : Place
+        Whose part of a batch it is, where several processes train together.
+    share : float
+        What a mean over these faces has to be multiplied by so that the mean of that over the processes is the one over
+        the faces of all of them, each counting by its class weight: 1 in one process. 0 where a part is empty and a face
+        of another one stands in for it, as every process has to take every step.
     """
 
     images: Tensor
@@ -43,6 +50,13 @@ class Batch:
     class_weights: Tensor
     label_smoothing: float
     progress: float = 0.0
+    place: Place = ALONE
+    share: float = 1.0
+
+    @property
+    def faces(self) -> int:
+        """How many are of this part."""
+        return len(self.labels) if self.share else 0
 
     def to(self, device: torch.device) -> "Batch":
         """The same on a device."""
@@ -52,6 +66,8 @@ class Batch:
 
 
 Loss: TypeAlias = Callable[[nn.Module, Batch], Tensor]
+"""Of a batch, to be minimised. Where several processes train together, that is the mean of what it gives in each; see
+`Batch.share`, which `classification` has in it."""
 
 
 def cross_entropy(model: nn.Module, batch: Batch) -> Tensor:
@@ -60,9 +76,10 @@ def cross_entropy(model: nn.Module, batch: Batch) -> Tensor:
 
 
 def classification(logits: Tensor, batch: Batch) -> Tensor:
-    """Cross entropy in nats of logits (face, class), with the batch's class weights and label smoothing."""
+    """Cross entropy in nats of logits (face, class), with the batch's class weights and label smoothing, by its share."""
     weights = batch.class_weights.to(logits.dtype)
-    return functional.cross_entropy(logits, batch.labels, weights, label_smoothing=batch.label_smoothing)
+    loss = functional.cross_entropy(logits, batch.labels, weights, label_smoothing=batch.label_smoothing)
+    return loss * batch.share
 
 
 def inputs(pixels: Pixels, indices: ArrayLike, settings: Settings) -> Tensor:
@@ -80,7 +97,7 @@ class Batches:
     """The batches of one epoch after another, or of validation.
 
     The order of the faces and every change to them follow from the seed and the epoch alone, so that an epoch can be
-    trained again after a kill.
+    trained again after a kill, and several processes, each with its part of every batch, train as one does.
 
     Parameters
     ----------
@@ -89,9 +106,11 @@ class Batches:
         Positions in the data set; no other face is ever read.
     settings : Settings
     batch : int
-        Faces in a batch.
+        Faces in a batch, of all processes together.
     epoch : callable, optional
         Tells the epoch, from 0; None for validation: in order, unchanged, unweighted.
+    place : Place
+        Whose part of the batches.
     """
 
     def __init__(
@@ -101,8 +120,10 @@ class Batches:
         settings: Settings,
         batch: int,
         epoch: Callable[[], int] | None = None,
+        place: Place = ALONE,
     ) -> None:
         self._pixels, self._settings, self._batch, self._epoch = pixels, settings, batch, epoch
+        self._place = place
         self._indices = indices
         self._labels = pixels.labels[pixels.rows(indices)]
         weighted = settings.class_weights and epoch is not None
@@ -126,12 +147,20 @@ class Batches:
             done = (epoch + number / len(self)) / self._settings.epochs
             yield self._make(order[start : start + self._batch], done, generator)
 
-    def _make(self, chosen: NDArray[np.intp], done: float, generator: torch.Generator | None) -> Batch:
+    def _make(self, whole: NDArray[np.intp], done: float, generator: torch.Generator | None) -> Batch:
+        places = self._place.part(len(whole))
+        counts = self._weights.double()[self._labels[whole]]
+        share = self._place.ranks.processes * float(counts[places].sum() / counts.sum())
+        if not len(places):
+            places = np.zeros(1, np.intp)
+        chosen = whole[places]
         indices = self._indices[chosen]
         images = self._pixels.images(indices).float() / 255
         landmarks = torch.from_numpy(self._pixels.landmarks[self._pixels.rows(indices)])
         if generator is not None and self._settings.augmented:
-            images, landmarks = augment(images, landmarks, self._settings, generator)
+            images, landmarks = augment(
+                images, landmarks, self._settings, generator, places=places, among=len(whole)
+            )
         return Batch(
             images=_normalised(images, self._settings),
             labels=torch.from_numpy(self._labels[chosen]),
@@ -140,6 +169,8 @@ class Batches:
             class_weights=self._weights,
             label_smoothing=self._smoothing,
             progress=done,
+            place=self._place,
+            share=share,
         )
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,13 +18,15 @@ from xfer.errors import InputError, TrainingError
 from xfer.landmarkers import misfit
 from xfer.progress import Stage, followed, silent
 from xfer.training.batches import Batches, Loss, cross_entropy
+from xfer.training.crew import together
 from xfer.training.guided import ABSENT_COLUMNS, GuidedLoss
 from xfer.training.pixels import Pixels, read
+from xfer.training.ranks import Place, Ranks
 from xfer.training.settings import Settings, usable_precision
 from xfer.training.weights import digest, load_into, read_weights
 
 if TYPE_CHECKING:
-    from xfer.training.loop import Files, Progress
+    from xfer.training.loop import Files, Keeper, Progress
 
 __all__ = ["LOG", "Fitted", "TrainingError", "fit", "out_of_memory", "silent"]
 
@@ -90,6 +92,7 @@ class _Task:
     key: str
     facts: Mapping[str, Any]
     files: "Files | None"
+    ranks: Ranks
     progress: Stage
 
 
@@ -105,6 +108,9 @@ def fit(
     name: str = "network",
     folder: Path | None = None,
     device: str = "cpu",
+    devices: int = 1,
+    nodes: int = 1,
+    strategy: str = "auto",
     key: str = "",
     facts: Mapping[str, Any] | None = None,
     progress: Stage = silent,
@@ -128,6 +134,10 @@ def fit(
         Where the weights, the log and, until it is finished, a checkpoint are kept. A killed training goes on
         there and ends with the same weights; a finished one is read.
     device : str
+    devices, nodes, strategy
+        How many processes train it together, see `Ranks`; on one machine they are started here. The batch of the
+        settings is that of all of them, and but for dropout and the like, which differ from process to process, they
+        train as one does, as far as sums of floats agree. `nodes` is for `xfer.train`, `compare` and `guide`.
     key : str
         What else the result depends on, such as the loss's own parameters.
     facts : mapping, optional
@@ -139,7 +149,8 @@ def fit(
     ------
     InputError
         If a part is empty, the parts share faces or subjects, an expression has no training face, or a guided loss is
-        to follow landmarks of pictures of another size.
+        to follow landmarks of pictures of another size; if there are fewer GPUs than devices, or a network with batch
+        norm is to be trained by several processes on CPUs.
     TrainingError
         If the loss is not finite, or memory runs out with small batches too.
 
@@ -147,9 +158,13 @@ def fit(
     -------
     Fitted
     """
+    ranks = Ranks(devices, nodes, strategy)
+    ranks.require(device)
+    ranks.require_whole_batches(model, name, device)
+    settings = settings.change(processes=ranks.processes)
     if isinstance(faces, Dataset):
         both = np.union1d(np.asarray(train, np.intp), np.asarray(validation, np.intp))
-        faces = read(faces, settings.size, only=both, scratch=folder)
+        faces = read(faces, settings.size, only=both, scratch=folder, shared=ranks.processes > 1)
     parts = faces.labelled(train), faces.labelled(validation)
     _check(faces, *parts, settings, name)
     if isinstance(loss, GuidedLoss):
@@ -158,7 +173,8 @@ def fit(
     precision, remark = usable_precision(settings.precision, where)
     whole = _key(model, faces, *parts, settings, loss, key)
     files = _files(folder, name)
-    task = _Task(model, faces, *parts, settings, loss, name, where, precision, whole, facts or {}, files, progress)
+    told = precision, whole, facts or {}, files, ranks, progress
+    task = _Task(model, faces, *parts, settings, loss, name, where, *told)
     fitted = _finished(task) or _train(task)
     load_into(model, fitted.state, name)
     model.eval()
@@ -266,7 +282,7 @@ def _train(task: _Task) -> Fitted:
             if not out_of_memory(error):
                 raise
         smaller = progress.batch // 2
-        if smaller < _FEWEST:
+        if smaller < max(_FEWEST, task.ranks.processes):
             raise TrainingError(
                 f"{task.name}: out of memory with {progress.batch} faces of {task.settings.size} px in a batch; "
                 "use smaller faces or a smaller network"
@@ -276,7 +292,7 @@ def _train(task: _Task) -> Fitted:
 
 
 def _attempt(task: _Task, progress: "Progress", *, resume: bool) -> Fitted:
-    from xfer.training.loop import Keeper, Module, run
+    from xfer.training.loop import Keeper
 
     settings, files = task.settings, task.files
     facts = {
@@ -288,20 +304,10 @@ def _attempt(task: _Task, progress: "Progress", *, resume: bool) -> Fitted:
         "classes": list(task.pixels.classes),
     }
     keeper = Keeper(progress, settings, files, facts)
-    module: Module
-    train = Batches(task.pixels, task.train, settings, progress.batch, lambda: module.current_epoch)
-    held = Batches(task.pixels, task.validation, settings, progress.batch)
-    left = (settings.epochs - len(progress.rows)) * len(train)
-    tick = task.progress(f"{task.name}: training", left)
-    module = Module(task.model, task.loss, settings, settings.epochs * len(train), task.name, tick)
-    if settings.channels_last:
-        task.model.to(memory_format=torch.channels_last)
-    try:
-        if not progress.finished(settings):
-            checkpoint = files.checkpoint if files and resume else None
-            run(module, keeper, (train, held), settings, task.precision, task.device, checkpoint)
-    finally:
-        task.model.cpu()
+    if not progress.finished(settings):
+        told = facts, progress, resume
+        kept = replace(task, progress=silent)
+        keeper = together(task.ranks, task.device.type, _epochs, (task, *told), (kept, *told))
     done = keeper.progress
     log = pd.DataFrame(done.rows, columns=list(LOG))
     facts |= {"epoch": done.best["epoch"], "validation_accuracy": done.best["validation_accuracy"]}
@@ -310,6 +316,30 @@ def _attempt(task: _Task, progress: "Progress", *, resume: bool) -> Fitted:
     files.best.replace(files.weights)
     files.checkpoint.unlink(missing_ok=True)
     return _fitted(task, read_weights(files.weights)[0], log, facts)
+
+
+def _epochs(place: Place, task: _Task, facts: dict[str, Any], progress: "Progress", resume: bool) -> "Keeper":
+    """The epochs that are left, in one of the processes that train together or in the only one."""
+    from xfer.training.loop import Keeper, Module, run
+    from xfer.training.strategies import shared
+
+    settings, files, device = task.settings, task.files, place.device(task.device)
+    keeper = Keeper(progress, settings, files, facts)
+    model = shared(task.model, place, device)
+    module: Module
+    train = Batches(task.pixels, task.train, settings, progress.batch, lambda: module.current_epoch, place)
+    held = Batches(task.pixels, task.validation, settings, progress.batch, place=place)
+    left = (settings.epochs - len(progress.rows)) * len(train)
+    tick = task.progress(f"{task.name}: training", left)
+    module = Module(model, task.loss, settings, settings.epochs * len(train), task.name, tick, place)
+    if settings.channels_last:
+        model.to(memory_format=torch.channels_last)
+    try:
+        checkpoint = files.checkpoint if files and resume else None
+        run(module, keeper, (train, held), settings, task.precision, device, checkpoint, place)
+    finally:
+        model.cpu()
+    return keeper
 
 
 def out_of_memory(error: BaseException) -> bool:

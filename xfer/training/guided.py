@@ -21,7 +21,8 @@ class GuidedLoss:
     """Cross entropy, and the guide's weight times the mean of its term over the faces that take part.
 
     A face without landmarks, of an expression without Action Units, or at which the guided layer is silent, takes no
-    part; a batch without any other has the term 0.
+    part; a batch without any other has the term 0. Where several processes train together, the mean is over the faces
+    of all of them.
 
     Parameters
     ----------
@@ -39,9 +40,9 @@ class GuidedLoss:
     digest : str
         Of the guide and the maps it draws.
     told : tuple of float, int
-        The mean term of the last batch, NaN where no face took part, and how many did.
+        The mean term of the last batch, NaN where no face took part, and how many did, in this process.
     absent : dict of str to int
-        How many of the last batch did not, by the reasons of `xfer.guidance.ABSENT`.
+        How many of the last batch did not, by the reasons of `xfer.guidance.ABSENT`, in this process.
 
     Raises
     ------
@@ -58,15 +59,18 @@ class GuidedLoss:
     def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
         """The loss of a batch; `told` is of it then."""
         logits, terms = self._guidance(model, batch.images, batch.labels, batch.landmarks)
-        faces, *others = torch.bincount(self._guidance.absent, minlength=1 + len(ABSENT)).tolist()
+        absent = self._guidance.absent[: batch.faces]
+        faces, *others = torch.bincount(absent, minlength=1 + len(ABSENT)).tolist()
         self.absent = dict(zip(ABSENT, others, strict=True))
+        (everyone,) = batch.place.total(faces)
         loss = classification(logits, batch)
         if not faces:
             self.told = (nan, 0)
             return loss
         term = terms[~terms.isnan()].mean()
         self.told = (float(term.detach()), faces)
-        return loss + self.guide.weight_at(batch.progress) * term
+        share = batch.place.ranks.processes * faces / everyone
+        return loss + self.guide.weight_at(batch.progress) * (term * share)
 
 
 def guide_facts(guide: Guide) -> dict[str, Any]:

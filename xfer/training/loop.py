@@ -16,7 +16,6 @@ import lightning.pytorch as lightning
 import pandas as pd
 import torch
 from lightning.fabric.plugins import CheckpointIO
-from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -24,10 +23,14 @@ from xfer.errors import TrainingError
 from xfer.training.batches import Batch, Batches, Loss
 from xfer.training.guided import ABSENT_COLUMNS, GuidedLoss
 from xfer.training.optimiser import optimiser, schedule
+from xfer.training.ranks import ALONE, Place
 from xfer.training.settings import Settings
+from xfer.training.strategies import options
 from xfer.training.weights import put, write_weights
 
 SEED_STEP = 1_000_003
+RANK_STEP = 2**40
+"""Between the seeds of two processes that train together."""
 _LOGGERS = ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
 _DEPRECATED = r"`isinstance\(treespec, LeafSpec\)` is deprecated"
 """How lightning 2.6.6 calls torch 2.15."""
@@ -73,7 +76,7 @@ def _merit(row: Mapping[str, float]) -> tuple[float, float]:
 
 
 class Module(lightning.LightningModule):
-    """A network with its loss and optimiser; the sums of an epoch are kept here."""
+    """A network with its loss and optimiser; this process's sums of an epoch are kept here."""
 
     def __init__(
         self,
@@ -83,9 +86,10 @@ class Module(lightning.LightningModule):
         steps: int,
         name: str,
         tick: Callable[[], None],
+        place: Place = ALONE,
     ) -> None:
         super().__init__()
-        self.model = model
+        self.model, self._place = model, place
         self._loss, self._settings, self._steps, self._name, self._tick = loss, settings, steps, name, tick
         self.sums: dict[str, float] = {}
 
@@ -102,23 +106,24 @@ class Module(lightning.LightningModule):
         return batch.to(device)
 
     def on_train_epoch_start(self) -> None:
-        """Dropout follows from the seed and the epoch alone."""
-        torch.manual_seed(self._settings.seed * SEED_STEP + self.current_epoch + SEED_STEP // 2)
-        names = ("faces", "loss", "held", "held_loss", "held_right", "lr", "guided", "term", *ABSENT_COLUMNS.values())
+        """Dropout follows from the seed, the epoch and the process alone; no two processes drop the same."""
+        first = self._settings.seed * SEED_STEP + self.current_epoch + SEED_STEP // 2
+        torch.manual_seed(first + self._place.rank * RANK_STEP)
+        names = ("faces", "loss", "held", "held_loss", "held_right", "guided", "term", *ABSENT_COLUMNS.values())
         self.sums = dict.fromkeys(names, 0.0)
         self._started = time.perf_counter()
 
     def training_step(self, batch: Batch, number: int) -> Tensor:
-        """The loss of a batch."""
+        """The loss of a batch, by this process's share of it."""
         value = self._loss(self.model, batch)
-        told = float(value.detach())
+        (told,) = self._place.total(float(value.detach()) / self._place.ranks.processes)
         if not isfinite(told):
             raise self._lost(f"the loss is {told} in epoch {self.current_epoch + 1}, batch {number + 1}")
-        self.sums["faces"] += len(batch.labels)
-        self.sums["loss"] += told * len(batch.labels)
+        self.sums["faces"] += batch.faces
+        self.sums["loss"] += told * batch.faces
         if isinstance(self._loss, GuidedLoss):
             self._guided(self._loss)
-        self.sums["lr"] = self.trainer.optimizers[0].param_groups[0]["lr"]
+        self._rate = self.trainer.optimizers[0].param_groups[0]["lr"]
         self._tick()
         return value
 
@@ -144,19 +149,21 @@ class Module(lightning.LightningModule):
     def validation_step(self, batch: Batch, number: int) -> None:
         """Cross entropy, whatever the loss is, and the faces that are right."""
         logits = self.model(batch.images).float()
-        self.sums["held"] += len(batch.labels)
+        if not batch.faces:
+            return
+        self.sums["held"] += batch.faces
         self.sums["held_loss"] += float(functional.cross_entropy(logits, batch.labels, reduction="sum"))
         self.sums["held_right"] += int((logits.argmax(dim=1) == batch.labels).sum())
 
     def row(self) -> dict[str, float]:
-        """The epoch's line of the log."""
-        sums = self.sums
+        """The epoch's line of the log, of all processes; but for the seconds the same in each."""
+        sums = dict(zip(self.sums, self._place.total(*self.sums.values()), strict=True))
         row = {
             "epoch": self.current_epoch + 1,
             "train_loss": sums["loss"] / sums["faces"],
             "validation_loss": sums["held_loss"] / sums["held"],
             "validation_accuracy": sums["held_right"] / sums["held"],
-            "lr": sums["lr"],
+            "lr": self._rate,
             "seconds": time.perf_counter() - self._started,
             "guide_term": sums["term"] / sums["guided"] if sums["guided"] else nan,
             "guided_faces": int(sums["guided"]),
@@ -168,7 +175,10 @@ class Module(lightning.LightningModule):
 
 
 class Keeper(lightning.Callback):
-    """After every epoch: the log, the weights of the best epoch, and a checkpoint to go on from."""
+    """After every epoch: the log, the weights of the best epoch, and a checkpoint to go on from, all by the first process.
+
+    Every process keeps the progress, which is the same in each.
+    """
 
     state_key = "xfer"
 
@@ -188,16 +198,20 @@ class Keeper(lightning.Callback):
         """Choose, write, stop."""
         assert isinstance(pl_module, Module)
         better = self.progress.enter(pl_module.row())
-        if better and self._files:
-            told = self._facts | {k: self.progress.best[k] for k in ("epoch", "validation_accuracy")}
-            write_weights(self._files.best, pl_module.model.state_dict(), told)
-        elif better:
+        if better and not self._files:
             self.best = {k: v.detach().to("cpu", copy=True) for k, v in pl_module.model.state_dict().items()}
         if self._files:
-            log = pd.DataFrame(self.progress.rows)
-            put(self._files.log, lambda aside: log.to_csv(aside, index=False))
+            if trainer.is_global_zero:
+                self._write(self._files, pl_module.model if better else None)
             trainer.save_checkpoint(self._files.checkpoint)
         trainer.should_stop = self.progress.finished(self._settings)
+
+    def _write(self, files: "Files", best: nn.Module | None) -> None:
+        if best is not None:
+            told = self._facts | {k: self.progress.best[k] for k in ("epoch", "validation_accuracy")}
+            write_weights(files.best, best.state_dict(), told)
+        log = pd.DataFrame(self.progress.rows)
+        put(files.log, lambda aside: log.to_csv(aside, index=False))
 
 
 @dataclass(frozen=True)
@@ -257,17 +271,19 @@ def run(
     precision: str,
     device: torch.device,
     checkpoint: Path | None,
+    place: Place = ALONE,
 ) -> None:
     """Train until the epochs or the patience are used up, from a checkpoint where one is given."""
+    devices, environment = options(place, device)
     with _quiet(), _repeatable(settings, device):
         module.model.train()
         trainer = lightning.Trainer(
             accelerator={"cuda": "gpu"}.get(device.type, device.type),
-            devices=[device.index or 0] if device.type == "cuda" else 1,
+            **devices,
             precision="bf16-mixed" if precision == "bf16" else "32-true",
             max_epochs=settings.epochs,
             callbacks=[keeper],
-            plugins=[LightningEnvironment(), _Whole()],
+            plugins=[environment, _Whole()],
             num_sanity_val_steps=0,
             logger=False,
             enable_checkpointing=False,

@@ -68,7 +68,10 @@ class Settings(Configured):
     patience : int
         Epochs without a better one after which training stops; 0 for never.
     threads : int
-        Of the CPU; the weights depend on it. 0 leaves the number alone.
+        Of the CPU, in every process; the weights depend on it. 0 leaves the number alone.
+    processes : int
+        How many train the network together, each with a part of every batch; the weights depend on it as far as the
+        sums of floats do. Not part of the configuration where it is 1.
     """
 
     kind: ClassVar[str] = "training"
@@ -103,6 +106,7 @@ class Settings(Configured):
     validation: float = 0.1
     patience: int = 0
     threads: int = 1
+    processes: int = 1
 
     def __post_init__(self) -> None:
         vocabularies = {"optimiser": OPTIMISERS, "schedule": SCHEDULES, "precision": PRECISIONS}
@@ -115,6 +119,17 @@ class Settings(Configured):
                 raise InputError(f"training setting {name!r} must be from {low:g} to {high:g}; got {value!r}")
         if self.lr <= 0 or min(self.std) <= 0 or self.validation <= 0:
             raise InputError("training settings 'lr', 'std' and 'validation' must be above 0")
+        if self.processes > self.batch:
+            raise InputError(f"a batch of {self.batch} faces is too small for {self.processes} processes")
+
+    def config(self) -> dict[str, Any]:
+        """As plain values; without `processes` where one trains alone.
+
+        >>> "processes" in Settings(size=32).config(), Settings(size=32, processes=2).config()["processes"]
+        (False, 2)
+        """
+        told = super().config()
+        return told if self.processes > 1 else {name: told[name] for name in told if name != "processes"}
 
     @property
     def augmented(self) -> bool:
@@ -150,6 +165,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "validation": (0, 0.9),
     "patience": (0, 10_000),
     "threads": (0, 1024),
+    "processes": (1, 65_536),
 }
 
 
