@@ -10,7 +10,7 @@ from xfer.errors import InputError
 
 app = typer.Typer()
 
-_WHERE = ("engine", "address", "gpus", "memory")
+_WHERE = ("engine", "address", "gpus", "memory", "devices", "nodes", "strategy")
 """Options of 'xfer compare' that say nothing to 'xfer plan', or, as ``faces`` does, something else."""
 _SIGNS = {"good": "ok ", "optional": "-- ", "bad": "!! "}
 

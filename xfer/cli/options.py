@@ -75,6 +75,13 @@ Memory = Annotated[float | None, typer.Option(help="GB that Ray sets aside for a
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Networks worked on side by side; by default as many as there is room for.")
 ]
+Devices = Annotated[
+    int, typer.Option(min=1, help="Processes that train a network together, on cuda as many GPUs; of every node.")
+]
+Nodes = Annotated[int, typer.Option(min=1, help="Nodes on which srun or torchrun has started this line.")]
+Strategy = Annotated[
+    str, typer.Option(help="Lightning's, for several processes: auto, ddp or ddp_find_unused_parameters_true.")
+]
 FacesShown = Annotated[str, typer.Option(help="Pictures in the report: mean, none, or all (mind the licence).")]
 
 Samples = Annotated[

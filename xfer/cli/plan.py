@@ -14,7 +14,7 @@ app = typer.Typer()
 
 _NOT_PLANNED = (
     "heatmaps", "pattern", "pooled", "pooled_pattern", "mask_pattern", "frame", "allow_missing", "faces", "engine",
-    "address", "gpus", "memory", "workers", "fresh",
+    "address", "gpus", "memory", "workers", "devices", "nodes", "strategy", "fresh",
 )  # fmt: skip
 """Options of ``xfer compare`` that a plan does without, or gives another sense."""
 

@@ -18,6 +18,7 @@ from xfer.cli.options import (
     Baseline,
     Data,
     Device,
+    Devices,
     Engine,
     Expressions,
     FacesShown,
@@ -32,6 +33,7 @@ from xfer.cli.options import (
     Metrics,
     MinFaces,
     Models,
+    Nodes,
     OnnxLabels,
     OnnxMean,
     OnnxSize,
@@ -42,6 +44,7 @@ from xfer.cli.options import (
     Samples,
     Seed,
     Segments,
+    Strategy,
     Support,
     Threshold,
     Weights,
@@ -64,6 +67,7 @@ _NETWORKS_ONLY = (
     "models", "data", "expressions", "min_faces", "explainers", "preset", "pretrained", "weights", "folds", "seed",
     "device", "landmarker", "per_face", "faces", "randomised", "samples", "segments", "baseline", "size", "mean", "std",
     "labels", "any_labels", "guide", *GUIDE_OPTIONS, "engine", "address", "gpus", "memory", "workers",
+    "devices", "nodes", "strategy",
 )  # fmt: skip
 
 
@@ -139,6 +143,9 @@ def compare(
     gpus: Gpus = None,
     memory: Memory = None,
     workers: Workers = None,
+    devices: Devices = 1,
+    nodes: Nodes = 1,
+    strategy: Strategy = "auto",
     out: Annotated[Path | None, typer.Option(help="The study folder; reports/... by default.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set a study that is there aside.")] = False,
     *,
@@ -197,6 +204,9 @@ def compare(
             "faces": faces,
             "engine": engine_of(engine, address, gpus, memory),
             "workers": workers,
+            "devices": devices,
+            "nodes": nodes,
+            "strategy": strategy,
         }
     context.meta.get(INSTEAD, _compare)({**options, **common})
 
@@ -245,6 +255,9 @@ def train(
     gpus: Gpus = None,
     memory: Memory = None,
     workers: Workers = None,
+    devices: Devices = 1,
+    nodes: Nodes = 1,
+    strategy: Strategy = "auto",
     out: Annotated[Path | None, typer.Option(help="The study folder; reports/... by default.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set a study that is there aside.")] = False,
     *,
@@ -272,6 +285,9 @@ def train(
             fresh=fresh,
             engine=engine_of(engine, address, gpus, memory),
             workers=workers,
+            devices=devices,
+            nodes=nodes,
+            strategy=strategy,
             progress=stage,
         )
     for one in trained:

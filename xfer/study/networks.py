@@ -25,9 +25,12 @@ from xfer.study.recognition import CHECKPOINTS, SHARDS, SHOWN, UNITS
 from xfer.study.results import config_digest
 from xfer.study.study import Study
 from xfer.study.unit import Done, Unit, compute
+from xfer.training.crew import by_the_first
+from xfer.training.ranks import Ranks
 from xfer.training.settings import Settings, usable_precision
 
 
+@by_the_first
 def compare_networks(
     models: str = "all",
     *,
@@ -35,6 +38,9 @@ def compare_networks(
     fresh: bool = False,
     workers: int | None = None,
     engine: str | Engine = "local",
+    devices: int = 1,
+    nodes: int = 1,
+    strategy: str = "auto",
     faces: str = "mean",
     progress: Stage = silent,
     **options: Any,
@@ -53,6 +59,9 @@ def compare_networks(
         Networks worked on side by side; by default as many as cores allow. The numbers do not depend on it.
     engine : {"local", "ray"} or Engine
         Where: on this machine, or on a Ray cluster, see `xfer.study.engine.Ray`. The numbers do not depend on it.
+    devices, nodes, strategy
+        How many processes train a network together, see `xfer.training.ranks.Ranks`; all else is done by the first.
+        Under torchrun and srun the others end when it is done (`SystemExit`).
     faces : {"mean", "none", "all"}
         Whose pictures the report shows.
     progress : callable, optional
@@ -79,8 +88,9 @@ def compare_networks(
     if faces not in SHOWN:
         raise unknown("--faces", faces, SHOWN)
     began = stages.now()
-    where = settle(engine)
-    chosen = plan.settle(models, out=out, fresh=fresh, **options)
+    ranks = Ranks(devices, nodes, strategy)
+    where = settle(engine, ranks, workers)
+    chosen = plan.settle(models, ranks=ranks, out=out, fresh=fresh, **options)
     home = chosen.home
     with folder.claim(home, chosen.config, fresh=fresh):
         stages.record(home, "options", stages.now() - began)
@@ -128,6 +138,7 @@ class Trained:
     failed: str
 
 
+@by_the_first
 def train(
     models: str,
     *,
@@ -135,6 +146,9 @@ def train(
     fresh: bool = False,
     workers: int | None = None,
     engine: str | Engine = "local",
+    devices: int = 1,
+    nodes: int = 1,
+    strategy: str = "auto",
     progress: Stage = silent,
     **options: Any,
 ) -> list[Trained]:
@@ -142,8 +156,9 @@ def train(
 
     Parameters and errors are those of `compare_networks`.
     """
-    where = settle(engine)
-    chosen = plan.settle(models, out=out, fresh=fresh, **options)
+    ranks = Ranks(devices, nodes, strategy)
+    where = settle(engine, ranks, workers)
+    chosen = plan.settle(models, ranks=ranks, out=out, fresh=fresh, **options)
     if whole := [network.name for network in chosen.networks if network.black_box]:
         raise InputError(f"{', '.join(whole)}: a network in ONNX is not trained; 'xfer compare' takes it as it is")
     home = chosen.home
@@ -196,11 +211,12 @@ def work(
             gathering.baselines(home, gathered, chosen, pixels, progress)
             gathering.portrait(home, gathered, chosen.frame, pixels, progress)
         units = [
-            kind(**each, pixels=pixels[each["settings"].size], home=home, until=until)
+            kind(**each, pixels=pixels[each["settings"].size], home=home, until=until, ranks=chosen.ranks)
             for each in longest_first(pending, len(gathered.dataset.expressions), costs.planned_seconds(home))
         ]
+        one = workers if chosen.ranks.processes == 1 else 1
         with stages.recorded(home, "networks"):
-            for unit, result in engine.run(units, compute, _needs(units, chosen.device, workers), progress):
+            for unit, result in engine.run(units, compute, _needs(units, chosen.device, one), progress):
                 if isinstance(result, Done):
                     _log(home, unit, result)
                     worked.append((unit, result))

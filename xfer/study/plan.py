@@ -21,6 +21,7 @@ from xfer.study import black_boxes, explaining, faces, folder, guiding, provenan
 from xfer.study.black_boxes import BlackBox
 from xfer.study.protocols import PROTOCOLS
 from xfer.training import Settings, presets
+from xfer.training.ranks import ONE, Ranks
 
 TRAINING = (
     "labels", "tables", "config", "geometry", "masks", "rasteriser", "datasets", "landmarkers", "landmarking", "models",
@@ -69,6 +70,7 @@ class Plan:
     frame: CanonicalFrame
     device: str
     notes: tuple[str, ...] = ()
+    ranks: Ranks = ONE
 
     def versions(self, rooms: tuple[str, ...]) -> dict[str, str]:
         """What touches a unit's numbers besides the configuration: the device's type, sources and libraries."""
@@ -111,6 +113,7 @@ def settle(
     guide_loss: str | None = None,
     guide_masks: str | Path | None = None,
     output_stride: int | None = None,
+    ranks: Ranks = ONE,
     out: str | Path | None = None,
     fresh: bool = False,
 ) -> Plan:
@@ -173,6 +176,8 @@ def settle(
         Which maps networks are trained to look at, see `xfer.guidance.CONTROLS`; the preset's by default.
     guide_weight, guide_schedule, guide_warm_up, guide_layers, guide_loss, guide_masks, output_stride
         See `xfer.study.guiding.settle`; the preset's by default.
+    ranks : Ranks
+        How many processes train a network together; their number is part of the configuration where it is not 1.
     out : path, optional
         The study folder; ``reports/<data>-<preset>-<digest>`` by default, of what is asked for. What networks start
         from is settled once: where the folder has a study, as that one has it.
@@ -209,8 +214,11 @@ def settle(
         raise InputError(f"--masks are {sources.support.shape}, the frame is {(frame.height, frame.width)}")
     protocol = PROTOCOLS[preset]
     where = device_name(device)
-    settings = {name: presets.preset(preset, name, seed=seed, **(training or {})) for name in trained}
+    ranks.require(where)
+    changes = {**(training or {}), "processes": ranks.processes}
+    settings = {name: presets.preset(preset, name, seed=seed, **changes) for name in trained}
     _require_sizes(settings)
+    _require_whole_batches(settings, ranks, where)
     count = protocol.faces if drawn is None else drawn
     dataset = faces.open_faces(
         data, expressions=expressions, min_faces=min_faces, faces=count, size=protocol.pixels, seed=seed
@@ -270,7 +278,7 @@ def settle(
         for name in names
     )
     config["networks"] = {network.name: network.config() for network in settled}
-    return Plan(home, config, landmarker, dataset, settled, sources, frame, where, notes)
+    return Plan(home, config, landmarker, dataset, settled, sources, frame, where, notes, ranks)
 
 
 def _times(randomised: int) -> int:
@@ -339,6 +347,14 @@ def _require_sizes(settings: Mapping[str, Settings]) -> None:
     for name, chosen in settings.items():
         if chosen.size < (least := registered.spec(name).min_input):
             raise InputError(f"model {name!r} needs faces of at least {least} px; this preset's are {chosen.size} px")
+
+
+def _require_whole_batches(settings: Mapping[str, Settings], ranks: Ranks, device: str) -> None:
+    if ranks.processes > 1 and device == "cpu":
+        for name, chosen in settings.items():
+            with torch.device("meta"):
+                model = registered.build(name, 2, size=chosen.size)
+            ranks.require_whole_batches(model, name, device)
 
 
 def _starts(

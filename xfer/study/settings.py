@@ -9,7 +9,7 @@ from xfer import tables
 from xfer.errors import InputError
 from xfer.study import networks, plan
 
-_NOT_SETTINGS = ("progress", "options", "fresh")
+_NOT_SETTINGS = ("progress", "options", "fresh", "ranks")
 
 
 def keys() -> tuple[str, ...]:

@@ -35,6 +35,8 @@ from xfer.study.results import config_digest
 from xfer.study.twin import Twin
 from xfer.study.twin_study import TwinStudy
 from xfer.training import Settings
+from xfer.training.crew import by_the_first
+from xfer.training.ranks import Ranks
 from xfer.training.settings import usable_precision
 
 LOOKING = ("metrics", "nulls/trivial", "study/looking", "study/twin", "study/twins")
@@ -68,6 +70,7 @@ class TwinPlan:
         return _guide(self.plan)
 
 
+@by_the_first
 def guide_network(
     model: str,
     *,
@@ -75,6 +78,9 @@ def guide_network(
     fresh: bool = False,
     workers: int | None = None,
     engine: str | Engine = "local",
+    devices: int = 1,
+    nodes: int = 1,
+    strategy: str = "auto",
     faces: str = "mean",
     progress: Stage = silent,
     **options: Any,
@@ -87,7 +93,7 @@ def guide_network(
         One network: NAME or ``timm:NAME``.
     out : path, optional
         The study folder; ``reports/<data>-<preset>-guide-<digest>`` by default.
-    fresh, workers, engine, faces, progress
+    fresh, workers, engine, devices, nodes, strategy, faces, progress
         As for `xfer.study.networks.compare_networks`.
     **options
         Those of `settle`.
@@ -105,8 +111,9 @@ def guide_network(
     """
     if faces not in SHOWN:
         raise unknown("--faces", faces, SHOWN)
-    where = settle_engine(engine)
-    chosen = settle(model, out=out, fresh=fresh, **options)
+    ranks = Ranks(devices, nodes, strategy)
+    where = settle_engine(engine, ranks, workers)
+    chosen = settle(model, ranks=ranks, out=out, fresh=fresh, **options)
     home, whole = chosen.plan.home, chosen.plan
     with folder.claim(home, whole.config, fresh=fresh):
         gathered = gathering.gather(home, whole, progress)

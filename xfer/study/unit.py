@@ -24,6 +24,7 @@ from xfer.study.explaining import Explained, explain_faces
 from xfer.study.recognition import CHECKPOINTS, MAPS, SHARDS
 from xfer.training import Fitted, GuidedLoss, Loss, Pixels, Settings
 from xfer.training.guided import guide_facts
+from xfer.training.ranks import ONE, Ranks
 
 EXPLAINED = 32
 """Faces explained at a time; where memory runs out half of it, and so on."""
@@ -77,6 +78,8 @@ class Unit:
         Per family of explainers its own settings.
     drawn_by : int or None
         The seed that draws the faces of a heatmap; the settings' by default.
+    ranks : Ranks
+        How many processes train it.
     """
 
     network: str
@@ -103,6 +106,7 @@ class Unit:
     guide: Guide | None = None
     methods: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     drawn_by: int | None = None
+    ranks: Ranks = ONE
 
     def witness(self, model: nn.Module) -> Witness | None:
         """What else is kept of every test face of the trained network; nothing, unless a kind of unit wants more."""
@@ -186,6 +190,7 @@ def _compute(unit: Unit, progress: Stage) -> Done:
         name=unit.name,
         folder=unit.home / CHECKPOINTS,
         device=unit.device,
+        **vars(unit.ranks),
         key=unit.trained,
         facts={"guide": guide_facts(unit.guide)} if unit.guide else {},
         progress=progress,

@@ -38,9 +38,9 @@ class Batch:
     place : Place
         Whose part of a batch it is, where several processes train together.
     share : float
-        What a mean over these faces has to be multiplied by so that the mean of that over the processes is the one over
-        the faces of all of them, each counting by its class weight: 1 in one process. 0 where a part is empty and a face
-        of another one stands in for it, as every process has to take every step.
+        What a mean over these faces is multiplied by so that the mean over the processes is that over the faces of all
+        of them, a face counting by its class weight: 1 in one process. 0 where a part is empty and a face of another
+        one stands in, as every process has to take every step.
     """
 
     images: Tensor
@@ -76,7 +76,7 @@ def cross_entropy(model: nn.Module, batch: Batch) -> Tensor:
 
 
 def classification(logits: Tensor, batch: Batch) -> Tensor:
-    """Cross entropy in nats of logits (face, class), with the batch's class weights and label smoothing, by its share."""
+    """Cross entropy in nats of logits (face, class), with the batch's class weights, label smoothing and share."""
     weights = batch.class_weights.to(logits.dtype)
     loss = functional.cross_entropy(logits, batch.labels, weights, label_smoothing=batch.label_smoothing)
     return loss * batch.share
@@ -158,9 +158,7 @@ class Batches:
         images = self._pixels.images(indices).float() / 255
         landmarks = torch.from_numpy(self._pixels.landmarks[self._pixels.rows(indices)])
         if generator is not None and self._settings.augmented:
-            images, landmarks = augment(
-                images, landmarks, self._settings, generator, places=places, among=len(whole)
-            )
+            images, landmarks = augment(images, landmarks, self._settings, generator, places=places, among=len(whole))
         return Batch(
             images=_normalised(images, self._settings),
             labels=torch.from_numpy(self._labels[chosen]),

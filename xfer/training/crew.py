@@ -2,13 +2,13 @@
 
 The first process does whatever is not training; the others wait until it calls them. Where torchrun or Slurm's srun
 started them all, they are the processes with the same command line; on one machine they are started when they are first
-called, speak with the first over the loopback interface alone, and find it by a file.
+called, speak with the first over the loopback interface alone, and find it by a file. What they are sent is code: they
+trust one another, and belong into a trusted network.
 """
 
 import os
 import pickle
 import signal
-import socket
 import sys
 import tempfile
 import threading
@@ -28,19 +28,17 @@ from loky.backend.utils import kill_process_tree
 from torch import distributed
 
 from xfer.errors import InputError, TrainingError
+from xfer.training import meeting
 from xfer.training.ranks import ALONE, Place, Ranks
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
 
-PATIENCE = timedelta(minutes=10)
-"""How long processes wait for one another inside a training, and at its beginning."""
 _BEAT = 0.1
 """Seconds between two looks at what a process waits for."""
 _CAUSE = 2.0
 """Seconds in which a process that fails says so, before the others notice that it is gone."""
 _OVER = "over"
-_LOOPBACK = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
 
 
 @dataclass
@@ -75,11 +73,11 @@ class Crew:
         own, sent : tuple
         """
         call, self._calls = self._calls, self._calls + 1
-        place = Place(self.ranks)
+        place, told = Place(self.ranks), [cloudpickle.dumps((work, sent))]
         try:
             self._muster(call, kind)
-            with _group(self.store, call, kind, place, here=self.path is not None):
-                distributed.broadcast_object_list([cloudpickle.dumps((work, sent))], device=torch.device("cpu"))
+            with meeting.group(self.store, call, kind, place, here=self.path is not None):
+                distributed.broadcast_object_list(told, device=torch.device("cpu"))
                 return work(place, *own)
         except TrainingError:
             raise
@@ -105,7 +103,7 @@ class Crew:
                 self._others.append(other)
         self.store.set(f"call {call}", kind)
         ready = [f"ready {call} {rank}" for rank in range(1, self.ranks.processes)]
-        end = time.monotonic() + PATIENCE.total_seconds()
+        end = time.monotonic() + meeting.PATIENCE.total_seconds()
         while not self.store.check(ready):
             if time.monotonic() > end or self._lost():
                 there = 1 + sum(self.store.check([each]) for each in ready)
@@ -170,7 +168,7 @@ def led(ranks: Ranks) -> Iterator[None]:
         yield
         return
     with ExitStack() as stack:
-        found = _found(ranks)
+        found = meeting.found(ranks)
         if found is None:
             place = stack.enter_context(tempfile.TemporaryDirectory(prefix="xfer-", ignore_cleanup_errors=True))
             path = Path(place) / "store"
@@ -216,73 +214,13 @@ def together(
         return work(ALONE, *own)
     if distributed.is_initialized():
         raise InputError(f"{ranks}: this process is in a process group already; leave it first")
-    if _crew is None and launcher():
-        raise InputError(f"{ranks}: with {launcher()}, call xfer.train, compare or guide, which share their trainings")
+    if _crew is None and meeting.launcher():
+        raise InputError(
+            f"{ranks}: with {meeting.launcher()}, call xfer.train, compare or guide, which share their trainings"
+        )
     with led(ranks):
         assert _crew is not None
         return _crew.call(kind, work, own, sent)
-
-
-def launcher() -> str:
-    """Who started this process as one of several: ``torchrun``, ``srun``, or "" for nobody."""
-    if distributed.is_torchelastic_launched():
-        return "torchrun"
-    return "srun" if int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1 else ""
-
-
-def _found(ranks: Ranks) -> tuple[Place, Any] | None:
-    """Which of the processes that were started together this is, and their store; None where it is alone."""
-    name = launcher()
-    if not name:
-        if ranks.nodes > 1:
-            raise InputError(f"{ranks}: start it on all nodes with srun or torchrun, a process for each device")
-        return None
-    from lightning.fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
-
-    wanted = {"torchrun": "--nnodes {} --nproc-per-node {}", "srun": "--nodes {} --ntasks-per-node {}"}[name]
-    wanted = wanted.format(ranks.nodes, ranks.devices)
-    try:
-        there: Any = TorchElasticEnvironment() if name == "torchrun" else SLURMEnvironment(auto_requeue=False)
-        if there.world_size() != ranks.processes:
-            raise RuntimeError
-        there.validate_settings(ranks.devices, ranks.nodes)
-    except (RuntimeError, ValueError):  # Lightning's: what srun was not told, or was told otherwise
-        raise InputError(f"{ranks}: does not fit what {name} started; give it {wanted}") from None
-    place = Place(ranks, there.global_rank(), there.local_rank(), there.node_rank())
-    os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = there.main_address, str(there.main_port)
-    store, _, _ = next(distributed.rendezvous("env://", place.rank, ranks.processes, timeout=PATIENCE))
-    return place, distributed.PrefixStore("xfer", store)
-
-
-@contextmanager
-def _group(store: Any, call: int, kind: str, place: Place, *, here: bool) -> Iterator[None]:
-    """The process group of a call."""
-    before, hook = {name: os.environ.get(name) for name in _LOOPBACK}, sys.excepthook
-    if here and (loopback := _loopback()):
-        os.environ.update(dict.fromkeys(_LOOPBACK, loopback))
-    try:
-        distributed.init_process_group(
-            "gloo" if kind == "cpu" else "cpu:gloo,cuda:nccl",
-            store=distributed.PrefixStore(f"group {call}", store),
-            rank=place.rank,
-            world_size=place.ranks.processes,
-            timeout=PATIENCE,
-        )
-        yield
-    finally:
-        if distributed.is_initialized():
-            distributed.destroy_process_group()
-        sys.excepthook = hook  # torch sets its own
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
-
-
-def _loopback() -> str:
-    """The name of the network interface that no other machine reaches; "" where it cannot be told."""
-    names = [name for _, name in socket.if_nameindex()] if hasattr(socket, "if_nameindex") else []
-    return next((name for name in ("lo", "lo0") if name in names), "")
 
 
 def _started(ranks: Ranks, rank: int, path: str, call: int, parent: int) -> None:
@@ -313,7 +251,7 @@ def _serve(store: Any, place: Place, call: int, *, here: bool = False) -> int:
             return int(kind.split()[1])
         try:
             store.set(f"ready {call} {place.rank}", "")
-            with _group(store, call, kind, place, here=here):
+            with meeting.group(store, call, kind, place, here=here):
                 told: list[Any] = [None]
                 distributed.broadcast_object_list(told, device=torch.device("cpu"))
                 work, sent = pickle.loads(told[0])

@@ -175,9 +175,9 @@ class Module(lightning.LightningModule):
 
 
 class Keeper(lightning.Callback):
-    """After every epoch: the log, the weights of the best epoch, and a checkpoint to go on from, all by the first process.
+    """After every epoch: the log, the weights of the best epoch, and a checkpoint to go on from.
 
-    Every process keeps the progress, which is the same in each.
+    Of several processes each keeps the progress, which is the same in all, and the first writes.
     """
 
     state_key = "xfer"

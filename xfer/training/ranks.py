@@ -90,6 +90,10 @@ class Ranks:
             )
 
 
+ONE = Ranks()
+"""A process that trains by itself."""
+
+
 @dataclass(frozen=True)
 class Place:
     """Which of the processes that train together this is.
@@ -104,7 +108,7 @@ class Place:
     node : int
     """
 
-    ranks: Ranks = Ranks()
+    ranks: Ranks = ONE
     rank: int = 0
     local: int = 0
     node: int = 0
@@ -118,7 +122,7 @@ class Place:
         return np.arange(self.rank, faces, self.ranks.processes)
 
     def device(self, named: torch.device) -> torch.device:
-        """This process's own, of a device that is named for all."""
+        """The one of this process, of a device that is named for all."""
         alone = self.ranks.processes == 1 or named.type == "cpu"
         return named if alone else torch.device(named.type, self.local)
 
@@ -137,7 +141,7 @@ class Place:
 
 
 ALONE = Place()
-"""Of a process that trains by itself."""
+"""The place in `ONE`."""
 
 
 def has_batch_norm(model: nn.Module) -> bool:

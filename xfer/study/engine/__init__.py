@@ -1,22 +1,23 @@
 """Where units of work are done: on this machine, or on a cluster. No number depends on it."""
 
-from xfer.errors import unknown
+from xfer.errors import InputError, unknown
 from xfer.study.engine.local import Local, one_thread, workers_for
 from xfer.study.engine.ray import Ray
 from xfer.study.engine.work import Engine, Needs
+from xfer.training.ranks import ONE, Ranks
 
 __all__ = ["ENGINES", "Engine", "Local", "Needs", "Ray", "one_thread", "settle", "workers_for"]
 
 ENGINES: dict[str, type[Local] | type[Ray]] = {"local": Local, "ray": Ray}
 
 
-def settle(engine: str | Engine) -> Engine:
+def settle(engine: str | Engine, ranks: Ranks = ONE, workers: int | None = None) -> Engine:
     """An engine that can be asked to run, by its name or as it is.
 
     Raises
     ------
     InputError
-        If there is none of that name, or it cannot work here.
+        If there is none of that name, it cannot work here, or it is not for a network that several processes train.
 
     >>> settle("local")
     Local()
@@ -27,5 +28,9 @@ def settle(engine: str | Engine) -> Engine:
         engine = ENGINES[engine]()
     if not hasattr(engine, "check"):
         raise unknown("--engine", str(engine), ENGINES)
+    if ranks.processes > 1 and not isinstance(engine, Local):
+        raise InputError(f"{ranks}: a network that several processes train is not for Ray; use --engine local")
+    if ranks.processes > 1 and workers is not None and workers > 1:
+        raise InputError(f"--workers {workers}: with {ranks} one network is trained after another; leave --workers out")
     engine.check()
     return engine
