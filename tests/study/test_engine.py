@@ -10,6 +10,7 @@ from xfer.errors import InputError
 from xfer.progress import Stage, silent
 from xfer.study.engine import Local, Needs, Ray, settle
 from xfer.study.engine.work import Event, Relay, reporter
+from xfer.training.ranks import Ranks
 
 
 def halved(unit: int, progress: Stage) -> float:
@@ -70,6 +71,20 @@ def test_what_cannot_be_asked_of_ray_is_one_line(options: dict, told: str) -> No
 def test_an_unknown_engine_is_one_line() -> None:
     with pytest.raises(InputError, match=r"'--engine' must be one of local, ray; got 'rya' \(did you mean 'ray'"):
         settle("rya")
+
+
+def test_a_network_that_several_processes_train_is_worked_on_here_and_alone() -> None:
+    with pytest.raises(InputError) as error:
+        settle(Ray(), Ranks(2))
+    assert str(error.value) == (
+        "--devices 2: a network that several processes train is not for Ray; use --engine local"
+    )
+    with pytest.raises(InputError) as error:
+        settle("local", Ranks(2, 2), 3)
+    assert str(error.value) == (
+        "--workers 3: with --devices 2 --nodes 2 one network is trained after another; leave --workers out"
+    )
+    assert settle("local", Ranks(2), 1) == settle("local", workers=3) == Local()
 
 
 def test_without_ray_the_line_that_installs_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -38,6 +37,8 @@ _BEAT = 0.1
 """Seconds between two looks at what a process waits for."""
 _CAUSE = 2.0
 """Seconds in which a process that fails says so, before the others notice that it is gone."""
+_FAREWELL = 10.0
+"""Seconds that the first process waits for the others to have heard that it is over."""
 _OVER = "over"
 
 
@@ -58,6 +59,7 @@ class Crew:
     store: Any
     path: Path | None
     _calls: int = 0
+    _broken: bool = False
     _others: list[Any] = field(default_factory=list)
 
     def call(self, kind: str, work: Callable[..., Result], own: tuple[Any, ...], sent: tuple[Any, ...]) -> Result:
@@ -83,6 +85,7 @@ class Crew:
             raise
         except Exception as error:
             cause = self._cause(call, error)
+            self._broken = self.path is None
             self.dismiss()
             if self.path is None:
                 told = " ".join(str(cause).split())
@@ -125,7 +128,7 @@ class Crew:
         if self.store.check([f"error {call}"]):
             found: Exception = pickle.loads(self.store.get(f"error {call}"))
             return found
-        if self._lost():
+        if self._lost() or any(word in str(error) for word in ("gloo", "NCCL")):
             return TrainingError("a process that trained with this one was killed, most likely for its memory")
         return error
 
@@ -136,11 +139,13 @@ class Crew:
         self._others = []
 
     def end(self, code: int) -> None:
-        """Let the others go, who end with an exit code."""
-        if self.path is None:
-            with suppress(Exception):  # those that are gone need not be told
-                self.store.set(f"call {self._calls}", f"{_OVER} {code}")
-                self.store.wait([f"bye {rank}" for rank in range(1, self.ranks.processes)], timedelta(seconds=10))
+        """Let the others go, who end with an exit code; those that lost this one end by themselves."""
+        if self.path is None and not self._broken:
+            left = [f"bye {rank}" for rank in range(1, self.ranks.processes)]
+            end = time.monotonic() + _FAREWELL
+            self.store.set(f"call {self._calls}", f"{_OVER} {code}")
+            while not self.store.check(left) and time.monotonic() < end:
+                time.sleep(_BEAT)
         self.dismiss()
 
 

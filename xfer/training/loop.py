@@ -29,8 +29,8 @@ from xfer.training.strategies import options
 from xfer.training.weights import put, write_weights
 
 SEED_STEP = 1_000_003
-RANK_STEP = 2**40
-"""Between the seeds of two processes that train together."""
+RANK_STEP = 10_007
+"""Between the seeds of two processes that train together: more than there are epochs."""
 _LOGGERS = ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
 _DEPRECATED = r"`isinstance\(treespec, LeafSpec\)` is deprecated"
 """How lightning 2.6.6 calls torch 2.15."""
