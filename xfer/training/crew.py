@@ -24,10 +24,10 @@ import cloudpickle
 import torch
 from loky.backend.context import get_context
 from loky.backend.utils import kill_process_tree
-from torch import distributed
 
 from xfer.errors import InputError, TrainingError
 from xfer.training import meeting
+from xfer.training.meeting import distributed
 from xfer.training.ranks import ALONE, Place, Ranks
 
 P = ParamSpec("P")
@@ -75,11 +75,11 @@ class Crew:
         own, sent : tuple
         """
         call, self._calls = self._calls, self._calls + 1
-        place, told = Place(self.ranks), [cloudpickle.dumps((work, sent))]
+        place, payload = Place(self.ranks), [cloudpickle.dumps((work, sent))]
         try:
             self._muster(call, kind)
             with meeting.group(self.store, call, kind, place, here=self.path is not None):
-                distributed.broadcast_object_list(told, device=torch.device("cpu"))
+                distributed.broadcast_object_list(payload, device=torch.device("cpu"))
                 return work(place, *own)
         except TrainingError:
             raise

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from xfer.datasets.samples import Dataset
 from xfer.errors import InputError, TrainingError
-from xfer.landmarkers import misfit
 from xfer.progress import Stage, followed, silent
 from xfer.training.batches import Batches, Loss, cross_entropy
 from xfer.training.crew import together
 from xfer.training.guided import ABSENT_COLUMNS, GuidedLoss
+from xfer.training.parts import require, require_landmarks
 from xfer.training.pixels import Pixels, read
 from xfer.training.ranks import Place, Ranks
 from xfer.training.settings import Settings, usable_precision
@@ -166,15 +166,16 @@ def fit(
         both = np.union1d(np.asarray(train, np.intp), np.asarray(validation, np.intp))
         faces = read(faces, settings.size, only=both, scratch=folder, shared=ranks.processes > 1)
     parts = faces.labelled(train), faces.labelled(validation)
-    _check(faces, *parts, settings, name)
+    require(faces, *parts, settings, name)
     if isinstance(loss, GuidedLoss):
-        _check_landmarks(faces, parts[0], name)
+        require_landmarks(faces, parts[0], name)
     where = torch.device(device)
     precision, remark = usable_precision(settings.precision, where)
     whole = _key(model, faces, *parts, settings, loss, key)
     files = _files(folder, name)
-    told = precision, whole, facts or {}, files, ranks, progress
-    task = _Task(model, faces, *parts, settings, loss, name, where, *told)
+    task = _Task(
+        model, faces, *parts, settings, loss, name, where, precision, whole, facts or {}, files, ranks, progress
+    )
     fitted = _finished(task) or _train(task)
     load_into(model, fitted.state, name)
     model.eval()
@@ -189,32 +190,6 @@ def _files(folder: Path | None, name: str) -> "Files | None":
         return None
     folder.mkdir(parents=True, exist_ok=True)
     return Files.of(folder, name)
-
-
-def _check(
-    pixels: Pixels, train: NDArray[np.intp], validation: NDArray[np.intp], settings: Settings, name: str
-) -> None:
-    if pixels.size != settings.size:
-        raise ValueError(f"pixels of {pixels.size} px, settings for {settings.size} px")
-    if len(pixels.classes) < 2:
-        told = ", ".join(pixels.classes) or "none"
-        raise InputError(f"{name}: at least two expressions are needed to train; there is {told}")
-    if len(train) < 2 or not len(validation):
-        raise InputError(f"{name}: {len(train)} training and {len(validation)} validation faces are too few")
-    subjects = [{pixels.subjects[r] for r in pixels.rows(part)} for part in (train, validation)]
-    if shared := sorted(subjects[0] & subjects[1]):
-        raise InputError(f"{name}: subject {shared[0]!r} is in the training and in the validation part")
-    seen = set(pixels.labels[pixels.rows(train)].tolist())
-    missing = [c for i, c in enumerate(pixels.classes) if i not in seen]
-    if missing:
-        raise InputError(f"{name}: no training face shows {', '.join(missing)}; leave it out with --expressions")
-
-
-def _check_landmarks(pixels: Pixels, train: NDArray[np.intp], name: str) -> None:
-    """That those of the training faces are not of pictures of another size."""
-    rows = pixels.rows(train)
-    if why := misfit(pixels.landmarks[rows], np.full((len(rows), 2), pixels.size)):
-        raise InputError(f"{name}: the landmarks of most training faces, as of {pixels.ids[rows[0]]!r}, {why}")
 
 
 def _key(

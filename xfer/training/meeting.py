@@ -8,10 +8,14 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from torch import distributed
+import torch
+import torch.distributed
 
 from xfer.errors import InputError
 from xfer.training.ranks import Place, Ranks
+
+distributed: Any = torch.distributed
+"""Without types: its stores are not exported explicitly."""
 
 PATIENCE = timedelta(minutes=10)
 """How long processes wait for one another, at the beginning of a training and in it."""
@@ -32,7 +36,8 @@ def found(ranks: Ranks) -> tuple[Place, Any] | None:
         if ranks.nodes > 1:
             raise InputError(f"{ranks}: start it on all nodes with srun or torchrun, a process for each device")
         return None
-    from lightning.fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+    from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+    from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
     wanted = {"torchrun": "--nnodes {} --nproc-per-node {}", "srun": "--nodes {} --ntasks-per-node {}"}[name]
     wanted = wanted.format(ranks.nodes, ranks.devices)

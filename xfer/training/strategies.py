@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy
-from timm.layers import convert_sync_batchnorm
+from timm.layers.norm_act import convert_sync_batchnorm
 from torch import nn
 
 from xfer.training.ranks import Place
@@ -57,7 +57,10 @@ def options(place: Place, device: torch.device) -> tuple[dict[str, Any], Lightni
 
 
 def shared(model: nn.Module, place: Place, device: torch.device) -> nn.Module:
-    """The network that this process trains: a copy whose batch norm sees the faces of all, where there are several."""
+    """The network that this process trains: a copy whose batch norm sees the faces of all, where there are several.
+
+    A face that stands in for an empty part of an epoch's last batch is seen too.
+    """
     if place.ranks.processes == 1:
         return model
     copied = deepcopy(model)
