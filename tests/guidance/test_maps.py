@@ -103,6 +103,11 @@ def test_a_single_face_outside_its_image_takes_no_part(faces: Faces) -> None:
     assert drawn("au", points, torch.tensor([0, 1, 2]), 14, 224).isfinite().all((1, 2)).tolist() == [True, False, True]
 
 
+def test_two_faces_outside_their_images_say_nothing_of_all_others(faces: Faces) -> None:
+    """A process that trains with others sees few faces at a time."""
+    assert drawn("au", faces(2, 224) + 500, torch.tensor([0, 1]), 14, 224).isnan().all()
+
+
 def test_landmarks_of_another_image_are_refused(faces: Faces) -> None:
     with pytest.raises(InputError) as error:
         drawn("au", faces(3, 224), torch.tensor([0, 1, 2]), 14, 32)
