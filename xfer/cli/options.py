@@ -75,6 +75,12 @@ Memory = Annotated[float | None, typer.Option(help="GB that Ray sets aside for a
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Networks worked on side by side; by default as many as there is room for.")
 ]
+Out = Annotated[
+    str | None,
+    typer.Option(
+        help="The study folder, or a URL such as s3://BUCKET/NAME; reports/... by default.", show_default=False
+    ),
+]
 FacesShown = Annotated[str, typer.Option(help="Pictures in the report: mean, none, or all (mind the licence).")]
 
 Samples = Annotated[
