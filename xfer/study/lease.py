@@ -11,12 +11,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isnan
 from typing import Any
 from uuid import uuid4
 
-from xfer.datasets.objects import StoredFile, at, create, listed, reaching
+from xfer.datasets.objects import at, create, listed, reaching
 from xfer.errors import InputError
 from xfer.progress import Stage, duration, silent
 
@@ -45,6 +45,8 @@ class Told:
         The holder's process number.
     free : bool
         Given back.
+    written : float
+        When, by the store's clock.
     """
 
     number: int
@@ -52,15 +54,16 @@ class Told:
     holder: str
     process: int
     free: bool
+    written: float = field(compare=False)
 
     @classmethod
-    def of(cls, number: int, content: bytes) -> "Told":
+    def of(cls, number: int, content: bytes, written: float) -> "Told":
         """What the bytes of an object say."""
         try:
             told = json.loads(content)
-            return cls(number, content, str(told["holder"])[:40], int(told["process"]), bool(told["free"]))
+            return cls(number, content, str(told["holder"])[:40], int(told["process"]), bool(told["free"]), written)
         except (ValueError, KeyError, TypeError):
-            return cls(number, content, "?", 0, False)
+            return cls(number, content, "?", 0, False, written)
 
     def __str__(self) -> str:
         return f"process {self.process}" if self.process else "another run"
@@ -68,24 +71,23 @@ class Told:
 
 def newest(url: str) -> Told | None:
     """The lease that counts; None where there was never any."""
-    if (found := _newest(url)) is None:
-        return None
-    number, file = found
-    return Told.of(number, file.content() if file.size < _MOST_BYTES else b"")
-
-
-def _newest(url: str) -> tuple[int, StoredFile] | None:
-    leases = {int(name): file for name, file in listed(f"{url}/{FOLDER}", some=False).items() if name.isdigit()}
-    return max(leases.items(), default=None, key=lambda item: item[0])
+    store, root = at(f"{url}/{FOLDER}")
+    while leases := {name: file for name, file in listed(f"{url}/{FOLDER}", some=False).items() if name.isdigit()}:
+        name = max(leases, key=int)
+        file = leases[name]
+        with suppress(FileNotFoundError):  # cleared by who took over
+            content = store.cat_file(f"{root}/{name}") if file.size < _MOST_BYTES else b""
+            return Told.of(int(name), content, file.written)
+    return None
 
 
 def told(url: str) -> str:
     """Who writes a study, or did until a moment ago, such as ``process 12, heard of 4 s ago``; "" for nobody."""
-    found = _newest(url)
-    last = newest(url) if found else None
-    if found is None or last is None or last.free:
+    with reaching(url):
+        last = newest(url)
+    if last is None or last.free:
         return ""
-    since = max(0.0, time.time() - found[1].written)
+    since = max(0.0, time.time() - last.written)
     if isnan(since):
         return str(last)
     return "" if since > _FORGOTTEN else f"{last}, heard of {duration(since)} ago"

@@ -55,7 +55,7 @@ class Mirror:
     @classmethod
     def at(cls, url: str, kind: str) -> "Mirror":
         """The mirror of a URL, for `RUNS` or for `READERS`."""
-        mirror = _opened(url, _root() / kind / _digest(url) / slug(PurePosixPath(url).name))
+        mirror = _opened(url, _home(url, kind))
         mirror.home.parent.mkdir(parents=True, exist_ok=True)
         if not (mirror.home.parent / _STATE).is_file():
             mirror.save()
@@ -65,11 +65,12 @@ class Mirror:
     def of(cls, path: Path) -> "Mirror | None":
         """The mirror that a path lies in; None for all other paths, which are what they are."""
         try:
-            home = _root().joinpath(*path.absolute().relative_to(_root()).parts[:3])
-            url = json.loads((home.parent / _STATE).read_text(encoding="utf-8"))["url"]
+            kind, digest, name = path.absolute().relative_to(_root()).parts[:3]
+            url = json.loads((_root() / kind / digest / _STATE).read_text(encoding="utf-8"))["url"]
         except (ValueError, OSError, KeyError, TypeError):
             return None
-        return _opened(url, home) if home.parent.name == _digest(url) else None
+        home = _home(url, kind)
+        return _opened(url, home) if (home.parent.name, home.name) == (digest, name) else None
 
     @contextmanager
     def alone(self, wait: bool = False) -> Iterator[None]:
@@ -310,8 +311,8 @@ def _root() -> Path:
     return user_cache_path("xfer", appauthor=False) / "studies"
 
 
-def _digest(url: str) -> str:
-    return sha256(url.encode()).hexdigest()[:16]
+def _home(url: str, kind: str) -> Path:
+    return _root() / kind / sha256(url.encode()).hexdigest()[:16] / slug(PurePosixPath(url).name)
 
 
 @lru_cache(maxsize=64)
