@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
+import fsspec
 import numpy as np
 import onnx
 import pytest
@@ -16,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from xfer import landmarkers
 from xfer.datasets import objects
 from xfer.landmarkers import Finder
-from xfer.study import action_unit_means, plan, results
+from xfer.study import action_unit_means, claiming, lease, plan, results
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -137,3 +138,29 @@ def s3(address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     yield client
     objects._filesystem.cache_clear()
     objects._handle.cache_clear()
+
+
+Machine = Callable[[str], None]
+"""See `machine`."""
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """Be another machine: with a cache of its own. Beats are short on all of them."""
+    monkeypatch.setattr(lease, "BEAT", 0.1)
+    monkeypatch.setattr(claiming, "EVERY", 0.05)
+
+    def be(name: str) -> None:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "machines" / name))
+
+    be("first")
+    return be
+
+
+@pytest.fixture
+def store(machine: Machine) -> Iterator[Any]:
+    """A store in memory; studies are at ``memory://box/study``."""
+    store = fsspec.filesystem("memory")
+    store.rm("/box", recursive=True) if store.exists("/box") else None
+    yield store
+    store.rm("/box", recursive=True) if store.exists("/box") else None

@@ -26,13 +26,13 @@ pytestmark = pytest.mark.store
 URL = "s3://box/deep/study"
 OPTIONS: dict[str, Any] = {
     "models": "songnet_bn,songnet",
-    "drawn": 72,
+    "drawn": 60,
     "pretrained": "no",
     "metrics": "iou",
     "draws": 0,
     "randomised": 0,
     "workers": 1,
-    "training": {"epochs": 2, "size": 64, "precision": "32"},
+    "training": {"epochs": 2, "size": 48, "precision": "32"},
 }
 KILLED = f"""
 import os, sys, time
@@ -89,9 +89,7 @@ def test_a_run_that_is_killed_is_continued_by_another_machine_to_the_same_bytes(
     told = running(URL).networks.set_index("stage")
     assert told.loc["explained", "epoch"] == 2
     assert told.loc["training", "epoch"] == 1
-    expected = (
-        rf"^{URL}: is unfinished \(scores.parquet is missing; of 2 networks and folds 1 explained: .*; pr"
-    )
+    expected = rf"^{URL}: is unfinished \(scores.parquet is missing; of 2 networks and folds 1 explained: .*; pr"
     with pytest.raises(InputError, match=expected):
         _ = Study.open(URL).scores
     machine("second")
@@ -195,9 +193,7 @@ def test_no_permission_to_write_and_credentials_that_go(s3, machine, monkeypatch
         monkeypatch.setattr(responses.settings, "INITIAL_NO_AUTH_ACTION_COUNT", 0.0)
         return True
 
-    with pytest.raises(
-        InputError, match=rf"^{URL}: may not be written \(The AWS Access Key Id you provided d"
-    ):
+    with pytest.raises(InputError, match=rf"^{URL}: may not be written \(The AWS Access Key Id you provided d"):
         work(act)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
