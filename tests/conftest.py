@@ -146,8 +146,9 @@ Machine = Callable[[str], None]
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """Be another machine: with a cache of its own. Beats are short on all of them."""
+    """Be another machine: with a cache of its own. Beats are short on all of them, and patience is not."""
     monkeypatch.setattr(lease, "BEAT", 0.1)
+    monkeypatch.setattr(lease, "SILENT", 50)
     monkeypatch.setattr(claiming, "EVERY", 0.05)
 
     def be(name: str) -> None:

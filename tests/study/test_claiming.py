@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from xfer.datasets.objects import UnansweredError
 from xfer.errors import InputError
 from xfer.study import claiming, folder, lease
 from xfer.study.claiming import claim
@@ -39,13 +40,19 @@ def work(act: Callable[[Path], object], **options: Any) -> None:
         time.sleep(LONG)
 
 
+def brought(store: Any, name: str) -> None:
+    """Wait until a file is in the store, on a machine that may be busy."""
+    for _ in range(200):
+        if store.exists(f"/box/study/{name}"):
+            return
+        time.sleep(0.05)
+    raise AssertionError(name)
+
+
 def test_what_a_run_writes_is_there_while_it_runs_and_another_machine_goes_on(store, machine):
     with run() as home:
         (home / "units.jsonl").write_text("1\n")
-        for _ in range(100):
-            if store.exists("/box/study/units.jsonl"):
-                break
-            time.sleep(0.05)
+        brought(store, "units.jsonl")
         assert store.cat("/box/study/units.jsonl") == b"1\n"
         (home / "scores.csv").write_text("last")
     assert store.cat("/box/study/scores.csv") == b"last"
@@ -170,7 +177,6 @@ def test_in_another_thread_it_is_told_at_the_end(store):
         try:
             with run():
                 taken()
-                time.sleep(5 * lease.BEAT)
         except InputError as error:
             ended.append(error)
 
@@ -180,12 +186,38 @@ def test_in_another_thread_it_is_told_at_the_end(store):
     assert "process 7 has taken over" in str(ended[0])
 
 
+def unanswered(*arguments: Any, **options: Any) -> None:
+    raise UnansweredError("no route")
+
+
 def test_a_machine_that_slept_writes_nothing_before_it_is_sure(store, monkeypatch):
     with run() as home:
-        monkeypatch.setattr(lease.Lease, "sure", property(lambda self: False))
+        monkeypatch.setattr(lease.Lease, "require", unanswered)
         (home / "scores.csv").write_text("stale")
         time.sleep(10 * claiming.EVERY)
         assert not store.exists("/box/study/scores.csv")
+
+
+def disconnected(*arguments: Any, **options: Any) -> None:
+    raise ConnectionResetError("Connection reset by peer")
+
+
+def test_a_network_that_fails_for_a_while_costs_nothing_and_for_long_the_run(store, monkeypatch):
+    with run() as home:
+        with monkeypatch.context() as patch:
+            patch.setattr(type(store), "put_file", disconnected)
+            (home / "scores.csv").write_text("late")
+            time.sleep(6 * claiming.EVERY)
+            assert not store.exists("/box/study/scores.csv")
+        brought(store, "scores.csv")
+    monkeypatch.setattr(claiming, "PATIENCE", 0.2)
+
+    def act(home: Path) -> None:
+        monkeypatch.setattr(type(store), "put_file", disconnected)
+        (home / "scores.csv").write_text("never")
+
+    with pytest.raises(InputError, match=rf"^{URL}: cannot be written \(Connection reset by peer\)$"):
+        work(act)
 
 
 def test_what_was_changed_by_somebody_is_named_at_the_end(store):

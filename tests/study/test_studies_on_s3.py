@@ -80,7 +80,8 @@ def recorded(stages: dict[str, int]) -> Any:
     return progress
 
 
-def test_a_run_that_is_killed_is_continued_by_another_machine_to_the_same_bytes(s3, machine, tmp_path):
+def test_a_run_that_is_killed_is_continued_by_another_machine_to_the_same_bytes(s3, machine, tmp_path, monkeypatch):
+    monkeypatch.setattr(lease, "SILENT", 6)
     whole: dict[str, int] = {}
     local = xfer.compare(**OPTIONS, out=tmp_path / "local", progress=recorded(whole))
     killed = subprocess.run([sys.executable, "-c", KILLED], env=dict(os.environ), capture_output=True, text=True)

@@ -35,9 +35,15 @@ _BLOCK, _BLOCKS, _HANDLES = 2**22, 4, 4
 _CHANGED = "has changed since the data were listed (digest mismatch); put it back and run the same line again"
 _VERSIONS = ("ETag", "etag", "md5Hash", "generation", "mtime", "created", "LastModified")
 _DATES = ("LastModified", "mtime", "created")
+_UNANSWERED = ("connect", "timeout", "disconnect")
+"""What the names of errors have in common that a network makes, whatever library raises them."""
 _FULL = ("quota", "no space left", "storage full", "minimum free drive")
 """How stores say that there is no room; they have no code for it in common."""
 _OPENING = Lock()
+
+
+class UnansweredError(InputError):
+    """A store that does not answer now, and may later."""
 
 
 def is_url(text: object) -> bool:
@@ -81,7 +87,13 @@ def reaching(where: Place, done: str = "read") -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        raise InputError(f"{shown(where)}: {_why(error, is_url(where), done)}") from None
+        kind = UnansweredError if is_url(where) and _unanswered(error) else InputError
+        raise kind(f"{shown(where)}: {_why(error, is_url(where), done)}") from None
+
+
+def _unanswered(error: Exception) -> bool:
+    busy = isinstance(error, OSError) and error.errno in (errno.EBUSY, errno.EREMOTEIO)
+    return busy or any(word in type(error).__name__.lower() for word in _UNANSWERED)
 
 
 def _why(error: Exception, stored: bool, done: str) -> str:

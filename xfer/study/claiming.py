@@ -3,11 +3,13 @@
 import _thread
 import signal
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from xfer.datasets.objects import UnansweredError
 from xfer.errors import InputError
 from xfer.progress import Stage, silent
 from xfer.study import folder
@@ -17,6 +19,8 @@ from xfer.study.recognition import MAPS
 
 EVERY = 2.0
 """Seconds between two looks at what has changed here."""
+PATIENCE = 600.0
+"""Seconds for which a run goes on although the store does not answer."""
 
 
 @contextmanager
@@ -73,12 +77,13 @@ def claim(
             if run.failure is not None:
                 raise run.failure from None
             with suppress(InputError):  # what ended the run matters more
+                lease.confirm()
                 mirror.push()
             raise error
         run.require()
+        lease.confirm()
         mirror.push()
         mirror.require()
-        run.require()
 
 
 @contextmanager
@@ -96,11 +101,14 @@ def _followed(mirror: Mirror, lease: Lease, run: "_Run") -> Iterator[None]:
     over = threading.Event()
 
     def follow() -> None:
+        answered = time.monotonic()
         while not over.wait(EVERY) and run.failure is None:
-            if lease.sure:
-                try:
-                    mirror.push()
-                except InputError as error:
+            try:
+                lease.require()
+                mirror.push()
+                answered = time.monotonic()
+            except InputError as error:
+                if not isinstance(error, UnansweredError) or time.monotonic() > answered + PATIENCE:
                     run.fail(error)
 
     thread = threading.Thread(target=follow, daemon=True)

@@ -16,7 +16,7 @@ from math import isnan
 from typing import Any
 from uuid import uuid4
 
-from xfer.datasets.objects import at, create, listed, reaching
+from xfer.datasets.objects import UnansweredError, at, create, listed, reaching
 from xfer.errors import InputError
 from xfer.progress import Stage, duration, silent
 
@@ -106,6 +106,7 @@ class Lease:
     def __init__(self, url: str, holder: str, number: int) -> None:
         self.url, self.holder, self.number = url, holder, number
         self._beats, self._heard = 0, time.time()
+        self._trouble: InputError | None = None
 
     @classmethod
     def take(cls, url: str, own: str = "", progress: Stage = silent) -> "Lease":
@@ -135,10 +136,26 @@ class Lease:
                     lease._clear()
                     return lease
 
-    @property
-    def sure(self) -> bool:
-        """Whether the last beat was heard not long ago; a machine that slept is not."""
-        return 0 <= time.time() - self._heard < 2 * BEAT
+    def require(self) -> None:
+        """That the last beat was not long ago: who slept, or hears nothing of the store, may have lost the lease.
+
+        Raises
+        ------
+        InputError
+        """
+        if not 0 <= time.time() - self._heard < 2 * BEAT:
+            raise self._trouble or UnansweredError(f"{self.url}: the lease of this run could not be looked at lately")
+
+    def confirm(self) -> None:
+        """That it is this process's still, by a look at the store.
+
+        Raises
+        ------
+        InputError
+        """
+        with reaching(self.url):
+            if why := self._lost():
+                raise InputError(why)
 
     @contextmanager
     def kept(self, fail: Callable[[InputError], Any]) -> Iterator[None]:
@@ -159,10 +176,9 @@ class Lease:
         while not over.wait(BEAT):
             try:
                 why = self._beat()
-            except Exception as error:
-                if time.time() - self._heard < (SILENT - 1) * BEAT:
-                    continue
-                why = str(error)
+            except InputError as error:  # another run may take over now, which is seen when the store answers again
+                self._trouble = error
+                continue
             if why:
                 fail(InputError(why))
                 return
@@ -173,7 +189,7 @@ class Lease:
             if why := self._lost():
                 return why
             self._write()
-        self._heard = time.time()
+        self._heard, self._trouble = time.time(), None
         return ""
 
     def _lost(self) -> str:

@@ -73,9 +73,7 @@ def test_one_that_runs_elsewhere_is_followed_by_its_url(going, trained, store, m
     assert "nobody writes it now" in view.told
     store.rm("/box/study", recursive=True)
     view.refresh.click()
-    expected = (
-        "memory://box/study: is not a study folder (no study.toml); 'xfer compare --out memory://box/study'"
-    )
+    expected = "memory://box/study: is not a study folder (no study.toml); 'xfer compare --out memory://box/study'"
     assert view.told.startswith(expected)
 
 
