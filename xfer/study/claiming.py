@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,13 +56,18 @@ def claim(
             f"{mirror.url}: nodes of a Ray cluster do not see it; give --out in a folder that all of them see, or "
             "leave --address out"
         )
-    run = _Run()
-    with _named(mirror), ExitStack() as stack:
-        stack.enter_context(mirror.alone())
+    with _named(mirror), mirror.alone():
         mirror.begin(fresh)
-        stack.enter_context(folder.claim(home, config))
-        lease = Lease.take(mirror.url, mirror.holder, progress)
-        stack.enter_context(lease.kept(run.fail))
+        with folder.claim(home, config), _leased(mirror, fresh, progress):
+            yield
+
+
+@contextmanager
+def _leased(mirror: Mirror, fresh: bool, progress: Stage) -> Iterator[None]:
+    """Hold the lease, begin with what the store has, and bring there what the block writes."""
+    run = _Run()
+    lease = Lease.take(mirror.url, mirror.holder, progress)
+    with lease.kept(run.fail):
         mirror.holder = lease.holder
         mirror.save()
         if fresh:
@@ -73,13 +78,13 @@ def claim(
         try:
             with run.interruptible(), _followed(mirror, lease, run):
                 yield
-        except BaseException as error:
+        except BaseException:
             if run.failure is not None:
                 raise run.failure from None
             with suppress(InputError):  # what ended the run matters more
                 lease.confirm()
                 mirror.push()
-            raise error
+            raise
         run.require()
         lease.confirm()
         mirror.push()
