@@ -1,5 +1,7 @@
 """A folder and its URL: what is brought, in which order, what changes, goes or is half there meanwhile."""
 
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +52,20 @@ def test_what_is_written_is_brought_and_what_is_hidden_is_not(store, run):
     run.push()
     assert there(store) == dict(sorted({**FILES, "units.jsonl": "1\n"}.items()))
     write(run.home, {"units.jsonl": "1\n2\n"})
-    (run.home / "scores.csv").unlink()
     run.push()
     assert there(store)["units.jsonl"] == "1\n2\n"
-    assert "scores.csv" not in there(store)
+
+
+def test_what_is_lost_here_is_not_lost_there(store, run):
+    (run.home / "scores.csv").unlink()
+    run.push()
+    assert there(store)["scores.csv"] == "b"
+    run.pull(everything)
+    assert (run.home / "scores.csv").read_text() == "b"
+    shutil.rmtree(run.home)
+    with pytest.raises(InputError, match=f"^{URL}: its working folder in the cache is gone; run the same line again$"):
+        run.push()
+    assert there(store) == dict(sorted(FILES.items()))
 
 
 def test_nothing_is_brought_twice(store, run, monkeypatch):
@@ -68,9 +80,10 @@ def test_another_machine_gets_it_and_goes_on(store, run, machine):
     second.pull(everything, alone=True)
     assert read(second.home) == dict(sorted(FILES.items()))
     write(second.home, {"scores.csv": "new"})
-    (second.home / "checkpoints/net-f0.csv").unlink()
     second.push()
-    run.pull(everything)
+    store.rm("/box/study/checkpoints/net-f0.csv")
+    for mirrored in (run, second):
+        mirrored.pull(everything)
     assert read(run.home) == read(second.home) == there(store)
 
 
@@ -149,6 +162,42 @@ def test_of_a_folder_of_arrays_readers_see_the_old_or_the_new_one(store, run, ma
     store.rm("/box/study/heatmaps.zarr/.zgroup")
     newcomer = reading(URL)
     assert not (newcomer / "heatmaps.zarr").exists()
+
+
+def test_a_folder_of_arrays_that_is_written_anew_meanwhile_waits_for_the_next_time(store, run, monkeypatch):
+    write(run.home, arrays(ARRAYS))
+    put = type(store).put
+
+    def late(self, *arguments, **options):
+        put(self, *arguments, **options)
+        write(run.home, arrays({"heatmaps/0.0.0": "newer"}))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(store), "put", late)
+        run.push()
+    assert "heatmaps.zarr/.zgroup" not in there(store)
+    run.push()
+    assert there(store)["heatmaps.zarr/heatmaps/0.0.0"] == "newer"
+    assert there(store)["heatmaps.zarr/.zgroup"] == "g"
+    (run.home / "heatmaps.zarr").rename(run.home / ".heatmaps.zarr.7.old")
+    run.push()
+    assert there(store)["heatmaps.zarr/.zgroup"] == "g"
+
+
+def test_weights_follow_their_log(store, run, monkeypatch):
+    names = ["scores.csv", "checkpoints/net-f0.safetensors", "checkpoints/net-f0.csv"]
+    for name in reversed(names):
+        write(run.home, {name: "final"})
+    brought, put_file = [], type(store).put_file
+
+    def recorded(self, path, target, **options):
+        brought.append(target.removeprefix("/box/study/"))
+        put_file(self, path, target, **options)
+
+    monkeypatch.setattr(type(store), "put_file", recorded)
+    os.utime(run.home / names[1], (0, 0))  # written as the best so far, long before the log
+    run.push()
+    assert brought == [names[2], names[1], names[0]]
 
 
 def test_what_changes_while_it_is_read_is_refused_to_a_run_and_read_again_by_readers(store, run, machine, monkeypatch):

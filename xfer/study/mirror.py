@@ -22,13 +22,15 @@ from platformdirs import user_cache_path
 from xfer.datasets.objects import StoredFile, at, create, listed, reaching
 from xfer.errors import InputError
 from xfer.study import lease
-from xfer.study.contents import GROUP, Stored, folder_of, local, mark, stored
+from xfer.study.contents import GROUP, Local, Stored, local, mark, stored
 from xfer.study.folder import CONFIG, COSTS, holder, require_space, slug, write_whole
 from xfer.study.recognition import CHECKPOINTS, SHARDS
 
 RUNS, READERS = "runs", "readers"
 CHECKPOINT = ".ckpt"
 """The suffix of what a training goes on from; it must not be newer in the store than the weights beside it."""
+_PASSING = (CHECKPOINT, ".best.safetensors")
+"""What a training leaves while it goes on; nothing else is ever removed from a store."""
 
 _STATE, _LOCK = "mirror.json", ".lock"
 _TRIES = 3
@@ -145,15 +147,21 @@ class Mirror:
                     raise InputError(f"{self.url}/{lost[0]}: {_MISMATCH}")
 
     def push(self) -> None:
-        """Bring to the store what has changed here, what was written first, first; then take away what is gone here.
+        """Bring to the store what has changed here; then remove what trainings have left behind.
+
+        Weights follow their logs, checkpoints to go on from their weights, everything else the order of writing: where
+        this ends half-way, what is there is sound.
 
         Raises
         ------
         InputError
+            If the store refuses, or the folder here is gone.
         """
         with self._lock, reaching(self.url, "written"), self._checkpoints() as held:
             here = local(self.home)
-            for name, each in sorted(here.items(), key=lambda item: item[1].written):
+            if CONFIG not in here:
+                raise InputError(f"{self.url}: its working folder in the cache is gone; run the same line again")
+            for name, each in sorted(here.items(), key=_turn):
                 if not name.endswith(CHECKPOINT) and self._mark(name) != each.mark:
                     self._put(name, self.home / name, each.mark)
             for link in sorted(held.iterdir()):
@@ -161,7 +169,11 @@ class Mirror:
                 if name in here and self._mark(name) != (told := mark({name: link.stat()})):
                     self._put(name, link, told)
             for name in self._files.keys() - here.keys():
-                self._take_away(name)
+                if name.endswith(_PASSING):
+                    store, path = at(f"{self.url}/{name}")
+                    with suppress(FileNotFoundError):
+                        store.rm_file(path)
+                    del self._files[name]
             self.save()
 
     def put(self, name: str) -> None:
@@ -265,7 +277,7 @@ class Mirror:
         url = f"{self.url}/{name}"
         try:
             if path.is_dir():
-                self._put_folder(name)
+                self._put_folder(name, told)
             elif name.startswith(f"{SHARDS}/") and name not in self._files:
                 if not create(url, path) and StoredFile.of(url).size != path.stat().st_size:
                     raise InputError(f"{url}: is another one than was made here (digest mismatch); remove it")
@@ -273,31 +285,37 @@ class Mirror:
                 store, target = at(url)
                 store.put_file(str(path), target)
         except FileNotFoundError:
-            if path.exists() and getattr(local(self.home).get(name), "mark", "") == told:
+            if path.exists() and self._still(name, told):
                 raise
             return  # written anew meanwhile: it is brought at the next beat
         version = stored(self.url)[name].version if path.is_dir() else StoredFile.of(url).version
         self._files[name] = (told, version)
 
-    def _put_folder(self, name: str) -> None:
+    def _still(self, name: str, told: str) -> bool:
+        return getattr(local(self.home).get(name), "mark", "") == told
+
+    def _put_folder(self, name: str, told: str) -> None:
         """Bring a folder of arrays, which is none until all of it is there."""
+        home = self.home / name
+        names = [path.relative_to(home).as_posix() for path in sorted(home.rglob("*")) if path.is_file()]
+        if not self._still(name, told):
+            raise FileNotFoundError(home)
         store, root = at(f"{self.url}/{name}")
         old = listed(f"{self.url}/{name}", some=False)
         if GROUP in old:
             store.rm_file(f"{root}/{GROUP}")
-        home = self.home / name
-        names = [path.relative_to(home).as_posix() for path in sorted(home.rglob("*")) if path.is_file()]
         rest = [each for each in names if each != GROUP]
         store.put([str(home / each) for each in rest], [f"{root}/{each}" for each in rest])
         for gone in old.keys() - {*names, GROUP}:
             store.rm_file(f"{root}/{gone}")
+        if not self._still(name, told):
+            raise FileNotFoundError(home)
         store.put_file(str(home / GROUP), f"{root}/{GROUP}")
 
-    def _take_away(self, name: str) -> None:
-        store, path = at(f"{self.url}/{name}")
-        with suppress(FileNotFoundError):
-            store.rm(path, recursive=bool(folder_of(f"{name}/")))
-        del self._files[name]
+
+def _turn(item: tuple[str, Local]) -> tuple[bool, bool, int]:
+    name, each = item
+    return not name.startswith(f"{CHECKPOINTS}/"), name.endswith(".safetensors"), each.written
 
 
 def _remove(path: Path) -> None:
