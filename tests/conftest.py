@@ -4,7 +4,10 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
 
+import fsspec
 import numpy as np
 import onnx
 import pytest
@@ -12,8 +15,9 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from xfer import landmarkers
+from xfer.datasets import objects
 from xfer.landmarkers import Finder
-from xfer.study import action_unit_means, plan, results
+from xfer.study import action_unit_means, claiming, lease, plan, results
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -100,3 +104,64 @@ def onnx_file(tmp_path: Path) -> OnnxFile:
         return tmp_path / name
 
     return make
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    """An S3 server, or nearly: moto's on 127.0.0.1."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3(address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A client with the empty bucket ``box``; xfer finds the server where the store's own tools look for it."""
+    import boto3
+
+    for name in [name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+    nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    calm = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_DEFAULT_REGION": "us-east-1", "AWS_MAX_ATTEMPTS": "1"}
+    for name, value in {**keys, **nowhere, **calm, "AWS_ENDPOINT_URL": address}.items():
+        monkeypatch.setenv(name, value)
+    objects._filesystem.cache_clear()
+    objects._handle.cache_clear()
+    urlopen(Request(f"{address}/moto-api/reset", method="POST")).close()
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="box")
+    yield client
+    objects._filesystem.cache_clear()
+    objects._handle.cache_clear()
+
+
+Machine = Callable[[str], None]
+"""See `machine`."""
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """Be another machine: with a cache of its own. Beats are short on all of them, and patience is not."""
+    monkeypatch.setattr(lease, "BEAT", 0.1)
+    monkeypatch.setattr(lease, "SILENT", 50)
+    monkeypatch.setattr(claiming, "EVERY", 0.05)
+
+    def be(name: str) -> None:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "machines" / name))
+
+    be("first")
+    return be
+
+
+@pytest.fixture
+def store(machine: Machine) -> Iterator[Any]:
+    """A store in memory; studies are at ``memory://box/study``."""
+    store = fsspec.filesystem("memory")
+    store.rm("/box", recursive=True) if store.exists("/box") else None
+    yield store
+    store.rm("/box", recursive=True) if store.exists("/box") else None

@@ -12,11 +12,15 @@ if TYPE_CHECKING:
     from xfer.study.export import export
     from xfer.study.loading import load_model
     from xfer.study.networks import Trained
+    from xfer.study.running import running
     from xfer.study.settings import read_settings
     from xfer.study.twin_study import TwinStudy
 
 __version__ = "0.1.0"
-__all__ = ["Study", "compare", "explain", "export", "guide", "load_model", "plan", "read_settings", "score", "train"]
+__all__ = [
+    "Study", "compare", "explain", "export", "guide", "load_model", "plan", "read_settings", "running", "score",
+    "train",
+]  # fmt: skip
 
 _KEPT = "What is finished is kept; the same call goes on from there."
 
@@ -89,6 +93,10 @@ def __getattr__(name: str) -> Any:
         from xfer.study.settings import read_settings
 
         return read_settings
+    if name == "running":
+        from xfer.study.running import running
+
+        return running
     if name == "score":
         from xfer.scoring import score
 

@@ -1,8 +1,6 @@
 """S3 itself, or nearly: moto's server on 127.0.0.1 holds the faces, changes them, and refuses."""
 
-import os
 from pathlib import Path
-from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
@@ -14,37 +12,7 @@ from xfer.study import faces
 
 pytestmark = pytest.mark.store
 
-KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
-
-
-@pytest.fixture(scope="module")
-def address():
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer("127.0.0.1", 0)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def s3(address, monkeypatch):
-    """A client with an empty bucket; xfer finds the server where the store's own tools look for it."""
-    import boto3
-
-    for name in [name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy")]:
-        monkeypatch.delenv(name)
-    nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
-    calm = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_DEFAULT_REGION": "us-east-1", "AWS_MAX_ATTEMPTS": "1"}
-    for name, value in {**KEYS, **nowhere, **calm, "AWS_ENDPOINT_URL": address}.items():
-        monkeypatch.setenv(name, value)
-    forget()
-    urlopen(Request(f"{address}/moto-api/reset", method="POST")).close()
-    client = boto3.client("s3")
-    client.create_bucket(Bucket="box")
-    yield client
-    forget()
+KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
 def forget():

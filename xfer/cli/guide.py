@@ -1,7 +1,6 @@
 """``xfer guide``: did the Action Units do it?"""
 
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -20,6 +19,7 @@ from xfer.cli.options import (
     Memory,
     MinFaces,
     Nodes,
+    Out,
     Preset,
     Pretrained,
     Seed,
@@ -75,13 +75,15 @@ def guide(
     devices: Devices = 1,
     nodes: Nodes = 1,
     strategy: Strategy = "auto",
-    out: Annotated[Path | None, typer.Option(help="The study folder; reports/... by default.")] = None,
+    out: Out = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set a study that is there aside.")] = False,
     *,
     guide_options: dict[str, Any],
 ) -> None:
     """Train twins of a network, guided by Action Units and by controls, and report what the Action Units did."""
     import xfer
+    from xfer.study.places import named
+    from xfer.study.study import REPORT
 
     with progress() as stage:
         study = xfer.guide(
@@ -119,6 +121,6 @@ def guide(
     failed = study.networks[study.networks["failed"] != ""]
     for name, why in zip(failed["checkpoint"], failed["failed"], strict=True):
         print(f"twin failed: {why if why.startswith(name) else f'{name}: {why}'}", file=sys.stderr)
-    print(f"{study.folder / 'report.html'}")
+    print(named(study.folder / REPORT))
     if len(failed):
         raise typer.Exit(1)

@@ -82,6 +82,12 @@ Nodes = Annotated[int, typer.Option(min=1, help="Nodes on which srun or torchrun
 Strategy = Annotated[
     str, typer.Option(help="Lightning's, for several processes: auto, ddp or ddp_find_unused_parameters_true.")
 ]
+Out = Annotated[
+    str | None,
+    typer.Option(
+        help="The study folder, or a URL such as s3://BUCKET/NAME; reports/... by default.", show_default=False
+    ),
+]
 FacesShown = Annotated[str, typer.Option(help="Pictures in the report: mean, none, or all (mind the licence).")]
 
 Samples = Annotated[

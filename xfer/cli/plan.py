@@ -8,6 +8,7 @@ import typer
 
 from xfer.cli import studies
 from xfer.cli.printing import print_rows, progress
+from xfer.datasets.objects import is_url
 from xfer.errors import InputError
 
 app = typer.Typer()
@@ -43,7 +44,7 @@ def _number(text: str) -> int:
 def plan(
     context: typer.Context,
     study: Annotated[
-        Path | None, typer.Argument(help="A study folder: what was planned for it against what it took.")
+        str | None, typer.Argument(help="A study folder or URL: what was planned for it against what it took.")
     ] = None,
     faces: Annotated[
         int | None,
@@ -75,10 +76,10 @@ def plan(
     studies.compare(context=context, **shared)
 
 
-def _against(study: Path) -> None:
+def _against(study: str) -> None:
     from xfer.study.costs import against
 
-    if not study.is_dir():
+    if not is_url(study) and not Path(study).is_dir():
         raise InputError(f"{study}: there is no such folder; give that of a study, or options as for 'xfer compare'")
     table: Any = against(study).to_dict("records")
     numbers = ("planned_s", "actual_s", "ratio", "planned_processor_s", "actual_processor_s")

@@ -38,6 +38,7 @@ from xfer.cli.options import (
     OnnxMean,
     OnnxSize,
     OnnxStd,
+    Out,
     Pattern,
     Preset,
     Pretrained,
@@ -146,7 +147,7 @@ def compare(
     devices: Devices = 1,
     nodes: Nodes = 1,
     strategy: Strategy = "auto",
-    out: Annotated[Path | None, typer.Option(help="The study folder; reports/... by default.")] = None,
+    out: Out = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set a study that is there aside.")] = False,
     *,
     guide_options: dict[str, Any],
@@ -219,6 +220,8 @@ def _refuse(given: set[str], why: str) -> None:
 def _compare(options: dict[str, Any]) -> None:
     import xfer
     from xfer import scoring
+    from xfer.study.places import named
+    from xfer.study.study import REPORT
 
     with progress() as stage:
         study = xfer.compare(**options, progress=stage)
@@ -230,7 +233,7 @@ def _compare(options: dict[str, Any]) -> None:
     print_left_out(study.mask_sources)
     for kind, name, reason, n in study.dropped.itertuples(index=False, name=None):
         print(f"{_LEFT_OUT.get(kind, kind)} {name or n}: {reason}", file=sys.stderr)
-    print(f"{study.folder / 'report.html'}")
+    print(named(study.folder / REPORT))
     if (study.networks["failed"] != "").any():
         raise typer.Exit(1)
 
@@ -258,13 +261,14 @@ def train(
     devices: Devices = 1,
     nodes: Nodes = 1,
     strategy: Strategy = "auto",
-    out: Annotated[Path | None, typer.Option(help="The study folder; reports/... by default.")] = None,
+    out: Out = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set a study that is there aside.")] = False,
     *,
     guide_options: dict[str, Any],
 ) -> None:
     """Train a network; 'xfer compare --models' with the same options goes on from there."""
     import xfer
+    from xfer.study.places import named
 
     with progress() as stage:
         trained = xfer.train(
@@ -292,7 +296,7 @@ def train(
         )
     for one in trained:
         told = one.failed or f"accuracy {one.accuracy:.3f} on the test faces, linear classifier {one.linear:.3f}"
-        print(f"{one.weights if not one.failed else one.model}: {told}")
+        print(f"{named(one.weights) if not one.failed else one.model}: {told}")
     if any(one.failed for one in trained):
         raise typer.Exit(1)
 
@@ -349,10 +353,10 @@ def _check_writable(out: Path) -> None:
 
 @app.command()
 def report(
-    study: Annotated[Path, typer.Argument(help="A study folder.")],
+    study: Annotated[str, typer.Argument(help="A study folder, or its URL in a store.")],
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     diff: Annotated[
-        Path | None, typer.Option(help="Another study folder: write a page of what differs from it instead.")
+        str | None, typer.Option(help="Another study folder: write a page of what differs from it instead.")
     ] = None,
     faces: FacesShown = "mean",
     tables: Annotated[
@@ -361,12 +365,13 @@ def report(
 ) -> None:
     """Write a study's report.html anew from what is in its folder."""
     from xfer.study import Study
+    from xfer.study.places import named
 
     opened = Study(study)
     path = opened.report(faces=faces) if diff is None else opened.diff(Study(diff))
     if tables is not None:
         for written in opened.write_tables(tables):
             print(written)
-    print(path)
+    print(named(path))
     if open_:
         typer.launch(str(path))

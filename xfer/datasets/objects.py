@@ -4,13 +4,15 @@ A store is S3, Google Cloud Storage or this process's memory, reached through fs
 the store's own tools do (``AWS_PROFILE``, ``AWS_ENDPOINT_URL``, ...).
 """
 
+import errno
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from io import TextIOWrapper
+from math import nan
 from pathlib import Path
 from threading import Lock
 from typing import IO, Any, TypeAlias
@@ -32,7 +34,16 @@ _BLOCK, _BLOCKS, _HANDLES = 2**22, 4, 4
 
 _CHANGED = "has changed since the data were listed (digest mismatch); put it back and run the same line again"
 _VERSIONS = ("ETag", "etag", "md5Hash", "generation", "mtime", "created", "LastModified")
+_DATES = ("LastModified", "mtime", "created")
+_UNANSWERED = ("connect", "timeout", "disconnect")
+"""What the names of errors have in common that a network makes, whatever library raises them."""
+_FULL = ("quota", "no space left", "storage full", "minimum free drive")
+"""How stores say that there is no room; they have no code for it in common."""
 _OPENING = Lock()
+
+
+class UnansweredError(InputError):
+    """A store that does not answer now, and may later."""
 
 
 def is_url(text: object) -> bool:
@@ -66,27 +77,43 @@ def place(text: str) -> Place:
 
 
 @contextmanager
-def reaching(where: Place) -> Iterator[None]:
-    """Turn whatever a file, a store or a format's reader raises into one line that names the place."""
+def reaching(where: Place, done: str = "read") -> Iterator[None]:
+    """Turn whatever a file, a store or a format's reader raises into one line that names the place.
+
+    `done` is what is done there, "read" or "written".
+    """
     try:
         yield
     except InputError:
         raise
     except Exception as error:
-        raise InputError(f"{shown(where)}: {_why(error, is_url(where))}") from None
+        kind = UnansweredError if is_url(where) and _unanswered(error) else InputError
+        raise kind(f"{shown(where)}: {_why(error, is_url(where), done)}") from None
 
 
-def _why(error: Exception, stored: bool) -> str:
+def _unanswered(error: Exception) -> bool:
+    busy = isinstance(error, OSError) and error.errno in (errno.EBUSY, errno.EREMOTEIO)
+    return busy or any(word in type(error).__name__.lower() for word in _UNANSWERED)
+
+
+def _why(error: Exception, stored: bool, done: str) -> str:
     kind, told = type(error).__name__, (str(error).splitlines() or [""])[0][:160] or type(error).__name__
+    if done == "written" and _full(error):
+        return f"the store is full ({told}); make room, then the same line goes on"
     if "Credentials" in kind:
         return f"no credentials for the store ({told}); log in, or set AWS_PROFILE or AWS_ACCESS_KEY_ID"
     if isinstance(error, FileNotFoundError):
         return "no such object, folder or bucket" if stored else "no such file"
     if isinstance(error, PermissionError):
         expired = stored and "expired" in told.lower()
-        return f"the credentials have expired ({told}); log in again" if expired else f"may not be read ({told})"
+        return f"the credentials have expired ({told}); log in again" if expired else f"may not be {done} ({told})"
     asked = "; expired credentials are answered so" if "Bad Request" in told else ""
-    return _CHANGED if kind == "FileExpired" else f"cannot be read ({told}{asked})"
+    return _CHANGED if kind == "FileExpired" else f"cannot be {done} ({told}{asked})"
+
+
+def _full(error: Exception) -> bool:
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return full or any(words in f"{type(error).__name__} {error}".lower() for words in _FULL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +127,14 @@ class StoredFile:
         Bytes.
     version : str
         What tells a changed one: the store's digest of it, or when it was written.
+    written : float
+        When an object was written, in seconds since 1970 by the store's clock; NaN where that is not told.
     """
 
     place: Place
     size: int
     version: str
+    written: float = field(default=nan, compare=False)
 
     @classmethod
     def of(cls, where: Place) -> "StoredFile":
@@ -113,15 +143,15 @@ class StoredFile:
             if isinstance(where, Path):
                 told = where.stat()
                 return cls(where, told.st_size, str(told.st_mtime_ns))
-            store, path = _store(where)
+            store, path = at(where)
             return cls.told(where, store.info(path))
 
     @classmethod
     def told(cls, where: Place, facts: Mapping[str, Any]) -> "StoredFile":
         """An object by what fsspec tells of it."""
-        version = next((facts[name] for name in _VERSIONS if facts.get(name)), "")
-        dated = version.timestamp() if isinstance(version, datetime) else version
-        return cls(where, int(facts["size"] or 0), str(dated))
+        version, date = (next((facts[n] for n in names if facts.get(n)), "") for names in (_VERSIONS, _DATES))
+        dated, written = (each.timestamp() if isinstance(each, datetime) else each for each in (version, date))
+        return cls(where, int(facts["size"] or 0), str(dated), float(written) if isinstance(written, float) else nan)
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
@@ -149,7 +179,7 @@ class StoredFile:
     def content(self) -> bytes:
         """All of an object; raises as `open`."""
         with reaching(self.place):
-            store, path = _store(str(self.place))
+            store, path = at(str(self.place))
             found: bytes = store.cat_file(path)
         return self._whole(found, self.size)
 
@@ -200,20 +230,40 @@ class Part(StoredPicture):
         return self.file.read(self.start, self.size)
 
 
-def listed(url: str, deep: bool = True) -> dict[str, StoredFile]:
+def create(url: str, content: bytes | Path) -> bool:
+    """Write bytes, or a file that is here, as an object where none of that name is; whether it was this call's.
+
+    A conditional write, so that of several writers one succeeds.
+    """
+    store, path = at(url)
+    try:
+        if isinstance(content, Path):
+            store.put_file(str(content), path, mode="create")
+        else:
+            store.pipe_file(path, content, mode="create")
+    except PermissionError:
+        raise
+    except OSError:  # not all stores say that it exists
+        if not store.exists(path):
+            raise
+        return False
+    return True
+
+
+def listed(url: str, deep: bool = True, *, some: bool = True) -> dict[str, StoredFile]:
     """The objects below a URL by relative name, in no order; of the folder alone if not `deep`.
 
     Raises
     ------
     InputError
-        If there is none, or they may not be listed.
+        If they may not be listed, or, unless not `some`, there is none.
     """
-    store, root = _store(url)
+    store, root = at(url)
     with reaching(url):
         found = store.find(root, maxdepth=None if deep else 1, detail=True)
     start = len(root.rstrip("/")) + 1
     names = {path[start:]: facts for path, facts in found.items() if path[start:] and not path.endswith("/")}
-    if not names:
+    if some and not names:
         raise InputError(f"{shown(url)}: no such folder, or nothing is in it")
     return {name: StoredFile.told(f"{url}/{name}", facts) for name, facts in names.items()}
 
@@ -230,8 +280,14 @@ def text(where: Place) -> Iterator[IO[str]]:
             yield TextIOWrapper(binary, **how)
 
 
-def _store(url: str) -> tuple[Any, str]:
-    """The file system of a URL, and its name there."""
+def at(url: str) -> tuple[Any, str]:
+    """The file system of a URL, and its name there.
+
+    Raises
+    ------
+    InputError
+        If what reaches such a store is not installed.
+    """
     scheme = url.partition("://")[0]
     try:
         store = _filesystem(scheme, os.getpid())
@@ -247,7 +303,7 @@ def _filesystem(scheme: str, process: int) -> Any:
 
 
 def _open(url: str) -> Any:
-    store, path = _store(url)
+    store, path = at(url)
     return store.open(path, "rb", block_size=_BLOCK, cache_type="background", cache_options={"maxblocks": _BLOCKS})
 
 

@@ -16,6 +16,7 @@ from xfer import scoring
 from xfer.errors import InputError
 from xfer.study import stages
 from xfer.study.folder import COSTS, read_config, write_whole
+from xfer.study.places import named, reading
 from xfer.study.recognition import UNITS
 from xfer.study.results import config_digest
 
@@ -237,10 +238,12 @@ def against(home: str | Path) -> pd.DataFrame:
     InputError
         If nothing is recorded of the study.
     """
-    home = Path(home)
+    home = reading(home)
     took = actual(home)
     if not len(took):
-        raise InputError(f"{home}: tells of no stage of a study; run 'xfer compare', or give the folder that it wrote")
+        raise InputError(
+            f"{named(home)}: tells of no stage of a study; run 'xfer compare', or give the folder that it wrote"
+        )
     planned = read(home)
     if planned is None:
         planned = pd.DataFrame(columns=list(COLUMNS))

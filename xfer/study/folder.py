@@ -206,10 +206,16 @@ def holder(folder: Path) -> str:
         return ""
 
 
+def note_holder(folder: Path, who: str) -> None:
+    """Let `holder` and `writer` tell of a folder without a lock that `who` writes it; "" for nobody."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _HOLDER).write_text(who, encoding="utf-8")
+
+
 def writer(folder: Path) -> str:
     """Who writes a folder now, as ``process 123``; "" for nobody, also where a run was killed."""
     if not (folder / _LOCK).is_file():
-        return ""
+        return holder(folder)
     try:
         with FileLock(folder / _LOCK, timeout=0):
             return ""

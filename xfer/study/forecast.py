@@ -14,6 +14,7 @@ from xfer.study import costs, engine, faces, pilot, randomised, stages
 from xfer.study.costs import COLUMNS, HEATMAPS, RANDOMISED, TRAINING, Costs, makespan, part_name
 from xfer.study.folder import COSTS, read_config
 from xfer.study.pilot import Pilot
+from xfer.study.places import written
 from xfer.study.plan import Network, Plan, settle
 from xfer.study.protocols import PROTOCOLS
 from xfer.study.recognition import SHOWN
@@ -86,7 +87,7 @@ def plan(
     tried = pilot.run(chosen, here, blocks, rows, progress)
     found = Forecast(chosen, tried, took, scale, there).costs()
     if faces is None and _own(chosen):
-        costs.write(chosen.home, found, chosen.config)
+        written(costs.write(chosen.home, found, chosen.config))
     return found
 
 

@@ -12,6 +12,8 @@ from xfer.errors import InputError, unknown
 from xfer.labels import KEY
 from xfer.progress import Stage, silent
 from xfer.study import folder, provenance, results
+from xfer.study.claiming import claim
+from xfer.study.places import writing
 from xfer.study.study import CLUSTERS, HEATMAPS, MASKS, POOLED, SCORES, SCORES_CSV, Study
 from xfer.study.units import from_folds
 
@@ -71,7 +73,7 @@ def compare_heatmaps(
         `results.DRAWS` by default.
     allow_missing : bool
         Score what is there when the grid of models, folds and expressions has holes.
-    out : path, optional
+    out : path or URL, optional
         The study folder; ``reports/<source>-heatmaps-<digest>`` by default.
     fresh : bool
         Set a study that is in `out` aside instead of resuming it.
@@ -112,8 +114,8 @@ def compare_heatmaps(
         "draws": results.check_draws(results.DRAWS if draws is None else draws),
         "missing": missing,
     }
-    home = Path(out) if out else default_folder(config)
-    with folder.claim(home, config, fresh=fresh):
+    home = writing(out) if out else default_folder(config)
+    with claim(home, config, fresh=fresh, progress=progress):
         _write(home, maps, whole, sources, config, progress)
         study = Study(home)
         step = progress("report", 1)

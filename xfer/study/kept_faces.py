@@ -17,6 +17,7 @@ from xfer import datasets, landmarking
 from xfer.datasets import Dataset, FaceSample
 from xfer.errors import InputError
 from xfer.study import faces
+from xfer.study.places import here
 from xfer.study.recognition import LANDMARKS, MAPS
 from xfer.study.study import Study
 
@@ -113,7 +114,7 @@ _Held = tuple[NDArray[np.float32], dict[str, int]]
 
 def _read(study: Study) -> tuple[dict[tuple[str, str], _Held], tuple[str, ...]]:
     """Maps (face, explainer, gy, gx) by network and fold, with the row of each face; the explainers."""
-    files = [study.folder / MAPS / f"{unit}.npz" for unit in study.provenance.get("shards", ())]
+    files = [here(study.folder / MAPS / f"{unit}.npz") for unit in study.provenance.get("shards", ())]
     there = [path for path in files if path.is_file()]
     if not there:
         raise InputError(f"{study.folder}: kept no maps of single faces; make it with per_face=True (--per-face)")

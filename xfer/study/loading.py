@@ -16,6 +16,7 @@ from xfer.models.layers import heatmap_layer, layer_at
 from xfer.models.onnx import OnnxNetwork
 from xfer.models.weights import expected_shapes
 from xfer.study.folder import CONFIG, TWIN_KIND, command, read_config, slug
+from xfer.study.places import reading
 from xfer.study.recognition import CHECKPOINTS
 from xfer.study.unit import checkpoint_name
 from xfer.training import Settings, load_into, read_weights
@@ -136,8 +137,9 @@ def _classes(name: str, size: int, found: dict[str, tuple[int, ...]]) -> int:
 
 def _of_study(folder: str, network: str) -> tuple[nn.Module, Facts]:
     """A checkpoint of a study, with the settings that the study has."""
-    home = Path(folder)
     name, _, fold = network.partition("/")
+    weights = f"{CHECKPOINTS}/{slug(name)}-"
+    home = reading(folder, lambda each: each == CONFIG or (each.startswith(weights) and each.endswith(".safetensors")))
     config = read_config(home)
     if config is None:
         raise InputError(f"{folder}: is not a study folder (no {CONFIG}); write {FORMS}")

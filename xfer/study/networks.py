@@ -15,8 +15,9 @@ import torch
 from xfer.errors import InputError, TrainingError, unknown
 from xfer.models import operations
 from xfer.progress import Stage, silent
-from xfer.study import assembly, costs, folder, gathering, guiding, model_card, plan, randomised, shards, stages
+from xfer.study import assembly, costs, gathering, guiding, model_card, plan, randomised, shards, stages
 from xfer.study.assembly import Finished
+from xfer.study.claiming import claim
 from xfer.study.dealing import Fold
 from xfer.study.engine import Engine, Needs, one_thread, settle
 from xfer.study.gathering import Gathered
@@ -51,7 +52,7 @@ def compare_networks(
     ----------
     models : str
         ``all``, a tag, or names with commas between them; ``timm:NAME`` too, and ``onnx:PATH``, which is not trained.
-    out : path, optional
+    out : path or URL, optional
         The study folder; ``reports/<data>-<preset>-<digest>`` by default.
     fresh : bool
         Set a study that is in `out` aside instead of resuming it.
@@ -92,7 +93,7 @@ def compare_networks(
     where = settle(engine, ranks, workers)
     chosen = plan.settle(models, ranks=ranks, out=out, fresh=fresh, **options)
     home = chosen.home
-    with folder.claim(home, chosen.config, fresh=fresh):
+    with claim(home, chosen.config, fresh=fresh, engine=where, progress=progress):
         stages.record(home, "options", stages.now() - began)
         gathered = gathering.gather(home, chosen, progress)
         units = describe(chosen, gathered)
@@ -162,7 +163,7 @@ def train(
     if whole := [network.name for network in chosen.networks if network.black_box]:
         raise InputError(f"{', '.join(whole)}: a network in ONNX is not trained; 'xfer compare' takes it as it is")
     home = chosen.home
-    with folder.claim(home, chosen.config, fresh=fresh):
+    with claim(home, chosen.config, fresh=fresh, engine=where, progress=progress):
         gathered = gathering.gather(home, chosen, progress)
         units = describe(chosen, gathered)
         worked = work(home, chosen, gathered, units, where, workers, progress, until="training")

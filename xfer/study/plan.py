@@ -19,6 +19,7 @@ from xfer.models import starting
 from xfer.models.starting import Start
 from xfer.study import black_boxes, explaining, faces, folder, guiding, provenance, results
 from xfer.study.black_boxes import BlackBox
+from xfer.study.places import writing
 from xfer.study.protocols import PROTOCOLS
 from xfer.training import Settings, presets
 from xfer.training.ranks import ONE, Ranks
@@ -178,7 +179,7 @@ def settle(
         See `xfer.study.guiding.settle`; the preset's by default.
     ranks : Ranks
         How many processes train a network together; their number is part of the configuration where it is not 1.
-    out : path, optional
+    out : path or URL, optional
         The study folder; ``reports/<data>-<preset>-<digest>`` by default, of what is asked for. What networks start
         from is settled once: where the folder has a study, as that one has it.
     fresh : bool
@@ -269,7 +270,7 @@ def settle(
         "weights": {name: _file_digest(name, path, settings) for name, path in files.items()},
         "networks": {name: (boxed.get(name) or settings[name]).config() for name in names},
     }
-    home = Path(out) if out else _default_folder(config)
+    home = writing(out) if out else _default_folder(config)
     known = {} if fresh else (folder.read_config(home) or {}).get("networks", {})
     starts = _starts(settings, len(dataset.expressions), pretrained, files, known)
     settled = tuple(

@@ -13,6 +13,7 @@ import pandas as pd
 
 from xfer.errors import InputError
 from xfer.study.folder import CONFIG, TWIN_KIND, holder, read_config, slug
+from xfer.study.places import exists, named, reading
 from xfer.study.recognition import CHECKPOINTS, CURVE_COLUMNS, NETWORKS, UNITS
 from xfer.study.study import PROVENANCE, Study
 from xfer.study.twin_study import as_twins
@@ -79,19 +80,26 @@ class Running:
 def running(folder: str | Path) -> Running:
     """Read what a study of networks has written so far.
 
+    Parameters
+    ----------
+    folder : path or URL
+        Of a URL only what has changed is fetched; of the weights it is enough that they are there.
+
     Raises
     ------
     InputError
-        If there is no such folder, it is no study, from another version, or of heatmaps from files.
+        If there is no such folder, it is no study, from another version, or of heatmaps from files; or a URL cannot be
+        read.
     """
-    home = Path(folder)
+    home = reading(folder, _tells)
+    place = named(home)
     if not home.is_dir():
         raise InputError(f"{home}: there is no such folder yet; if the study was moved, give its new place")
     config = read_config(home)
     if config is None:
-        raise InputError(f"{home}: is not a study folder (no {CONFIG}); 'xfer compare --out {home}' makes one")
+        raise InputError(f"{place}: is not a study folder (no {CONFIG}); 'xfer compare --out {place}' makes one")
     if not isinstance(config.get("networks"), Mapping):
-        raise InputError(f"{home}: its heatmaps came from files, no network was trained")
+        raise InputError(f"{place}: its heatmaps came from files, no network was trained")
     twins = config["kind"] == TWIN_KIND
     logs, torn = _logs(home, list(config["networks"]), twins)
     finished = (home / PROVENANCE).is_file() and not holder(home)
@@ -106,6 +114,11 @@ def running(folder: str | Path) -> Running:
     silent = max(0.0, time.time() - max(changed)) if changed else np.nan
     chance = 1 / max(1, len(config["data"]["expressions"]))
     return Running(pd.DataFrame(rows), curves, holder(home), silent, finished, tuple(torn), chance)
+
+
+def _tells(name: str) -> bool:
+    """Whether a file of a study tells how far it is."""
+    return name in (CONFIG, UNITS, NETWORKS, PROVENANCE) or (name.startswith(CHECKPOINTS) and name.endswith(".csv"))
 
 
 def _planned(config: Mapping[str, Any]) -> Iterator[_Key]:
@@ -187,7 +200,7 @@ def _row(
     name = "-".join(part for part in (slug(model), guide, f"f{slug(fold)}") if part)
     own = [u for u in units if (u.get("model"), u.get("fold")) == (model, fold) and u.get("checkpoint", name) == name]
     stage = "training" if len(log) else "waiting"
-    if (home / CHECKPOINTS / f"{name}.safetensors").is_file():
+    if exists(home / CHECKPOINTS / f"{name}.safetensors"):
         stage = "trained"
     if any(unit.get("until") == "heatmaps" for unit in own):
         stage = "explained"

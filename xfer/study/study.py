@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from xfer.statistics import clades, ranks
 from xfer.statistics.variance import Shares, Winners, shares, winner_changes
 from xfer.study import likeness
 from xfer.study.folder import CONFIG, command, read_config, slug, write_whole
+from xfer.study.places import here, named, reading, written
 from xfer.study.recognition import Recognition
 from xfer.study.significance import Significance
 
@@ -37,11 +38,14 @@ class Study(Recognition, Significance):
 
     Parameters
     ----------
-    folder : path
-        A folder that `xfer.compare` wrote.
+    folder : path or URL
+        What `xfer.compare` wrote. Of a URL the tables and heatmaps are read as they are now, the rest when it is asked
+        for.
 
     Attributes
     ----------
+    folder : Path
+        Of a study in a store its copy here.
     heatmaps : DataArray (cell, y, x)
         Global heatmaps, the key as coordinates of ``cell``.
     masks : DataArray (expression, y, x)
@@ -62,19 +66,32 @@ class Study(Recognition, Significance):
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+        self.folder = reading(folder)
         if not self.folder.exists():
             raise InputError(
                 f"{self.folder}: is not a study folder: there is none; if it was moved, give its new place"
             )
         config = read_config(self.folder)
         if config is None:
-            raise InputError(f"{self.folder}: is not a study folder (no {CONFIG}); 'xfer compare' makes one")
+            raise InputError(f"{self.place}: is not a study folder (no {CONFIG}); 'xfer compare' makes one")
         if absent := [key for key in _KEYS if key not in config]:
             raise InputError(
-                f"{self.folder / CONFIG}: lacks {', '.join(absent)}; run the {command(config)!r} line again"
+                f"{named(self.folder / CONFIG)}: lacks {', '.join(absent)}; run the {command(config)!r} line again"
             )
         self.config: dict[str, Any] = config
+
+    @classmethod
+    def open(cls, place: str | Path) -> Self:
+        """The study at a path or a URL such as ``s3://bucket/study``, as it is now; opened again, as it is then.
+
+        While it runs, `xfer.study.running.running` tells how far it is. Errors are those of the class.
+        """
+        return cls(place)
+
+    @property
+    def place(self) -> str:
+        """Where it is: a path or a URL."""
+        return named(self.folder)
 
     @property
     def name(self) -> str:
@@ -82,7 +99,7 @@ class Study(Recognition, Significance):
         return self.folder.resolve().name
 
     def _file(self, name: str) -> Path:
-        path = self.folder / name
+        path = here(self.folder / name)
         if not self.folder.is_dir():
             raise InputError(f"{self.folder}: is not there any more; if it was moved, open Study(NEW_FOLDER)")
         if not path.exists():
@@ -98,7 +115,7 @@ class Study(Recognition, Significance):
         except (OSError, ValueError, KeyError) as error:
             text = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise InputError(
-                f"{path}: is damaged ({text}); run its {command(self.config)!r} line again to mend it"
+                f"{named(path)}: is damaged ({text}); run its {command(self.config)!r} line again to mend it"
             ) from None
 
     @cached_property
@@ -351,6 +368,7 @@ class Study(Recognition, Significance):
     def _page(self, name: str, html: str) -> Path:
         path = self.folder / name
         write_whole(path, lambda aside: aside.write_text(html, encoding="utf-8"))
+        written(path)
         return path
 
 

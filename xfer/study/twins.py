@@ -18,6 +18,7 @@ from xfer.study import arms as kinds
 from xfer.study import black_boxes, folder, gathering, model_card, networks, plan, provenance, twin_assembly, twin_cards
 from xfer.study.arms import Arm, Arms
 from xfer.study.assembly import Finished
+from xfer.study.claiming import claim
 from xfer.study.engine import Engine
 from xfer.study.engine import settle as settle_engine
 from xfer.study.gathering import Gathered
@@ -29,6 +30,7 @@ from xfer.study.independence import (
     require_other_places,
 )
 from xfer.study.looking import JUDGED, Truth, coarse
+from xfer.study.places import writing
 from xfer.study.plan import Plan
 from xfer.study.recognition import SHOWN
 from xfer.study.results import config_digest
@@ -91,7 +93,7 @@ def guide_network(
     ----------
     model : str
         One network: NAME or ``timm:NAME``.
-    out : path, optional
+    out : path or URL, optional
         The study folder; ``reports/<data>-<preset>-guide-<digest>`` by default.
     fresh, workers, engine, devices, nodes, strategy, faces, progress
         As for `xfer.study.networks.compare_networks`.
@@ -115,7 +117,7 @@ def guide_network(
     where = settle_engine(engine, ranks, workers)
     chosen = settle(model, ranks=ranks, out=out, fresh=fresh, **options)
     home, whole = chosen.plan.home, chosen.plan
-    with folder.claim(home, whole.config, fresh=fresh):
+    with claim(home, whole.config, fresh=fresh, engine=where, progress=progress):
         gathered = gathering.gather(home, whole, progress)
         require_other_people(gathered.dataset, gathered.folds)
         units = describe(chosen, gathered)
@@ -241,7 +243,7 @@ def settle(
         **chosen.config(),
     }
     config = {**whole.config, **own, "modules": _modules(chosen, base, built, size)}
-    home = Path(out) if out else _default_folder(config)
+    home = writing(out) if out else _default_folder(config)
     settled = replace(whole, config=config, home=home)
     return TwinPlan(settled, chosen, tuple(range(seed, seed + seeds)), truth_of(settled))
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from xfer.errors import InputError
 from xfer.study.folder import writer
+from xfer.study.places import named
 from xfer.study.running import STAGES, running
 from xfer.study.study import PROVENANCE
 
@@ -26,10 +27,12 @@ def unfinished(folder: Path, missing: str, command: str = "xfer compare") -> str
     again = f"run its {command!r} line again"
     who = writer(folder)
     if (folder / PROVENANCE).is_file() and not who:
-        return f"{folder}: was finished, but {missing} is gone; {again} to make it anew, or copy the whole folder"
+        return (
+            f"{named(folder)}: was finished, but {missing} is gone; {again} to make it anew, or copy the whole folder"
+        )
     then = f"{who} works on it now, wait for it" if who else f"nobody works on it now; {again}, it goes on from there"
     there = _progress(folder)
-    return f"{folder}: is unfinished ({missing} is missing{there}); {then}"
+    return f"{named(folder)}: is unfinished ({missing} is missing{there}); {then}"
 
 
 def _progress(folder: Path) -> str:

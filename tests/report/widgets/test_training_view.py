@@ -1,6 +1,7 @@
 """The live view: the logs of a folder that is written meanwhile, torn, foreign or absent."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from xfer.report.widgets import training_view
 from xfer.report.widgets.explorer import plain
+from xfer.study import lease
 from xfer.study.running import running
 from xfer.training.fitting import LOG
 
@@ -51,6 +53,28 @@ def test_the_button_reads_what_was_written_since(going, trained):
     shutil.copy(trained.folder / "units.jsonl", going)
     view.refresh.click()
     assert "explained 2 of 2" in plain(view.table.value)
+
+
+def test_one_that_runs_elsewhere_is_followed_by_its_url(going, trained, store, monkeypatch):
+    store.put(f"{going}/", "/box/study", recursive=True)
+    view = training_view("memory://box/study")
+    assert view.told.startswith("networks x folds: 1 training; nobody writes it now, the last epoch ended ")
+    taken = lease.Lease.take("memory://box/study")
+    log, weights = "checkpoints/songnet-f0.csv", "checkpoints/songnet-f0.safetensors"
+    store.put_file(str(trained.folder / log), f"/box/study/{log}")
+    store.put_file(str(trained.folder / weights), f"/box/study/{weights}")
+    view.refresh.click()
+    assert f"1 trained; written by process {os.getpid()}, heard of 0 s ago, the last epoch ended 0 s ago" in view.told
+    assert "trained 2 of 2" in plain(view.table.value)
+    monkeypatch.setattr(type(store), "get", None)  # nothing has changed, so nothing is fetched
+    running("memory://box/study")
+    taken._write(free=True)
+    view.refresh.click()
+    assert "nobody writes it now" in view.told
+    store.rm("/box/study", recursive=True)
+    view.refresh.click()
+    expected = "memory://box/study: is not a study folder (no study.toml); 'xfer compare --out memory://box/study'"
+    assert view.told.startswith(expected)
 
 
 def test_before_the_first_epoch_a_network_waits(going):

@@ -186,7 +186,7 @@ def opened(study: Study | str | Path) -> Study:
     except InputError as error:
         if "is unfinished" not in str(error):
             raise
-        raise InputError(f"{error} (training_view({str(found.folder)!r}) follows it)") from None
+        raise InputError(f"{error} (training_view({found.place!r}) follows it)") from None
     return found
 
 

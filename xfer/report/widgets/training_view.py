@@ -23,11 +23,11 @@ _REDRAW = 3.0
 
 @explorer("training view")
 def training_view(folder: str | Path) -> Explorer:
-    """Watch a study train, from the notebook that runs it or from any other.
+    """Watch a study train, from the notebook that runs it or from any other, on whatever machine.
 
     Parameters
     ----------
-    folder : path
+    folder : path or URL
         The study folder; it need not be there yet.
 
     Returns
@@ -43,7 +43,7 @@ def training_view(folder: str | Path) -> Explorer:
     'reports/mine: there is no such folder yet; if the study was moved, give its new place'
     >>> study = xfer.compare("songnet_bn", out="reports/mine", progress=view)  # doctest: +SKIP
     """
-    return TrainingView(Path(folder))
+    return TrainingView(folder)
 
 
 class TrainingView(Explorer):
@@ -60,7 +60,7 @@ class TrainingView(Explorer):
 
     title = "training view"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: str | Path) -> None:
         self.folder = folder
         self.refresh = Button(description="Refresh", icon="refresh", tooltip="read the logs anew")
         self.refresh.on_click(lambda _: self.redraw())

@@ -1,0 +1,90 @@
+"""Where a study is: in a folder, or at a URL of a store, of which a mirror is kept here."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from xfer.datasets.objects import place
+from xfer.study import lease
+from xfer.study.folder import note_holder
+from xfer.study.mirror import CHECKPOINT, READERS, RUNS, Mirror
+from xfer.study.recognition import MAPS, SHARDS
+
+
+def light(name: str) -> bool:
+    """Whether readers need a file at once: tables, maps and logs, not shards, weights and the maps of single faces.
+
+    >>> light("scores.csv"), light("checkpoints/songnet-f0.csv"), light("shards/0a.npz")
+    (True, True, False)
+    """
+    return not name.startswith((f"{SHARDS}/", f"{MAPS}/")) and not name.endswith((".safetensors", CHECKPOINT))
+
+
+def writing(where: str | Path) -> Path:
+    """The folder of a study that is to be written, with its configuration where there is one.
+
+    Raises
+    ------
+    InputError
+        If a URL cannot be read, or holds something else.
+    """
+    found = place(where) if isinstance(where, str) else where
+    if isinstance(found, Path):
+        return found
+    mirror = Mirror.at(found, RUNS)
+    with mirror.alone():
+        mirror.begin()
+    return mirror.home
+
+
+def reading(where: str | Path, wanted: Callable[[str], bool] = light) -> Path:
+    """The folder of a study that is to be read, with what has changed since it was read last.
+
+    Parameters
+    ----------
+    where : path or URL
+    wanted : callable
+        Which of its files are needed at once; others are fetched when `here` is asked for them.
+
+    Raises
+    ------
+    InputError
+        If a URL cannot be read.
+    """
+    found = place(where) if isinstance(where, str) else where
+    if isinstance(found, Path):
+        return found
+    mirror = Mirror.at(found, READERS)
+    with mirror.alone(wait=True):
+        mirror.pull(wanted)
+        note_holder(mirror.home, lease.told(found))
+    return mirror.home
+
+
+def named(path: Path) -> str:
+    """A file or folder of a study as its user knows it: a path, or a URL."""
+    mirror = Mirror.of(path)
+    if mirror is None:
+        return str(path)
+    inner = path.absolute().relative_to(mirror.home).as_posix()
+    return mirror.url if inner == "." else f"{mirror.url}/{inner}"
+
+
+def here(path: Path) -> Path:
+    """A file of a study, fetched where it is in a store and not here yet."""
+    mirror = None if path.exists() else Mirror.of(path)
+    if mirror is not None:
+        name = path.absolute().relative_to(mirror.home).as_posix()
+        mirror.pull(lambda each: each == name)
+    return path
+
+
+def exists(path: Path) -> bool:
+    """Whether a study has a file, here or in its store."""
+    mirror = None if path.is_file() else Mirror.of(path)
+    return path.is_file() if mirror is None else mirror.exists(path.absolute().relative_to(mirror.home).as_posix())
+
+
+def written(path: Path) -> None:
+    """Bring a file to the store, where its study has one."""
+    if (mirror := Mirror.of(path)) is not None:
+        mirror.put(path.absolute().relative_to(mirror.home).as_posix())
