@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import typer
+import yaml
 from PIL import Image
 
 from tests import readme_tables
@@ -36,6 +37,9 @@ def said() -> Iterator[tuple[str, bool]]:
         for part in line.split("&&"):
             if part.strip().startswith("xfer "):
                 yield part.strip(), True
+    for kind, block in BLOCKS:
+        if kind == "yaml":
+            yield yaml.safe_load(block)["spec"]["entrypoint"], True
     for inline in re.findall(r"`(xfer [^`]+)`", PROSE):
         yield " ".join(inline.split()), False
 
