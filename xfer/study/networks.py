@@ -82,9 +82,9 @@ def compare_networks(
     where = settle(engine)
     chosen = plan.settle(models, out=out, fresh=fresh, **options)
     home = chosen.home
-    with folder.claim(home, chosen.config, fresh=fresh):
+    with folder.claim(home, chosen.config, fresh=fresh), where.kept():
         stages.record(home, "options", stages.now() - began)
-        gathered = gathering.gather(home, chosen, progress)
+        gathered = gathering.gather(home, chosen, progress, where)
         units = describe(chosen, gathered)
         others = rivals(chosen, gathered, units)
         worked = work(home, chosen, gathered, [*units, *others], where, workers, progress)
@@ -147,8 +147,8 @@ def train(
     if whole := [network.name for network in chosen.networks if network.black_box]:
         raise InputError(f"{', '.join(whole)}: a network in ONNX is not trained; 'xfer compare' takes it as it is")
     home = chosen.home
-    with folder.claim(home, chosen.config, fresh=fresh):
-        gathered = gathering.gather(home, chosen, progress)
+    with folder.claim(home, chosen.config, fresh=fresh), where.kept():
+        gathered = gathering.gather(home, chosen, progress, where)
         units = describe(chosen, gathered)
         worked = work(home, chosen, gathered, units, where, workers, progress, until="training")
         linear = gathering.linear_accuracies(home)

@@ -25,6 +25,7 @@ from xfer.training import Settings, presets
 TRAINING = (
     "labels", "tables", "config", "geometry", "masks", "rasteriser", "datasets", "landmarkers", "landmarking", "models",
     "explainers/tap", "explainers/layers", "guidance", "training", "study/dealing", "study/faces", "study/gathering",
+    "study/landmark_shards",
 )  # fmt: skip
 """The rooms and files that weights come from."""
 EXPLAINING = (

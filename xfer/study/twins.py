@@ -108,8 +108,8 @@ def guide_network(
     where = settle_engine(engine)
     chosen = settle(model, out=out, fresh=fresh, **options)
     home, whole = chosen.plan.home, chosen.plan
-    with folder.claim(home, whole.config, fresh=fresh):
-        gathered = gathering.gather(home, whole, progress)
+    with folder.claim(home, whole.config, fresh=fresh), where.kept():
+        gathered = gathering.gather(home, whole, progress, where)
         require_other_people(gathered.dataset, gathered.folds)
         units = describe(chosen, gathered)
         worked = networks.work(home, whole, gathered, units, where, workers, progress, kind=Twin)

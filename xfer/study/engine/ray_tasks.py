@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from xfer.errors import InputError, TrainingError
 from xfer.progress import Stage
+from xfer.study import stages
 from xfer.study.engine.ray_worker import Asked, RefusedError, trouble, versions, work
 from xfer.study.engine.work import BEAT, Needs, Relay, Work
 
@@ -165,13 +166,14 @@ class Tasks:
         """
         errors = self._ray.exceptions
         try:
-            found = self._ray.get(reference)
+            found, seconds = self._ray.get(reference)
         except errors.RayTaskError as error:
             return TrainingError(f"its worker failed: {_last(error)}")
         except errors.NodeDiedError:
             return _Lost(0, "")
         except errors.RayError as error:
             return _Lost(1, f"most likely for its memory ({type(error).__name__})")
+        stages.worked_elsewhere(seconds)
         if isinstance(found, RefusedError | OSError):
             raise found
         return found
