@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import xfer
 from xfer.errors import InputError
-from xfer.study import Study, costs, folder, forecast, networks, pilot, stages, trial
+from xfer.study import Study, computing, costs, folder, forecast, pilot, stages, trial
 from xfer.study.costs import COLUMNS, Costs, makespan
 from xfer.study.dealing import Fold
 from xfer.study.forecast import Forecast
@@ -331,7 +331,7 @@ def test_a_plan_orders_the_units_of_its_study(tmp_path: Path, made_up: Callable[
     """By operations MobileNetV3 is far lighter than SongNet; a plan that measured otherwise is believed."""
     described = [{"network": n.name, "settings": n.settings} for n in chosen.networks]
     drawn = [{**each, "randomised": 1} for each in described]
-    by = [each["network"] for each in networks.longest_first(described, 6)]
+    by = [each["network"] for each in computing.longest_first(described, 6)]
     assert by == ["songnet", "mobilenetv3"]
     plan = made_up().costs()
     costs.write(tmp_path, plan, {})
@@ -341,10 +341,10 @@ def test_a_plan_orders_the_units_of_its_study(tmp_path: Path, made_up: Callable[
     }
     planned = {"songnet": 1.0, "mobilenetv3": 2.0}
     order = [
-        (each["network"], "randomised" in each) for each in networks.longest_first([*drawn, *described], 6, planned)
+        (each["network"], "randomised" in each) for each in computing.longest_first([*drawn, *described], 6, planned)
     ]
     assert order == [("mobilenetv3", False), ("songnet", False), ("mobilenetv3", True), ("songnet", True)]
-    assert [each["network"] for each in networks.longest_first(described, 6, {"mobilenetv3": 2.0})] == by
+    assert [each["network"] for each in computing.longest_first(described, 6, {"mobilenetv3": 2.0})] == by
 
 
 @pytest.mark.parametrize(

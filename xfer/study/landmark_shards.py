@@ -138,7 +138,7 @@ def _stamp(face: FaceSample) -> str:
 
 
 def _read(path: Path) -> pd.DataFrame | None:
-    """A shard's table that an ended run left; None without one that is whole, or where a picture must be tried again."""
+    """The table that an ended run left of a shard; None where there is none, or a picture must be tried again."""
     try:
         table = landmarking.read(path)
     except InputError:

@@ -18,6 +18,7 @@ from xfer.study import arms as kinds
 from xfer.study import black_boxes, folder, gathering, model_card, networks, plan, provenance, twin_assembly, twin_cards
 from xfer.study.arms import Arm, Arms
 from xfer.study.assembly import Finished
+from xfer.study.computing import work
 from xfer.study.engine import Engine
 from xfer.study.engine import settle as settle_engine
 from xfer.study.gathering import Gathered
@@ -112,7 +113,7 @@ def guide_network(
         gathered = gathering.gather(home, whole, progress, where)
         require_other_people(gathered.dataset, gathered.folds)
         units = describe(chosen, gathered)
-        worked = networks.work(home, whole, gathered, units, where, workers, progress, kind=Twin)
+        worked = work(home, whole, gathered, units, where, workers, progress, kind=Twin)
         failed = [(unit, result) for unit, result in worked if isinstance(result, str)]
         lost = {unit.digest for unit, _ in failed}
         done = [each["digest"] for each in units if each["digest"] not in lost]
