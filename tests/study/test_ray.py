@@ -53,6 +53,7 @@ class Chore:
     log: Path
     until: Path | None = None
     act: str = ""
+    device: str = "cpu"
 
 
 def do(chore: Chore, progress: Stage) -> str:
@@ -74,6 +75,8 @@ def do(chore: Chore, progress: Stage) -> str:
     tick()
     with chore.log.open("a") as log:
         log.write(f"ended {chore.name}\n")
+    if chore.device != "cpu":
+        return f"{chore.device} {os.getpid()}"
     return f"{os.environ['OMP_NUM_THREADS']} {chore.name}"
 
 
@@ -229,6 +232,19 @@ def test_a_killed_process_is_begun_again_and_one_that_always_dies_stops_no_other
     assert isinstance(found["always"], TrainingError)
     assert str(found["always"]) == "its process was killed 4 times, most likely for its memory (WorkerCrashedError)"
     assert repr(found["fails"]) == "TrainingError('fails: no')"
+
+
+def test_shares_of_graphics_processors_are_given_to_processes_that_stay(connected: Any, tmp_path: Path) -> None:
+    node = connected.add_node(num_cpus=3, num_gpus=2, memory=2e9, **HOME)
+    try:
+        chores = [Chore(f"u{number}", tmp_path / "log", device="cuda:0") for number in range(8)]
+        engine, needs = Ray(gpus=0.5, memory=0.5), Needs(device="cuda:0")
+        found = [told.split() for told in run(chores, engine, needs).values()]
+    finally:
+        connected.remove_node(node)
+    assert len(found) == 8
+    assert {device for device, _ in found} <= {"cuda:0", "cuda:1"}
+    assert len({process for _, process in found}) <= 4, "one process does several units"
 
 
 def test_a_full_disk_is_everybodys(connected: Any, tmp_path: Path) -> None:

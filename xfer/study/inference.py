@@ -1,8 +1,8 @@
 """What a study's scores mean: their intervals, what chance and experts or raters score, and which networks differ."""
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,10 @@ from xfer.statistics.anchors import Anchor, anchored
 from xfer.statistics.estimates import Estimate, estimate, mean_estimate
 from xfer.statistics.multiplicity import adjust
 from xfer.study import contrasts, raters
-from xfer.study.engine import workers_for
+from xfer.study.engine import Engine, Local
+from xfer.study.resampling import Rows, resample
 from xfer.study.study import Study
-from xfer.study.units import Key, Units
+from xfer.study.units import Key, Units, told_of
 
 HEADLINE = nulls.HEADLINE
 """The metrics that get an interval, a null and a ceiling."""
@@ -77,7 +78,9 @@ class _Finding:
     reason: str = ""
 
 
-def infer(study: Study, units: Units, *, draws: int, seed: int, progress: Stage) -> Inference:
+def infer(
+    study: Study, units: Units, *, draws: int, seed: int, progress: Stage, engine: Engine | None = None
+) -> Inference:
     """All tables of a study's leading cells against its first mask source.
 
     Parameters
@@ -90,19 +93,28 @@ def infer(study: Study, units: Units, *, draws: int, seed: int, progress: Stage)
         Random maps of a null, bootstrap draws and permutations.
     seed : int
     progress : callable
+    engine : Engine, optional
+        What draws heatmap by heatmap and pair by pair, see `xfer.study.resampling`; this machine by default.
     """
+    drawing = partial(resample, home=study.folder, engine=engine or Local())
     cells = _scored(study)
     asked = _questions(study)
-    drawn = nulls.drawn_scores(
+    drawn = nulls.ask(
         cells, study.masks, study.support, metrics=_names(asked), threshold=_cuts(asked), draws=draws, seed=seed,
-        resolution=RESOLUTION, randomised=study.randomised, progress=progress("null models", cells.sizes["cell"]),
+        resolution=RESOLUTION, randomised=study.randomised,
     )  # fmt: skip
+    drawn = nulls.joined(drawing(drawn, len(drawn), tick=progress("null models", len(drawn))))
     found = drawn.table
     ceilings = ceiling(study, asked, seed)
     keys = [(str(m), str(e)) for m, e in zip(cells.model.values, cells.expression.values, strict=True)]
     lost = _lost(keys)
     truth = dict(zip(_expressions(study), coarsen_masks(study.masks.values, study.support, 2), strict=True))
-    estimates = _estimates(keys, asked, units, truth, draws, seed, progress)
+    scores = tuple(question.score for question in asked)
+    intervals = Intervals(units, tuple(keys), truth, scores, draws, seed)
+    told = drawing(intervals, len(keys), tick=progress("intervals", len(keys)))
+    estimates = {
+        (k, q): Estimate(**row) for k, rows in zip(keys, told, strict=True) for q, row in zip(asked, rows, strict=True)
+    }
     stated = _findings(estimates, found, ceilings, draws)
     table = _cell_table(study, cells, keys, stated, units)
     return Inference(
@@ -112,9 +124,33 @@ def infer(study: Study, units: Units, *, draws: int, seed: int, progress: Stage)
         networks=_network_table(table, stated, lost).merge(
             _tested(nulls.mean_scores(drawn), lost), "left", on=["model", "metric", "threshold"]
         ),
-        comparisons=contrasts.pairs(keys, units, truth, _overlaps(estimates), draws, seed, progress),
+        comparisons=contrasts.pairs(keys, units, truth, _overlaps(estimates), draws, seed, progress, drawing),
         clades=contrasts.joins(study, units, draws, seed),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Intervals:
+    """The scores of cells with their intervals, cell by cell."""
+
+    units: Units
+    keys: tuple[Key, ...]
+    truth: Mapping[str, NDArray[np.float32]]
+    scores: tuple[str, ...]
+    draws: int
+    seed: int
+
+    def told(self) -> Iterator[bytes]:
+        """See `xfer.study.resampling.Resampled`."""
+        yield from told_of(self.units, self.keys, self.truth)
+        yield repr(("intervals", self.keys, self.scores, self.draws, self.seed)).encode()
+
+    def rows(self, member: int) -> Rows:
+        """An `Estimate` a score."""
+        key = self.keys[member]
+        maps, truth = self.units.maps(key), self.truth[key[1]]
+        options: dict[str, Any] = {"support": self.units.inside, "draws": self.draws, "seed": self.seed}
+        return [vars(estimate(maps, truth, score, **options)) for score in self.scores]
 
 
 def _lost(keys: Sequence[Key]) -> dict[str, str]:
@@ -185,29 +221,6 @@ def _names(asked: Sequence[_Question]) -> list[str]:
 
 def _cuts(asked: Sequence[_Question]) -> list[str]:
     return [question.threshold for question in asked if question.threshold] or ["area"]
-
-
-def _estimates(
-    keys: Sequence[Key],
-    asked: Sequence[_Question],
-    units: Units,
-    truth: dict[str, NDArray[np.float32]],
-    draws: int,
-    seed: int,
-    progress: Stage,
-) -> dict[tuple[Key, _Question], Estimate]:
-    tick = progress("intervals", len(keys))
-
-    def one(key: Key) -> list[Estimate]:
-        maps = units.maps(key)
-        options: dict[str, Any] = {"support": units.inside, "draws": draws, "seed": seed}
-        made = [estimate(maps, truth[key[1]], question.score, **options) for question in asked]
-        tick()
-        return made
-
-    with ThreadPoolExecutor(workers_for(1)) as pool:
-        found = list(pool.map(one, keys))
-    return {(key, q): e for key, row in zip(keys, found, strict=True) for q, e in zip(asked, row, strict=True)}
 
 
 def _cell_table(

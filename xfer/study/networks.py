@@ -89,7 +89,7 @@ def compare_networks(
         lost = {unit.digest for unit, _ in failed}
         done = [each["digest"] for each in units if each["digest"] not in lost]
         drawn = [each["digest"] for each in others if each["digest"] not in lost]
-        assembly.write(home, chosen, gathered, Finished(done, drawn, failed), progress)
+        assembly.write(home, chosen, gathered, Finished(done, drawn, failed), progress, where)
         study = Study(home)
         with stages.recorded(home, "report"):
             for card in model_card.of_study(study):

@@ -40,11 +40,13 @@ class Piece:
     unit : Unit
         Without them.
     part : Part
+    device : str
     """
 
     pixels: Pixels
     unit: Unit
     part: Part
+    device: str
 
     @property
     def path(self) -> Path:
@@ -76,7 +78,7 @@ def cut(unit: Unit) -> list[Piece]:
         return []
     alone: dict[str, Any] = {"pixels": None}
     bare, spans = replace(unit, **alone), zip([0, *stops], stops, strict=False)
-    return [Piece(unit.pixels, bare, Part(i, len(stops), *span)) for i, span in enumerate(spans)]
+    return [Piece(unit.pixels, bare, Part(i, len(stops), *span), unit.device) for i, span in enumerate(spans)]
 
 
 def ends(blocks: NDArray[np.int64], most: int) -> list[int]:
@@ -110,7 +112,7 @@ def compute(piece: Piece, progress: Stage) -> Done:
     InputError, TrainingError
         What ends this unit and no other.
     """
-    began, unit = time.perf_counter(), replace(piece.unit, pixels=piece.pixels)
+    began, unit = time.perf_counter(), replace(piece.unit, pixels=piece.pixels, device=piece.device)
     explained = explain(unit, _resident(unit, progress), progress, piece.part)
     facts = explained.sums.facts
     if explained.maps:

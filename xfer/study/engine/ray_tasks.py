@@ -21,8 +21,8 @@ _AHEAD = 2
 _PATIENCE = 600.0
 """Seconds without a node that has room for a unit, after which the run gives up."""
 _WORDS = {"CPU": "cores", "GPU": "GPUs", "memory": "GB of memory"}
-_PINNED = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-"""As for local workers; a unit sets torch's threads itself."""
+_PINNED = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES": "1"}
+"""As for local workers; a unit sets torch's threads itself, and `ray_worker.work` says which GPU is a unit's."""
 
 
 @contextmanager
@@ -66,7 +66,7 @@ class Tasks:
         self._asked = Asked(versions(), needs.files, str(Path.cwd()))
         self._sent: dict[int, Any] = {}
         self._seen, self._room = time.monotonic(), 0
-        self._task = ray.remote(work)
+        self._task = ray.remote(max_calls=0)(work)  # a process stays, and a network in it
         self._pinned = {"max_retries": 0, "runtime_env": {"env_vars": _PINNED}}
 
     def check(self) -> None:

@@ -77,12 +77,14 @@ def work(compute: Compute[Work, Result], unit: Any, shared: tuple[str, Any] | No
     """A task: one unit."""
     if why := trouble(asked):
         return Answer(RefusedError(f"--engine ray: node {socket.gethostname()} {why}"), 0.0)
+    import ray
+
     began = time.process_time()
     if shared is not None:
-        import ray
-
         name, reference = shared
         unit = replace(unit, **{name: ray.get(reference)})
+    if given := ray.get_gpu_ids():
+        unit = replace(unit, device=f"cuda:{place_of(given[0], os.environ.get('CUDA_VISIBLE_DEVICES', ''))}")
     result: Any
     with _reported(board) as report:
         try:
@@ -90,6 +92,18 @@ def work(compute: Compute[Work, Result], unit: Any, shared: tuple[str, Any] | No
         except Exception as error:  # whatever it is, the other units go on
             result = error
     return Answer(result, time.process_time() - began)
+
+
+def place_of(gpu: int | str, visible: str) -> int:
+    """Where a GPU of Ray's stands among those that torch sees.
+
+    A process that does several units sees all GPUs of its node: which ones it sees is fixed by the first look at them,
+    and the next unit may be given another.
+
+    >>> place_of(1, ""), place_of("5", "3,5")
+    (1, 1)
+    """
+    return visible.split(",").index(str(gpu)) if visible else int(gpu)
 
 
 @contextmanager
