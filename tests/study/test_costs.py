@@ -262,6 +262,12 @@ def test_stages_are_written_down_less_those_inside(tmp_path: Path) -> None:
     assert stages.read(tmp_path / "none").empty
 
 
+def test_what_processors_worked_elsewhere_is_added(tmp_path: Path) -> None:
+    with stages.recorded(tmp_path, "on a cluster"):
+        stages.worked_elsewhere(40.0)
+    assert stages.read(tmp_path)["processor_seconds"].tolist() == [pytest.approx(40, abs=5)]
+
+
 def test_a_watch_sees_when_steps_are_done() -> None:
     told: list[str] = []
     watch = stages.Watch(lambda name, steps: lambda: told.append(name))

@@ -16,7 +16,7 @@ from xfer.errors import InputError
 from xfer.landmarkers import Landmarking, Open
 from xfer.study import faces, landmark_shards
 from xfer.study.engine import Local
-from xfer.study.recognition import PARTIALS
+from xfer.study.folder import PARTIALS
 
 POINTS = np.random.default_rng(3).uniform(4, 26, (68, 2))
 COUNT = 11

@@ -18,9 +18,9 @@ from xfer import heatmaps
 from xfer.errors import InputError, TrainingError
 from xfer.labels import BASIC
 from xfer.metrics import METRICS
-from xfer.study import Study, networks, parts, shards, unit
+from xfer.study import Study, folder, networks, parts, shards, unit
 from xfer.study.loading import load_model
-from xfer.study.recognition import CURVE_COLUMNS, PARTIALS
+from xfer.study.recognition import CURVE_COLUMNS
 from xfer.training import read_weights
 from xfer.training.fitting import LOG
 
@@ -382,5 +382,5 @@ def test_a_fold_explained_in_parts_has_the_same_heatmaps_and_scores(
     assert count > 1
     assert [line["until"] for line in lines] == ["weights", *["part"] * count, "heatmaps"]
     assert found.networks["accuracy"].tolist() == study.networks.query("model == 'songnet'")["accuracy"].tolist()
-    assert not list((tmp_path / "study" / PARTIALS).iterdir())
+    assert not (tmp_path / "study" / folder.PARTIALS).exists()
     assert told["songnet-f0: heatmaps"] == found.networks.loc[0, "n_test"]

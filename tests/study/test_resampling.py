@@ -12,7 +12,7 @@ import pytest
 from xfer.errors import InputError
 from xfer.study import resampling
 from xfer.study.engine import Local
-from xfer.study.recognition import PARTIALS
+from xfer.study.folder import PARTIALS
 from xfer.study.resampling import Rows, resample
 
 COUNT = 7
@@ -62,7 +62,7 @@ def test_rows_come_back_in_order_and_as_they_were(tmp_path: Path) -> None:
                 np.testing.assert_array_equal(row[name], value, strict=True)
             else:
                 assert row[name] == value or (name == "none" and math.isnan(row[name]))
-    resampling.sweep(tmp_path)
+    resampling.clear(tmp_path)
     assert not list((tmp_path / PARTIALS).iterdir())
 
 

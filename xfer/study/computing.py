@@ -12,12 +12,13 @@ from typing import Any
 from xfer.errors import InputError, TrainingError
 from xfer.models import operations
 from xfer.progress import Stage
-from xfer.study import costs, gathering, parts, shards, stages
+from xfer.study import costs, folder, gathering, parts, shards, stages
 from xfer.study.engine import Engine, Needs, one_thread
+from xfer.study.folder import PARTIALS
 from xfer.study.gathering import Gathered
 from xfer.study.parts import Piece
 from xfer.study.plan import Plan
-from xfer.study.recognition import PARTIALS, SHARDS, UNITS
+from xfer.study.recognition import SHARDS, UNITS
 from xfer.study.unit import Done, Unit, compute
 from xfer.training.settings import Settings
 
@@ -46,8 +47,8 @@ def work(
         sizes.add(min(network.settings.size for network in chosen.networks))
     if gathering.needs_portrait(home, gathered):
         sizes.add(max(network.settings.size for network in chosen.networks))
-    if until == "heatmaps":
-        parts.sweep(home, {each["digest"] for each in described_units} - {each["digest"] for each in pending})
+    for done in {each["digest"] for each in described_units} - {each["digest"] for each in pending}:
+        folder.sweep(home, f"{done}.*")
     with gathered.pictures(sizes, home, progress) as pixels:
         with one_thread():
             gathering.baselines(home, gathered, chosen, pixels, progress)

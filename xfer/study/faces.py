@@ -183,7 +183,7 @@ def landmarks(
     table = table.iloc[np.argsort(np.concatenate(places))].reset_index(drop=True)
     table.attrs["format"] = landmarking.FORMAT
     _saver(path)(table)
-    landmark_shards.sweep(home)
+    landmark_shards.clear(home)
     require_fitting(dataset.name, table, landmarker)
     return table
 

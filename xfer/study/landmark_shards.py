@@ -16,8 +16,7 @@ from xfer.errors import InputError
 from xfer.landmarkers import Finder
 from xfer.progress import Stage
 from xfer.study.engine import Engine, Needs
-from xfer.study.folder import write_whole
-from xfer.study.recognition import PARTIALS
+from xfer.study.folder import PARTIALS, sweep, write_whole
 
 FACES = 256
 """Faces of a shard; fewer faces in all need no engine. A row is of its face alone, so no landmark depends on it."""
@@ -78,7 +77,7 @@ def landmark(
     landmarker : str
     engine : Engine
     home : Path
-        The study folder; `sweep` removes what is kept there in the meantime.
+        The study folder; `clear` removes what is kept there in the meantime.
     done : DataFrame or None
         An earlier table, whose rows stand for pictures that have not changed.
     progress : callable
@@ -110,10 +109,9 @@ def landmark(
     return table
 
 
-def sweep(home: Path) -> None:
+def clear(home: Path) -> None:
     """Remove the tables of shards."""
-    for path in (home / PARTIALS).glob("landmarks-*.parquet"):
-        path.unlink()
+    sweep(home, "landmarks-*.parquet")
 
 
 def _shards(

@@ -7,7 +7,7 @@ and squares over blocks are added in another order, and the same but for the rou
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from xfer import training
 from xfer.explainers import SilentLayerError
 from xfer.progress import Stage
 from xfer.study import face_maps, shards, sums
+from xfer.study.folder import PARTIALS, sweep
 from xfer.study.ready import Ready, prepared
-from xfer.study.recognition import MAPS, PARTIALS, SHARDS
+from xfer.study.recognition import MAPS, SHARDS
 from xfer.study.selecting import Part, SelectedFaces
 from xfer.study.unit import Done, Unit, explain, tables_of
 from xfer.training import Pixels
@@ -160,7 +161,7 @@ def merge(unit: Unit, pieces: Sequence[Piece]) -> Done:
     if unit.per_face:
         face_maps.merge(unit.home / MAPS / name, (piece.maps for piece in pieces), names)
     shards.write(unit.home / SHARDS / name, whole, tables)
-    sweep(unit.home, [unit.digest])
+    sweep(unit.home, f"{unit.digest}.*")
     return Done(0.0, 0.0, training.accuracy(tables["predictions"]))
 
 
@@ -179,10 +180,3 @@ def _tables(parts: Sequence[dict[str, pd.DataFrame]], names: Sequence[str]) -> d
         order = joined[title][column].map(place).argsort(kind="stable")
         joined[title] = joined[title].iloc[order].reset_index(drop=True)
     return joined
-
-
-def sweep(home: Path, units: Iterable[str]) -> None:
-    """Remove the parts of units, by their digests."""
-    for digest in units:
-        for path in (home / PARTIALS).glob(f"{digest}.*"):
-            path.unlink()

@@ -14,7 +14,7 @@ from xfer import scoring
 NETWORKS, PREDICTIONS, DROPPED = "networks.csv", "predictions.parquet", "dropped.csv"
 FACES, LANDMARKS, MEAN_FACE = "faces.parquet", "landmarks.parquet", "mean_face.png"
 BASELINE, UNITS = "baseline.csv", "units.jsonl"
-CHECKPOINTS, SHARDS, MAPS, PARTIALS = "checkpoints", "shards", "maps", "partials"
+CHECKPOINTS, SHARDS, MAPS = "checkpoints", "shards", "maps"
 
 SHOWN = ("mean", "none", "all")
 """Whose pictures a page shows: the mean face beneath heatmaps, nobody's, single faces too."""

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from xfer.progress import Stage
 from xfer.study import provenance
 from xfer.study.engine import Engine, Needs
-from xfer.study.folder import write_whole
-from xfer.study.recognition import PARTIALS
+from xfer.study.folder import PARTIALS, sweep, write_whole
 
 MEMBERS = 2
 """Heatmaps, or pairs of networks, of a block."""
@@ -68,7 +67,7 @@ def compute(block: Block, progress: Stage) -> None:
 
 
 def resample(resampled: Resampled, count: int, home: Path, engine: Engine, tick: Callable[[], None]) -> list[Rows]:
-    """The rows of so many members in their order, by way of files that `sweep` removes.
+    """The rows of so many members in their order, by way of files that `clear` removes.
 
     Parameters
     ----------
@@ -98,10 +97,9 @@ def resample(resampled: Resampled, count: int, home: Path, engine: Engine, tick:
     return [rows for block in blocks for rows in _read(block.path)]
 
 
-def sweep(home: Path) -> None:
+def clear(home: Path) -> None:
     """Remove the blocks."""
-    for path in (home / PARTIALS).glob("resampled-*.npz"):
-        path.unlink()
+    sweep(home, "resampled-*.npz")
 
 
 def _libraries() -> list[str]:

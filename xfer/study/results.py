@@ -98,7 +98,7 @@ def write_inference(
     for name, table in zip(TABLES, tables, strict=True):
         folder.write_whole(home / name, partial(scoring.write_parquet, table))
     write_scores(home, with_inference(study.scores, found.cells))
-    resampling.sweep(home)
+    resampling.clear(home)
     return TABLES
 
 
