@@ -6,7 +6,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
@@ -180,8 +179,11 @@ def _landmark(
     progress: Stage | None = None,
 ) -> pd.DataFrame:
     workers = max(1, min(8, os.cpu_count() or 1, len(faces)) if workers is None else workers)
-    opened = partial(landmarkers.open, landmarker) if finder is None else partial(nullcontext, finder)
     workers = workers if finder is None else 1
+
+    def opened() -> AbstractContextManager[Finder]:
+        return landmarkers.open(landmarker) if finder is None else nullcontext(finder)
+
     advance = progress("landmarks", len(faces)) if progress else lambda: None
     rows: list[Row] = []
     known, due = _known(done), SAVE_EVERY

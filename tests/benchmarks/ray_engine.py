@@ -199,7 +199,7 @@ def main() -> None:
         for _ in range(2):
             clusters.add(cluster)
         tell("## A study of two networks on two folds", "", *studies(cluster, place), "")
-        tell("## A node is lost", "", *lost(cluster, place, options.units, 0.4 * options.seconds), "")
+        tell("## A node is lost", "", *lost(cluster, place, options.units, 4.0), "")
     finally:
         cluster.shutdown()
         shutil.rmtree(place, ignore_errors=True)

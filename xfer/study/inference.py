@@ -1,8 +1,9 @@
 """What a study's scores mean: their intervals, what chance and experts or raters score, and which networks differ."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,14 @@ from xfer.labels import KEY
 from xfer.nulls.canvas import coarsen_masks
 from xfer.progress import Stage
 from xfer.statistics.anchors import Anchor, anchored
-from xfer.statistics.estimates import Estimate, estimate, mean_estimate
+from xfer.statistics.estimates import Estimate, mean_estimate
 from xfer.statistics.multiplicity import adjust
 from xfer.study import contrasts, raters
 from xfer.study.engine import Engine, Local
-from xfer.study.resampling import Rows, resample
+from xfer.study.intervals import Intervals
+from xfer.study.resampling import resample
 from xfer.study.study import Study
-from xfer.study.units import Key, Units, told_of
+from xfer.study.units import Key, Units
 
 HEADLINE = nulls.HEADLINE
 """The metrics that get an interval, a null and a ceiling."""
@@ -99,11 +101,11 @@ def infer(
     drawing = partial(resample, home=study.folder, engine=engine or Local())
     cells = _scored(study)
     asked = _questions(study)
-    drawn = nulls.ask(
+    chance = nulls.ask(
         cells, study.masks, study.support, metrics=_names(asked), threshold=_cuts(asked), draws=draws, seed=seed,
         resolution=RESOLUTION, randomised=study.randomised,
     )  # fmt: skip
-    drawn = nulls.joined(drawing(drawn, len(drawn), tick=progress("null models", len(drawn))))
+    drawn = nulls.joined(drawing(chance, len(chance), tick=progress("null models", len(chance))))
     found = drawn.table
     ceilings = ceiling(study, asked, seed)
     keys = [(str(m), str(e)) for m, e in zip(cells.model.values, cells.expression.values, strict=True)]
@@ -112,9 +114,8 @@ def infer(
     scores = tuple(question.score for question in asked)
     intervals = Intervals(units, tuple(keys), truth, scores, draws, seed)
     told = drawing(intervals, len(keys), tick=progress("intervals", len(keys)))
-    estimates = {
-        (k, q): Estimate(**row) for k, rows in zip(keys, told, strict=True) for q, row in zip(asked, rows, strict=True)
-    }
+    pairs = ((key, question) for key in keys for question in asked)
+    estimates = {pair: Estimate(**row) for pair, row in zip(pairs, chain.from_iterable(told), strict=True)}
     stated = _findings(estimates, found, ceilings, draws)
     table = _cell_table(study, cells, keys, stated, units)
     return Inference(
@@ -127,30 +128,6 @@ def infer(
         comparisons=contrasts.pairs(keys, units, truth, _overlaps(estimates), draws, seed, progress, drawing),
         clades=contrasts.joins(study, units, draws, seed),
     )
-
-
-@dataclass(frozen=True, eq=False)
-class Intervals:
-    """The scores of cells with their intervals, cell by cell."""
-
-    units: Units
-    keys: tuple[Key, ...]
-    truth: Mapping[str, NDArray[np.float32]]
-    scores: tuple[str, ...]
-    draws: int
-    seed: int
-
-    def told(self) -> Iterator[bytes]:
-        """See `xfer.study.resampling.Resampled`."""
-        yield from told_of(self.units, self.keys, self.truth)
-        yield repr(("intervals", self.keys, self.scores, self.draws, self.seed)).encode()
-
-    def rows(self, member: int) -> Rows:
-        """An `Estimate` a score."""
-        key = self.keys[member]
-        maps, truth = self.units.maps(key), self.truth[key[1]]
-        options: dict[str, Any] = {"support": self.units.inside, "draws": self.draws, "seed": self.seed}
-        return [vars(estimate(maps, truth, score, **options)) for score in self.scores]
 
 
 def _lost(keys: Sequence[Key]) -> dict[str, str]:

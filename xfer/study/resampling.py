@@ -25,7 +25,7 @@ MEMBERS = 2
 Rows = list[dict[str, Any]]
 """Text, numbers and arrays by name."""
 
-_ROOMS = ("metrics", "nulls", "statistics", "study/inference", "study/contrasts", "study/units", "study/resampling")
+_ROOMS = ("metrics", "nulls", "statistics", "study/intervals", "study/contrasts", "study/units", "study/resampling")
 
 
 class Resampled(Protocol):
