@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from xfer import datasets, landmarking
+from xfer import datasets
+from xfer.landmarkers.points import COLUMNS
 from xfer.study import landmark_shards, parts
 
 STUDY: dict[str, Any] = {
@@ -58,7 +59,7 @@ def study_of(place: Path) -> dict[str, Any]:
         lines.append(f"{i}.png,{sample.expression},{sample.subject}")
     (place / "labels.csv").write_text("\n".join(lines))
     points = np.array([sample.landmarks for sample in samples], np.float32).reshape(FACES, -1)
-    table = pd.DataFrame(points, columns=list(landmarking.POINTS))
+    table = pd.DataFrame(points, columns=list(COLUMNS))
     table.assign(file=[f"{i}.png" for i in range(FACES)]).to_parquet(place / "points.parquet")
     return {**STUDY, "data": f"csv:{place / 'labels.csv'}", "landmarker": f"points:{place / 'points.parquet'}"}
 
