@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 import xfer
 from xfer.errors import InputError
 from xfer.models.onnx import OnnxNetwork
-from xfer.study import Study, black_boxes, networks, shards
+from xfer.study import Study, black_boxes, computing, shards
 from xfer.study.black_boxes import LEAST, Answering
 from xfer.study.loading import load_model
 
@@ -173,8 +173,8 @@ def test_the_page_says_so(study: Study) -> None:
 def test_what_is_lost_is_made_again_byte_for_byte(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (lost,) = (p for p in (copy / "study" / "shards").iterdir() if shards.read_facts(p)["model"] == NAME)
     before, made = lost.read_bytes(), []
-    compute = networks.compute
-    monkeypatch.setattr(networks, "compute", lambda unit, tell: (made.append(unit.network), compute(unit, tell))[1])
+    compute = computing.compute
+    monkeypatch.setattr(computing, "compute", lambda unit, tell: (made.append(unit.network), compute(unit, tell))[1])
     lost.unlink()
     compare(copy)
     assert made == [NAME]

@@ -18,7 +18,7 @@ from xfer import heatmaps
 from xfer.errors import InputError, TrainingError
 from xfer.labels import BASIC
 from xfer.metrics import METRICS
-from xfer.study import Study, folder, networks, parts, shards, unit
+from xfer.study import Study, computing, folder, parts, shards, unit
 from xfer.study.loading import load_model
 from xfer.study.recognition import CURVE_COLUMNS
 from xfer.training import read_weights
@@ -196,7 +196,7 @@ def xfer_faces() -> Any:
 
 def test_a_finished_study_computes_nothing_again(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before, lines = whole(copy), logged(copy)
-    monkeypatch.setattr(networks, "compute", lambda *_: pytest.fail("a unit is computed again"))
+    monkeypatch.setattr(computing, "compute", lambda *_: pytest.fail("a unit is computed again"))
     monkeypatch.setattr("xfer.study.gathering.read_sizes", lambda *_, **__: pytest.fail("pictures are read again"))
     again(copy)
     assert whole(copy) == before
