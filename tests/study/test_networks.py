@@ -375,8 +375,8 @@ def test_a_fold_explained_in_parts_has_the_same_heatmaps_and_scores(
     told: Counter[str] = Counter()
     options = {"explainers": "hires_cam,grad_cam", "progress": lambda stage, n: lambda: told.update([stage])}
     found = compare(tmp_path, "songnet", **options)
-    whole = study.heatmaps.isel(cell=study.heatmaps.model.values == "songnet")
-    np.testing.assert_allclose(found.heatmaps.values, whole.values, rtol=1e-5, atol=1e-9)
+    alone = study.heatmaps.isel(cell=study.heatmaps.model.values == "songnet")
+    np.testing.assert_allclose(found.heatmaps.values, alone.values, rtol=1e-5, atol=1e-9)
     lines = [json.loads(line) for line in (tmp_path / "study" / "units.jsonl").read_text().splitlines()]
     count = sum(line["until"] == "part" for line in lines)
     assert count > 1
@@ -384,3 +384,9 @@ def test_a_fold_explained_in_parts_has_the_same_heatmaps_and_scores(
     assert found.networks["accuracy"].tolist() == study.networks.query("model == 'songnet'")["accuracy"].tolist()
     assert not (tmp_path / "study" / folder.PARTIALS).exists()
     assert told["songnet-f0: heatmaps"] == found.networks.loc[0, "n_test"]
+    before = whole(tmp_path)
+    next((tmp_path / "study" / "shards").iterdir()).unlink()
+    compare(tmp_path, "songnet", **options)
+    assert whole(tmp_path) == before
+    again = (tmp_path / "study" / "units.jsonl").read_text()
+    assert (again.count('"weights"'), again.count('"part"')) == (1, 2 * 2 * count), "trained once"

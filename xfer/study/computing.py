@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from math import inf, isnan
 from os import SEEK_END
@@ -18,7 +18,7 @@ from xfer.study.folder import PARTIALS
 from xfer.study.gathering import Gathered
 from xfer.study.parts import Piece
 from xfer.study.plan import Plan
-from xfer.study.recognition import SHARDS, UNITS
+from xfer.study.recognition import CHECKPOINTS, SHARDS, UNITS
 from xfer.study.unit import Done, Unit, compute
 from xfer.training.settings import Settings
 
@@ -57,14 +57,20 @@ def work(
             kind(**each, pixels=pixels[each["settings"].size], home=home, until=until)
             for each in longest_first(pending, len(gathered.dataset.expressions), costs.planned_seconds(home))
         ]
-        needs = _needs(units, chosen.device, workers)
-        pieces = {unit.digest: found for unit in units if (found := parts.cut(unit))}
         with stages.recorded(home, "networks"):
-            worked = list(_whole(home, units, pieces, engine, needs, progress))
-            trained = {unit.digest for unit, result in worked if isinstance(result, Done)}
-            alone = [pair for pair in worked if pair[0].digest not in pieces or isinstance(pair[1], str)]
-            cut = [unit for unit in units if unit.digest in pieces and (not unit.is_trained or unit.digest in trained)]
-            return alone + list(_in_parts(home, cut, pieces, engine, needs, progress))
+            return _worked(home, units, engine, _needs(units, chosen.device, workers), progress)
+
+
+def _worked(home: Path, units: Sequence[Unit], engine: Engine, needs: Needs, progress: Stage) -> list[Worked]:
+    """All units: first those that have no parts, and the training of the others, then the parts."""
+    pieces = {unit.digest: found for unit in units if (found := parts.cut(unit))}
+    trained = _trained(home)
+    first = [unit for unit in units if unit.digest not in pieces or (unit.is_trained and unit.digest not in trained)]
+    worked = list(_whole(home, first, pieces, engine, needs, progress))
+    trained |= {unit.digest for unit, result in worked if isinstance(result, Done)}
+    alone = [pair for pair in worked if pair[0].digest not in pieces or isinstance(pair[1], str)]
+    cut = [unit for unit in units if unit.digest in pieces and (not unit.is_trained or unit.digest in trained)]
+    return alone + list(_in_parts(home, cut, pieces, engine, needs, progress))
 
 
 def _whole(
@@ -75,9 +81,8 @@ def _whole(
     needs: Needs,
     progress: Stage,
 ) -> Iterator[Worked]:
-    """The units that have no parts; of the others, those that are trained, the training."""
+    """The units that have no parts; of the others the training."""
     first = [replace(unit, until="weights") if unit.digest in pieces else unit for unit in units]
-    first = [unit for unit in first if unit.is_trained or unit.digest not in pieces]
     with closing(engine.run(first, compute, needs, progress)) as results:
         for unit, result in results:
             if isinstance(result, Done):
@@ -118,6 +123,17 @@ def _in_parts(
                     yield (unit, failed[digest]) if digest in failed else _merged(home, unit, pieces[digest])
     finally:
         parts.forget()
+
+
+def _trained(home: Path) -> set[str]:
+    """The units of which an ended run has finished the training, by their digests."""
+    found = set()
+    for line in (home / UNITS).read_text(encoding="utf-8").splitlines() if (home / UNITS).is_file() else []:
+        with suppress(ValueError):  # a line that a kill has torn
+            told = json.loads(line)
+            if told["until"] == "weights" and (home / CHECKPOINTS / f"{told['checkpoint']}.safetensors").is_file():
+                found.add(str(told["unit"]))
+    return found
 
 
 def _merged(home: Path, unit: Unit, pieces: Sequence[Piece]) -> Worked:

@@ -34,7 +34,7 @@ class Local:
         """There is always a machine."""
 
     def kept(self) -> AbstractContextManager[None]:
-        """Workers are begun for every run: it takes no longer than to keep them apart."""
+        """Nothing is: workers are begun for every run."""
         return nullcontext()
 
     def run(
