@@ -5,7 +5,7 @@ import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
@@ -101,6 +101,8 @@ def landmark(dataset: Dataset, landmarker: str = "mediapipe", **options: Any) ->
         As `landmarkers.open` takes.
     workers : int, optional
         Threads, each with a landmarker of its own. By default one per core, at most 8.
+    finder : Finder, optional
+        The landmarker, opened, which then works alone and stays open.
     done : DataFrame, optional
         An earlier table; its rows stand for pictures whose bytes and landmarker have not changed.
     save : callable, optional
@@ -171,16 +173,22 @@ def _landmark(
     landmarker: str,
     *,
     workers: int | None = None,
+    finder: Finder | None = None,
     done: pd.DataFrame | None = None,
     save: Save | None = None,
     progress: Stage | None = None,
 ) -> pd.DataFrame:
     workers = max(1, min(8, os.cpu_count() or 1, len(faces)) if workers is None else workers)
+    workers = workers if finder is None else 1
+
+    def opened() -> AbstractContextManager[Finder]:
+        return landmarkers.open(landmarker) if finder is None else nullcontext(finder)
+
     advance = progress("landmarks", len(faces)) if progress else lambda: None
     rows: list[Row] = []
     known, due = _known(done), SAVE_EVERY
     try:
-        for row in _rows(faces, landmarker, workers, known):
+        for row in _rows(faces, landmarker.partition(":")[0], opened, workers, known):
             rows.append(row)
             advance()
             if save and len(rows) == due:
@@ -198,14 +206,17 @@ def _ahead(faces: Sequence[FaceSample | Dropped], rows: Sequence[Row], known: Ma
 
 
 def _rows(
-    faces: Sequence[FaceSample | Dropped], landmarker: str, workers: int, known: Mapping[str, Row]
+    faces: Sequence[FaceSample | Dropped],
+    name: str,
+    opened: Callable[[], AbstractContextManager[Finder]],
+    workers: int,
+    known: Mapping[str, Row],
 ) -> Iterator[Row]:
     """The faces' rows in order, a bounded number ahead."""
-    name = landmarker.partition(":")[0]
     free: SimpleQueue[Finder] = SimpleQueue()
     with ExitStack() as stack:
         for _ in range(workers):
-            free.put(stack.enter_context(landmarkers.open(landmarker)))
+            free.put(stack.enter_context(opened()))
 
         def work(face: FaceSample | Dropped) -> Row:
             finder = free.get()

@@ -1,6 +1,7 @@
 """Networks in ONNX in a study: what they are asked, what they cannot give, and that nothing of them is trained."""
 
 import hashlib
+import json
 import re
 import shutil
 from pathlib import Path
@@ -14,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 import xfer
 from xfer.errors import InputError
 from xfer.models.onnx import OnnxNetwork
-from xfer.study import Study, black_boxes, networks, shards
+from xfer.study import Study, black_boxes, computing, parts, shards
 from xfer.study.black_boxes import LEAST, Answering
 from xfer.study.loading import load_model
 
@@ -173,8 +174,8 @@ def test_the_page_says_so(study: Study) -> None:
 def test_what_is_lost_is_made_again_byte_for_byte(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (lost,) = (p for p in (copy / "study" / "shards").iterdir() if shards.read_facts(p)["model"] == NAME)
     before, made = lost.read_bytes(), []
-    compute = networks.compute
-    monkeypatch.setattr(networks, "compute", lambda unit, tell: (made.append(unit.network), compute(unit, tell))[1])
+    compute = computing.compute
+    monkeypatch.setattr(computing, "compute", lambda unit, tell: (made.append(unit.network), compute(unit, tell))[1])
     lost.unlink()
     compare(copy)
     assert made == [NAME]
@@ -262,3 +263,14 @@ def test_bad_input_is_one_line_before_any_work(
     assert words in str(told.value)
     assert "\n" not in str(told.value)
     assert not (tmp_path / "study").exists()
+
+
+def test_it_is_explained_in_parts_like_any_other(study: Study, copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "FACES", 6)
+    shutil.rmtree(copy / "study")
+    found = compare(copy, "onnx:{}", draws=0)
+    lines = [json.loads(line) for line in (copy / "study" / "units.jsonl").read_text().splitlines()]
+    assert [line["until"] for line in lines] == ["part"] * (len(lines) - 1) + ["heatmaps"]
+    assert len(lines) > 2
+    alone = study.heatmaps.isel(cell=study.heatmaps.model.values == NAME)
+    np.testing.assert_allclose(found.heatmaps.values, alone.values, rtol=1e-5, atol=1e-9)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import xfer
 from xfer.errors import InputError
-from xfer.study import Study, costs, folder, forecast, networks, pilot, stages, trial
+from xfer.study import Study, computing, costs, folder, forecast, pilot, stages, trial
 from xfer.study.costs import COLUMNS, Costs, makespan
 from xfer.study.dealing import Fold
 from xfer.study.forecast import Forecast
@@ -262,6 +262,12 @@ def test_stages_are_written_down_less_those_inside(tmp_path: Path) -> None:
     assert stages.read(tmp_path / "none").empty
 
 
+def test_what_processors_worked_elsewhere_is_added(tmp_path: Path) -> None:
+    with stages.recorded(tmp_path, "on a cluster"):
+        stages.worked_elsewhere(40.0)
+    assert stages.read(tmp_path)["processor_seconds"].tolist() == [pytest.approx(40, abs=5)]
+
+
 def test_a_watch_sees_when_steps_are_done() -> None:
     told: list[str] = []
     watch = stages.Watch(lambda name, steps: lambda: told.append(name))
@@ -331,7 +337,7 @@ def test_a_plan_orders_the_units_of_its_study(tmp_path: Path, made_up: Callable[
     """By operations MobileNetV3 is far lighter than SongNet; a plan that measured otherwise is believed."""
     described = [{"network": n.name, "settings": n.settings} for n in chosen.networks]
     drawn = [{**each, "randomised": 1} for each in described]
-    by = [each["network"] for each in networks.longest_first(described, 6)]
+    by = [each["network"] for each in computing.longest_first(described, 6)]
     assert by == ["songnet", "mobilenetv3"]
     plan = made_up().costs()
     costs.write(tmp_path, plan, {})
@@ -341,10 +347,10 @@ def test_a_plan_orders_the_units_of_its_study(tmp_path: Path, made_up: Callable[
     }
     planned = {"songnet": 1.0, "mobilenetv3": 2.0}
     order = [
-        (each["network"], "randomised" in each) for each in networks.longest_first([*drawn, *described], 6, planned)
+        (each["network"], "randomised" in each) for each in computing.longest_first([*drawn, *described], 6, planned)
     ]
     assert order == [("mobilenetv3", False), ("songnet", False), ("mobilenetv3", True), ("songnet", True)]
-    assert [each["network"] for each in networks.longest_first(described, 6, {"mobilenetv3": 2.0})] == by
+    assert [each["network"] for each in computing.longest_first(described, 6, {"mobilenetv3": 2.0})] == by
 
 
 @pytest.mark.parametrize(

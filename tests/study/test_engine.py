@@ -1,6 +1,7 @@
 """Engines: what they are given, what they are asked, and what is refused before anything is done."""
 
 import sys
+import threading
 from collections import Counter
 
 import pytest
@@ -31,6 +32,33 @@ def test_a_graphics_processor_is_worked_on_by_one() -> None:
     """Several workers would need to pickle what is no module's function."""
     found = Local().run([2, 4], lambda unit, progress: unit, Needs(device="cuda:0", workers=2), silent)
     assert dict(found) == {2: 2, 4: 4}
+
+
+def test_units_that_let_others_work_are_done_in_threads() -> None:
+    """Three at once, or they would wait for ever; what they close over could not be sent to another process."""
+    meeting = threading.Barrier(3, timeout=60)
+
+    def met(unit: int, progress: Stage) -> int:
+        meeting.wait()
+        if unit == 4:
+            raise ValueError("four")
+        return -unit
+
+    found = dict(Local().run(range(6), met, Needs(workers=3, own_process=False), silent))
+    assert repr(found.pop(4)) == "ValueError('four')"
+    assert found == {0: 0, 1: -1, 2: -2, 3: -3, 5: -5}
+
+
+def test_a_full_disk_ends_threads_too() -> None:
+    begun: list[int] = []
+
+    def full(unit: int, progress: Stage) -> None:
+        begun.append(unit)
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left on device"):
+        list(Local().run(range(99), full, Needs(workers=2, own_process=False), silent))
+    assert len(begun) < 99
 
 
 def test_what_a_worker_reports_reaches_the_progress() -> None:

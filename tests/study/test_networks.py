@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from xfer import heatmaps
 from xfer.errors import InputError, TrainingError
 from xfer.labels import BASIC
 from xfer.metrics import METRICS
-from xfer.study import Study, networks, shards, unit
+from xfer.study import Study, computing, folder, parts, shards, unit
 from xfer.study.loading import load_model
 from xfer.study.recognition import CURVE_COLUMNS
 from xfer.training import read_weights
@@ -195,7 +196,7 @@ def xfer_faces() -> Any:
 
 def test_a_finished_study_computes_nothing_again(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before, lines = whole(copy), logged(copy)
-    monkeypatch.setattr(networks, "compute", lambda *_: pytest.fail("a unit is computed again"))
+    monkeypatch.setattr(computing, "compute", lambda *_: pytest.fail("a unit is computed again"))
     monkeypatch.setattr("xfer.study.gathering.read_sizes", lambda *_, **__: pytest.fail("pictures are read again"))
     again(copy)
     assert whole(copy) == before
@@ -365,3 +366,27 @@ def test_bad_input_is_one_line_before_any_work(tmp_path: Path, options: dict[str
     assert words in str(told.value)
     assert "\n" not in str(told.value)
     assert not (tmp_path / "study" / "checkpoints").exists()
+
+
+def test_a_fold_explained_in_parts_has_the_same_heatmaps_and_scores(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "FACES", 6)
+    told: Counter[str] = Counter()
+    options = {"explainers": "hires_cam,grad_cam", "progress": lambda stage, n: lambda: told.update([stage])}
+    found = compare(tmp_path, "songnet", **options)
+    alone = study.heatmaps.isel(cell=study.heatmaps.model.values == "songnet")
+    np.testing.assert_allclose(found.heatmaps.values, alone.values, rtol=1e-5, atol=1e-9)
+    lines = [json.loads(line) for line in (tmp_path / "study" / "units.jsonl").read_text().splitlines()]
+    count = sum(line["until"] == "part" for line in lines)
+    assert count > 1
+    assert [line["until"] for line in lines] == ["weights", *["part"] * count, "heatmaps"]
+    assert found.networks["accuracy"].tolist() == study.networks.query("model == 'songnet'")["accuracy"].tolist()
+    assert not (tmp_path / "study" / folder.PARTIALS).exists()
+    assert told["songnet-f0: heatmaps"] == found.networks.loc[0, "n_test"]
+    before = whole(tmp_path)
+    next((tmp_path / "study" / "shards").iterdir()).unlink()
+    compare(tmp_path, "songnet", **options)
+    assert whole(tmp_path) == before
+    again = (tmp_path / "study" / "units.jsonl").read_text()
+    assert (again.count('"weights"'), again.count('"part"')) == (1, 2 * 2 * count), "trained once"

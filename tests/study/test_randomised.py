@@ -15,7 +15,7 @@ import xfer
 from xfer import datasets, models, training
 from xfer.errors import TrainingError
 from xfer.models.layers import heatmap_layer
-from xfer.study import Study, networks, randomised, shards, unit
+from xfer.study import Study, computing, randomised, shards
 from xfer.study.assembly import _continued
 from xfer.training import Pixels, Settings
 
@@ -158,7 +158,7 @@ def test_a_draw_that_is_there_is_not_made_again(home: Path, tmp_path: Path, monk
     assert {p.name: p.read_bytes() for p in (root / "shards").iterdir()} == kept
     lines = [json.loads(line) for line in (root / "units.jsonl").read_text().splitlines()]
     assert [line["unit"] for line in lines].count(drawn[0]) == 2
-    monkeypatch.setattr(networks, "compute", lambda *_: pytest.fail("a unit is computed again"))
+    monkeypatch.setattr(computing, "compute", lambda *_: pytest.fail("a unit is computed again"))
     compare(tmp_path)
 
 
@@ -166,7 +166,7 @@ def test_one_that_fails_costs_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def fail(*_: Any) -> None:
         raise TrainingError("no such weights")
 
-    monkeypatch.setattr(unit.randomised, "network", fail)
+    monkeypatch.setattr("xfer.study.randomised.network", fail)
     study = compare(tmp_path, randomised=1)
     assert (study.networks["failed"] == "").all()
     notes = study.dropped.loc[study.dropped["kind"] == "note", "reason"].tolist()

@@ -1,6 +1,5 @@
 """The Ray engine on clusters of this machine: the same bytes, what a lost node or process costs, what is refused."""
 
-import json
 import os
 import shutil
 import signal
@@ -21,8 +20,11 @@ import psutil
 import pytest
 
 import xfer
+from tests.study import clusters
+from tests.study.clusters import FACES, HOME, PART, SHARD, add, bytes_of, computed
 from xfer.errors import InputError, TrainingError
 from xfer.progress import Stage, silent
+from xfer.study import resampling, stages
 from xfer.study.engine import Needs, Ray
 from xfer.study.engine.ray import library
 
@@ -31,18 +33,6 @@ if find_spec("ray") is None:
 os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")  # on a full machine it ends workers of its own choice
 ray: Any = library(own=True)
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore::ResourceWarning:ray")]
-
-STUDY: dict[str, Any] = {
-    "models": "songnet_bn,songnet",
-    "folds": 2,
-    "drawn": 72,
-    "pretrained": "no",
-    "metrics": "iou,pearson",
-    "draws": 20,
-    "randomised": 0,
-    "training": {"epochs": 1, "size": 64, "precision": "32"},
-}
-HOME = {"node_ip_address": "127.0.0.1", "include_dashboard": False}
 
 
 @dataclass(frozen=True)
@@ -53,6 +43,7 @@ class Chore:
     log: Path
     until: Path | None = None
     act: str = ""
+    device: str = "cpu"
 
 
 def do(chore: Chore, progress: Stage) -> str:
@@ -74,6 +65,8 @@ def do(chore: Chore, progress: Stage) -> str:
     tick()
     with chore.log.open("a") as log:
         log.write(f"ended {chore.name}\n")
+    if chore.device != "cpu":
+        return f"{chore.device} {os.getpid()}"
     return f"{os.environ['OMP_NUM_THREADS']} {chore.name}"
 
 
@@ -81,14 +74,15 @@ ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
 class Told:
-    """A progress that remembers, and does something at the first stage."""
+    """A progress that remembers, and does something at the first stage of a kind."""
 
-    def __init__(self, first: Callable[[str], None] = lambda stage: None) -> None:
+    def __init__(self, first: Callable[[str], None] = lambda stage: None, kind: str = " on ") -> None:
         self.steps: Counter[str] = Counter()
         self._first: Callable[[str], None] | None = first
+        self._kind = kind
 
     def __call__(self, stage: str, steps: int) -> Callable[[], None]:
-        act, on = self._first, " on " in stage or ": training" in stage
+        act, on = self._first, self._kind in stage
         if act and on:
             self._first = None
             act(stage)
@@ -119,31 +113,31 @@ def connected(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     ray.shutdown()
 
 
-def add(cluster: Any, **options: Any) -> Any:
-    """One more node with one core; Ray gives up starting one after 30 s, which a busy machine may need."""
-    before = {cluster.head_node, *cluster.worker_nodes}
-    with suppress(Exception):
-        return cluster.add_node(num_cpus=1, **HOME, **options)
-    for late in {cluster.head_node, *cluster.worker_nodes} - before:
-        cluster.remove_node(late, allow_graceful=False)
-    return cluster.add_node(num_cpus=1, **HOME, **options)
+@pytest.fixture(scope="module", autouse=True)
+def small() -> Iterator[None]:
+    """Shards and parts of few faces."""
+    with clusters.small():
+        yield
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+def asked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What is asked of every engine: drawn faces as files, whose landmarks are looked up."""
+    return clusters.study_of(tmp_path_factory.mktemp("faces"))
+
+
+@pytest.fixture(scope="module")
+def local(asked: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The study that the local engine makes."""
-    return bytes_of(xfer.compare(**STUDY, out=tmp_path_factory.mktemp("local") / "study").folder)
+    return bytes_of(xfer.compare(**asked, out=tmp_path_factory.mktemp("local") / "study").folder)
 
 
-def bytes_of(study: Path) -> dict[str, bytes]:
-    """What must be the same."""
-    files = [study / "scores.csv", *(study / "shards").iterdir(), *(study / "heatmaps.zarr").rglob("*")]
-    return {str(path.relative_to(study)): path.read_bytes() for path in files if path.is_file()}
-
-
-def computed(study: Path) -> Counter[str]:
-    """How often each unit was."""
-    return Counter(json.loads(line)["unit"] for line in (study / "units.jsonl").read_text().splitlines())
+def once(study: Path) -> bool:
+    """Whether everything was computed, nothing of it twice, and nothing is left of what was merged."""
+    found = computed(study)
+    kinds = Counter(until for _, until, _ in found)
+    assert kinds == {"weights": 4, "part": 4 * 3, "heatmaps": 4}
+    return set(found.values()) == {1} and not (study / "partials").exists()
 
 
 def run(
@@ -164,7 +158,11 @@ def lose(cluster: Any, node: Any) -> None:
         wait(lambda: sum(each["Alive"] for each in ray.nodes()) == 3)
 
 
-def test_a_cluster_of_its_own_gives_the_same_bytes_and_leaves_nothing(local: dict[str, bytes], tmp_path: Path) -> None:
+def test_a_cluster_of_its_own_gives_the_same_bytes_and_leaves_nothing(
+    asked: dict[str, Any], local: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+    monkeypatch.setattr(ray, "init", lambda start=ray.init, **options: begun.append("") or start(**options))
     places, ports = set[str](), set[int]()
 
     def look(stage: str) -> None:
@@ -174,13 +172,20 @@ def test_a_cluster_of_its_own_gives_the_same_bytes_and_leaves_nothing(local: dic
                 places.update(address.ip for address in heard)
                 ports.update(address.port for address in heard)
 
-    told = Told(look)
-    study = xfer.compare(**STUDY, out=tmp_path / "study", engine="ray", progress=told)
+    told = Told(look, ": training")
+    study = xfer.compare(**asked, out=tmp_path / "study", engine="ray", progress=told)
     assert bytes_of(study.folder) == local
-    assert set(computed(study.folder).values()) == {1}
+    assert once(study.folder)
+    assert len(begun) == 1, "for landmarks, networks and intervals"
     assert {place.removeprefix("::ffff:") for place in places} == {"127.0.0.1"}
     assert 8265 not in ports, "no dashboard"
-    assert sum(count for stage, count in told.steps.items() if "heatmaps" in stage) == 4 * 36
+    assert sum(count for stage, count in told.steps.items() if "heatmaps" in stage) == 4 * FACES // 2
+    cells = len(study.inference[["model", "expression"]].drop_duplicates())
+    assert cells > resampling.MEMBERS
+    steps = {"landmarks": FACES, "null models": cells, "intervals": cells, "comparing networks": 1}
+    assert {stage: told.steps[stage] for stage in steps} == steps
+    took = stages.read(study.folder).set_index("stage")["processor_seconds"]
+    assert took["networks"] > 1, "the workers' own"
     wait(lambda: not [each for each in psutil.Process().children(recursive=True) if _of_ray(each)])
 
 
@@ -191,12 +196,13 @@ def _of_ray(process: psutil.Process) -> bool:
 
 
 def test_three_nodes_give_the_same_bytes_though_one_is_lost_and_another_comes(
-    cluster: Any, local: dict[str, bytes], tmp_path: Path
+    cluster: Any, asked: dict[str, Any], local: dict[str, bytes], tmp_path: Path
 ) -> None:
-    told = Told(lambda stage: lose(cluster, next(iter(cluster.worker_nodes))))
-    study = xfer.compare(**STUDY, out=tmp_path / "study", engine=Ray(cluster.address), progress=told)
+    told = Told(lambda stage: lose(cluster, next(iter(cluster.worker_nodes))), ": heatmaps")
+    study = xfer.compare(**asked, out=tmp_path / "study", engine=Ray(cluster.address), progress=told)
     assert bytes_of(study.folder) == local
-    assert set(computed(study.folder).values()) == {1}
+    assert once(study.folder)
+    assert told.steps["landmarks"] == FACES, "no shard twice"
 
 
 def test_a_lost_node_costs_what_it_was_working_on(connected: Any, tmp_path: Path) -> None:
@@ -229,6 +235,19 @@ def test_a_killed_process_is_begun_again_and_one_that_always_dies_stops_no_other
     assert isinstance(found["always"], TrainingError)
     assert str(found["always"]) == "its process was killed 4 times, most likely for its memory (WorkerCrashedError)"
     assert repr(found["fails"]) == "TrainingError('fails: no')"
+
+
+def test_shares_of_graphics_processors_are_given_to_processes_that_stay(connected: Any, tmp_path: Path) -> None:
+    node = connected.add_node(num_cpus=3, num_gpus=2, memory=2e9, **HOME)
+    try:
+        chores = [Chore(f"u{number}", tmp_path / "log", device="cuda:0") for number in range(8)]
+        engine, needs = Ray(gpus=0.5, memory=0.5), Needs(device="cuda:0")
+        found = [told.split() for told in run(chores, engine, needs).values()]
+    finally:
+        connected.remove_node(node)
+    assert len(found) == 8
+    assert {device for device, _ in found} <= {"cuda:0", "cuda:1"}
+    assert len({process for _, process in found}) <= 4, "one process does several units"
 
 
 def test_a_full_disk_is_everybodys(connected: Any, tmp_path: Path) -> None:
@@ -284,8 +303,9 @@ def test_no_cluster_at_the_address_is_one_line() -> None:
 
 
 CODE = """
-import sys
+from xfer.study import landmark_shards, parts
 from xfer.study.networks import compare_networks
+landmark_shards.FACES, parts.FACES = {sizes}
 compare_networks(**{options!r}, out={out!r}, engine="ray")
 """
 
@@ -313,10 +333,10 @@ def left(mark: str) -> list[str]:
 
 
 def test_a_killed_and_an_interrupted_driver_leave_no_process_and_any_engine_goes_on(
-    local: dict[str, bytes], tmp_path: Path
+    asked: dict[str, Any], local: dict[str, bytes], tmp_path: Path
 ) -> None:
     out, kept = tmp_path / "study", dict[str, int]()
-    line = [sys.executable, "-c", CODE.format(options=STUDY, out=str(out))]
+    line = [sys.executable, "-c", CODE.format(options=asked, sizes=(SHARD, PART), out=str(out))]
     for reached, stop in ((finished, signal.SIGKILL), (working, signal.SIGINT)):
         mark = f"{tmp_path.name} {stop.name}"
         place = str(Path(xfer.__file__).parents[1])
@@ -328,7 +348,7 @@ def test_a_killed_and_an_interrupted_driver_leave_no_process_and_any_engine_goes
         now = {path.name: path.stat().st_mtime_ns for path in out.glob("shards/*.npz")}
         assert kept.items() <= now.items(), "what was finished is not made twice"
         kept = now
-    study = xfer.compare(**STUDY, out=out)
+    study = xfer.compare(**asked, out=out)
     now = {path.name: path.stat().st_mtime_ns for path in out.glob("shards/*.npz")}
     assert kept.items() <= now.items()
     assert bytes_of(study.folder) == local

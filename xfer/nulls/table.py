@@ -1,9 +1,10 @@
 """Labelled heatmaps x masks -> a tidy table of what every null model scores, with p- and q-values."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from xfer.errors import InputError
 from xfer.labels import KEY
 from xfer.metrics import View, view
 from xfer.metrics.thresholds import rule
-from xfer.nulls.cells import prepare
+from xfer.nulls.cells import Cells, prepare
 from xfer.nulls.comparisons import case, rows
 from xfer.nulls.rearranged import questions
 from xfer.nulls.spec import NULLS
@@ -46,12 +47,95 @@ class Drawn:
     draws: tuple[NDArray[np.float64], ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What null models are asked of heatmaps, one by one; names stand for metrics and nulls, so that it is picklable.
+
+    Attributes
+    ----------
+    cells : Cells
+    metrics : tuple of str
+    cuts : tuple of threshold
+    nulls : tuple of str
+    draws, seed : int
+    """
+
+    cells: Cells
+    metrics: tuple[str, ...]
+    cuts: tuple[str | float, ...]
+    nulls: tuple[str, ...]
+    draws: int
+    seed: int
+
+    def __len__(self) -> int:
+        return len(self.cells.keys)
+
+    @cached_property
+    def _truth(self) -> View:
+        truth = view(self.cells.masks, self.cells.support)
+        for name in ("indicator", "area", "centred", "norm", "constant"):
+            getattr(truth, name)  # what threads would otherwise compute at the same time
+        return truth
+
+    def told(self) -> Iterator[bytes]:
+        """All that the rows follow from."""
+        for cells in filter(None, (self.cells, self.cells.randomised)):
+            yield from (array.tobytes() for array in (cells.maps, cells.masks, cells.support))
+            yield repr((cells.keys.to_numpy().tolist(), cells.expressions, cells.source)).encode()
+        yield repr((self.metrics, self.cuts, self.nulls, self.draws, self.seed)).encode()
+
+    def rows(self, index: int) -> list[dict[str, Any]]:
+        """The rows of one heatmap, each with its null scores as ``draws``."""
+        key = {**{name: str(self.cells.keys[name].iloc[index]) for name in KEY}, "mask": self.cells.source}
+        scored = case(self.cells, index, self._truth, questions(self.metrics, self.cuts))
+        chosen = (NULLS[name] for name in self.nulls)
+        return [{**key, **row} for null in chosen for row in rows(scored, null, self.draws, self.seed)]
+
+
 def null_scores(heatmaps: xr.DataArray, *given: Any, **options: Any) -> pd.DataFrame:
     """The table of `drawn_scores`, whose parameters it takes."""
     return drawn_scores(heatmaps, *given, **options).table
 
 
 def drawn_scores(
+    heatmaps: xr.DataArray,
+    *given: Any,
+    workers: int | None = None,
+    progress: Callable[[], None] | None = None,
+    **options: Any,
+) -> Drawn:
+    """What null models score in place of every heatmap, against its own expression's mask.
+
+    Parameters
+    ----------
+    heatmaps, *given, **options
+        As `ask` takes them.
+    workers : int, optional
+        Threads; one per core by default.
+    progress : callable, optional
+        Called once after every map.
+
+    Returns
+    -------
+    Drawn
+        See `joined`.
+
+    Raises
+    ------
+    InputError
+        As `ask`.
+    """
+    asked = ask(heatmaps, *given, **options)
+    found: list[list[dict[str, Any]]] = []
+    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+        for rows_of_one in pool.map(asked.rows, range(len(asked))):
+            found.append(rows_of_one)
+            if progress:
+                progress()
+    return joined(found)
+
+
+def ask(
     heatmaps: xr.DataArray,
     masks: xr.DataArray,
     support: NDArray[np.bool_] | None = None,
@@ -63,10 +147,8 @@ def drawn_scores(
     seed: int = 0,
     resolution: float = 0.5,
     randomised: xr.DataArray | None = None,
-    workers: int | None = None,
-    progress: Callable[[], None] | None = None,
-) -> Drawn:
-    """What null models score in place of every heatmap, against its own expression's mask.
+) -> Asked:
+    """What null models are asked of heatmaps.
 
     Parameters
     ----------
@@ -87,10 +169,22 @@ def drawn_scores(
         1, 1/2, 1/3, ...: maps, masks and support are scored in blocks of that many pixels.
     randomised : DataArray (cell, y, x), optional
         Maps of networks with randomised weights, for `random_weights`.
-    workers : int, optional
-        Threads; one per core by default.
-    progress : callable, optional
-        Called once after every map.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown, sizes differ, a map has no mask, or there are no draws.
+    """
+    if draws < 1:
+        raise InputError(f"'draws' must be at least 1; got {draws}")
+    chosen = tuple(null_names(nulls))
+    cuts = tuple(rule(t) for t in ([threshold] if isinstance(threshold, str | float) else threshold))
+    names = tuple(metric_names(metrics))
+    return Asked(prepare(heatmaps, masks, support, resolution, randomised), names, cuts, chosen, draws, seed)
+
+
+def joined(found: Iterable[list[dict[str, Any]]]) -> Drawn:
+    """The rows of all heatmaps, in their order.
 
     Returns
     -------
@@ -102,35 +196,11 @@ def drawn_scores(
         mask source. ``reason`` says why ``p`` is NaN. ``NAME_specificity`` rows (nulls of the kind ``draws``) score the
         own mask minus the mean of the others.
 
-    Raises
-    ------
-    InputError
-        If a name is unknown, sizes differ, a map has no mask, or there are no draws.
-
     References
     ----------
     Phipson & Smyth 2010, doi:10.2202/1544-6115.1585; Benjamini & Hochberg 1995, doi:10.1111/j.2517-6161.1995.tb02031.x
     """
-    if draws < 1:
-        raise InputError(f"'draws' must be at least 1; got {draws}")
-    chosen = [NULLS[name] for name in null_names(nulls)]
-    cuts = [rule(t) for t in ([threshold] if isinstance(threshold, str | float) else threshold)]
-    asked = questions(metric_names(metrics), cuts)
-    cells = prepare(heatmaps, masks, support, resolution, randomised)
-    truth = view(cells.masks, cells.support)
-
-    def one(index: int) -> list[dict[str, Any]]:
-        key = {**{name: str(cells.keys[name].iloc[index]) for name in KEY}, "mask": cells.source}
-        scored = case(cells, index, truth, asked)
-        return [{**key, **row} for null in chosen for row in rows(scored, null, draws, seed)]
-
-    table: list[dict[str, Any]] = []
-    _derive(truth)
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        for found in pool.map(one, range(len(cells.keys))):
-            table += found
-            if progress:
-                progress()
+    table = [row for rows_of_one in found for row in rows_of_one]
     whole = adjust(pd.DataFrame(table, columns=list(COLUMNS)))
     return Drawn(whole, tuple(row["draws"] for row in table))
 
@@ -157,9 +227,3 @@ def adjust(table: pd.DataFrame) -> pd.DataFrame:
             q[known] = false_discovery_control(p[np.isfinite(p)])
     family = [" ".join(filter(None, names)) for names in table[parts].itertuples(index=False, name=None)]
     return table.assign(q=q, family=family, m=m)
-
-
-def _derive(truth: View) -> None:
-    """Compute what threads would otherwise compute at the same time."""
-    for name in ("indicator", "area", "centred", "norm", "constant"):
-        getattr(truth, name)

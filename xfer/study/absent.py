@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from xfer.labels import KEY
-from xfer.study.explaining import NO_CLASS
+from xfer.study.selecting import NO_CLASS
 from xfer.study.sums import CONSTANT
 
 Told = Sequence[Mapping[str, Any]]

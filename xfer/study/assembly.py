@@ -19,6 +19,7 @@ from xfer.nulls.canvas import fill
 from xfer.progress import Stage
 from xfer.study import folder, provenance, results, shards, stages, sums
 from xfer.study.absent import dropped_rows, with_absent
+from xfer.study.engine import Engine
 from xfer.study.gathering import Gathered, linear_accuracies
 from xfer.study.plan import Plan
 from xfer.study.recognition import (
@@ -70,7 +71,14 @@ class Finished:
 
 
 @stages.timed("scores")
-def write(home: Path, plan: Plan, gathered: Gathered, finished: Finished, progress: Stage) -> None:
+def write(
+    home: Path,
+    plan: Plan,
+    gathered: Gathered,
+    finished: Finished,
+    progress: Stage,
+    engine: Engine | None = None,
+) -> None:
     """Merge the shards of finished units, in the order of the configuration, and write all that follows from them.
 
     Parameters
@@ -80,6 +88,8 @@ def write(home: Path, plan: Plan, gathered: Gathered, finished: Finished, progre
     gathered : Gathered
     finished : Finished
     progress : callable
+    engine : Engine, optional
+        What draws behind intervals and p-values; this machine by default.
 
     Raises
     ------
@@ -114,7 +124,7 @@ def write(home: Path, plan: Plan, gathered: Gathered, finished: Finished, progre
     _write_csv(home / DROPPED, pd.concat([each for each in dropped if len(each)], ignore_index=True))
     results.write_clusters(Study(home))
     units = from_shards(Study(home), (shards.read(path) for path in paths))
-    told_of_chance = results.write_inference(home, units, plan.config, progress)
+    told_of_chance = results.write_inference(home, units, plan.config, progress, engine)
     names = [*told_of_chance, *rivals, HEATMAPS, MASKS, SCORES, SCORES_CSV, CLUSTERS, NETWORKS, PREDICTIONS, DROPPED]
     results.record(home, plan.config, {unit: names}, shards=facts["units"], device=plan.device)
 

@@ -1,7 +1,7 @@
 """Which networks differ on the same faces, and how much of their dendrograms is there."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -17,9 +17,9 @@ from xfer.statistics.estimates import Estimate, difference, estimate, mean_estim
 from xfer.statistics.multiplicity import adjust
 from xfer.statistics.permutation import Test, paired
 from xfer.statistics.scores import SCORES
-from xfer.study.engine import workers_for
+from xfer.study.resampling import Rows
 from xfer.study.study import Study
-from xfer.study.units import NONE, Key, Units
+from xfer.study.units import NONE, Key, Units, told_of
 
 SCORE = "area_iou"
 """What networks are compared by."""
@@ -38,6 +38,7 @@ def pairs(
     draws: int,
     seed: int,
     progress: Stage,
+    drawing: Callable[..., list[Rows]] | None = None,
 ) -> pd.DataFrame:
     """Every pair of networks on the same faces, by the mean IoU over the expressions that both have.
 
@@ -54,18 +55,15 @@ def pairs(
         Estimates of `SCORE` made with this seed and as many draws.
     draws, seed : int
     progress : callable
+    drawing : callable, optional
+        ``(swaps, count, tick=tick) -> rows of every pair``, see `xfer.study.resampling.resample`; one after another by
+        default.
     """
     models = list(dict.fromkeys(model for model, _ in keys))
     both = list(combinations(models, 2)) if units.level != NONE else []
-    tick = progress("comparing networks", len(both))
-
-    def one(pair: tuple[str, str]) -> Test:
-        test = _paired(units, pair, _shared(keys, pair, truth), truth, draws, seed)
-        tick()
-        return test
-
-    with ThreadPoolExecutor(workers_for(1)) as pool:
-        tests = list(pool.map(one, both))
+    swaps, tick = Swaps(units, tuple(keys), tuple(both), truth, draws, seed), progress("comparing networks", len(both))
+    found = drawing(swaps, len(both), tick=tick) if drawing else [swaps.rows(i) for i in range(len(both))]
+    tests = [Test(**row) for (row,) in found]
     scores = _in_step(keys, units, truth, known, draws, seed) if both else {}
     apart = [_apart(pair, _shared(keys, pair, truth), scores) for pair in both]
     p = np.array([test.p for test in tests])
@@ -79,7 +77,30 @@ def pairs(
     return pd.DataFrame(rows, columns=list(PAIR))
 
 
-def _shared(keys: Sequence[Key], pair: tuple[str, str], truth: dict[str, NDArray[np.float32]]) -> list[str]:
+@dataclass(frozen=True, eq=False)
+class Swaps:
+    """The tests of pairs of networks, pair by pair."""
+
+    units: Units
+    keys: tuple[Key, ...]
+    pairs: tuple[tuple[str, str], ...]
+    truth: Mapping[str, NDArray[np.float32]]
+    draws: int
+    seed: int
+
+    def told(self) -> Iterator[bytes]:
+        """See `xfer.study.resampling.Resampled`."""
+        yield from told_of(self.units, self.keys, self.truth)
+        yield repr(("pairs", self.keys, self.pairs, self.draws, self.seed)).encode()
+
+    def rows(self, member: int) -> Rows:
+        """The `Test` of a pair."""
+        pair = self.pairs[member]
+        shared = _shared(self.keys, pair, self.truth)
+        return [vars(_paired(self.units, pair, shared, self.truth, self.draws, self.seed))]
+
+
+def _shared(keys: Sequence[Key], pair: tuple[str, str], truth: Mapping[str, NDArray[np.float32]]) -> list[str]:
     """The expressions that both have a score of: a map that a fold lacks can be resampled over the others, no more."""
     return [e for e in truth if all((model, e) in keys for model in pair)]
 
@@ -121,7 +142,7 @@ def _paired(
     units: Units,
     pair: tuple[str, str],
     expressions: Sequence[str],
-    truth: dict[str, NDArray[np.float32]],
+    truth: Mapping[str, NDArray[np.float32]],
     draws: int,
     seed: int,
 ) -> Test:

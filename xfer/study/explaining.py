@@ -15,14 +15,13 @@ from torch import Tensor, nn
 from xfer.datasets.samples import Dropped
 from xfer.errors import InputError, unknown
 from xfer.explainers import EXPLAINERS, LAYER, SilentLayerError, choose, misfits, trace
-from xfer.explainers.perturbation import Perturbation
 from xfer.explainers.state import place, still
 from xfer.geometry import CanonicalFrame
 from xfer.labels import IMAGE
 from xfer.models.layers import Layer
 from xfer.study.accumulation import Accumulator
 from xfer.study.face_maps import FaceMaps, single_maps, stacked
-from xfer.study.selecting import SelectedFaces
+from xfer.study.selecting import Part, SelectedFaces
 from xfer.study.sums import Sums
 from xfer.training import Pixels, Settings, inputs
 from xfer.training.evaluation import table
@@ -33,14 +32,9 @@ SELECTIONS = ("true", "shown", "predicted")
 
 Watch = Callable[[NDArray[np.intp], Tensor], None]
 
-UNLABELLED = "shows none of the expressions"
 TURNED = f"turned-over triangles take more than {FLIPPED_TOLERANCE:.0%} of the face"
 NO_EYES = "the outer eye corners coincide"
 NOT_FINITE = "a heatmap that is not finite"
-NO_CLASS = "has no class of its expression"
-
-_OWN = ("landmarks", "mean", "std", "seed")
-"""What a study says of every batch of faces."""
 
 _WARPED = 8
 """Faces brought to the frame at once: memory does not grow with the batch."""
@@ -61,6 +55,8 @@ class Explained:
         Where they were asked for.
     tables : mapping of str to DataFrame
         What a witness kept of them.
+    silent : str
+        Why a part has nothing to explain its faces by; "" where it has.
     """
 
     sums: Sums
@@ -68,6 +64,7 @@ class Explained:
     left_out: tuple[Dropped, ...]
     maps: FaceMaps | None
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    silent: str = ""
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -98,6 +95,7 @@ def explain_faces(
     methods: Mapping[str, Mapping[str, Any]] | None = None,
     watch: Watch | None = None,
     tick: Callable[[], None] | None = None,
+    part: Part | None = None,
 ) -> Explained:
     """Predict test faces, explain them, and add their heatmaps up in the frame, in float32.
 
@@ -149,6 +147,9 @@ def explain_faces(
         (face, explainer, y, x), NaN outside the photograph.
     tick : callable, optional
         Called once a face.
+    part : Part, optional
+        All that is returned is of some faces only. Those are in batches as if all were explained, so that parts
+        together have the same maps; faces drawn by prediction have none.
 
     Raises
     ------
@@ -158,9 +159,8 @@ def explain_faces(
     """
     if selection not in SELECTIONS:
         raise unknown("selection", selection, SELECTIONS)
-    faces = SelectedFaces.of(pixels, test, landmarks, blocks)
-    if selection != "predicted":
-        faces.reason[np.isin(faces.label, [pixels.classes.index(each) for each in lacking])] = NO_CLASS
+    drawn = settings.seed if drawn_by is None else drawn_by
+    faces = SelectedFaces.of(pixels, test, landmarks, blocks).choose(pixels, selection, lacking, per_class, drawn)
     chosen = [explainer.name for explainer in choose(explainers)]
     if faces.index.size:
         chosen, gone = _applying(model, inputs(pixels, faces.index[:1], settings), chosen, layer)
@@ -174,13 +174,14 @@ def explain_faces(
     at_hand = (methods or {}, watch or (lambda index, maps: None), tick or (lambda: None))
     unit = _Unit(model, pixels, settings, layer, chosen, frame, device, batch_size, total, *at_hand)
     with _at_work(model, settings.threads, device):
-        drawn = settings.seed if drawn_by is None else drawn_by
-        logits, kept = unit.run(faces, selection, per_class, drawn, per_face)
-    predictions = table(pixels, faces.row, logits.softmax(1).numpy())
-    left_out = tuple(
-        Dropped(pixels.ids[row], reason) for row, reason in zip(faces.row, faces.reason, strict=True) if reason
-    )
-    return Explained(total.finish(whole), predictions, left_out, kept)
+        logits, kept, own = unit.run(faces, selection, per_class, drawn, per_face, part)
+    if unit.silent and not unit.heard and part is None:
+        raise unit.silent
+    silent = str(unit.silent) if unit.silent and not unit.heard else ""
+    predictions = table(pixels, faces.row[own], logits[own].softmax(1).numpy())
+    told = zip(faces.row[own], faces.reason[own], strict=True)
+    left_out = tuple(Dropped(pixels.ids[row], reason) for row, reason in told if reason)
+    return Explained(total.finish(whole), predictions, left_out, kept, silent=silent)
 
 
 @dataclass
@@ -203,50 +204,52 @@ class _Unit:
     heard: bool = False
 
     def run(
-        self, faces: SelectedFaces, selection: str, per_class: int, drawn_by: int, per_face: bool
-    ) -> tuple[Tensor, FaceMaps | None]:
-        """The logits (face, class) on the CPU, and single maps where asked for; the sums go to `total`."""
+        self, faces: SelectedFaces, selection: str, per_class: int, drawn_by: int, per_face: bool, part: Part | None
+    ) -> tuple[Tensor, FaceMaps | None, NDArray[np.bool_]]:
+        """Logits (face, class) on the CPU, single maps where asked for, and whose faces' they are; sums to `total`."""
         logits = torch.zeros((len(faces.row), len(self.pixels.classes)))
         known = np.zeros(len(faces.row), bool)
-        classes: NDArray[np.int64] | None = None
-        if selection != "predicted":
-            classes = faces.label
-            faces.reason[classes < 0] = UNLABELLED
-        elif per_class:
+        classes = faces.label if selection != "predicted" else None
+        if classes is None and per_class:
             self._predict(faces, np.arange(len(known)), logits)
             classes, known[:] = logits.argmax(1).numpy(), True
-        if classes is not None and per_class:
             faces.draw(classes, per_class, drawn_by)
         order = faces.in_blocks()
         others = np.setdiff1d(np.arange(len(known)), order)
-        self._predict(faces, others[~known[others]], logits)
-        self._tick(others)
+        own = np.ones(len(known), bool) if part is None else part.own(faces, order, others)
+        self._predict(faces, others[~known[others]], logits, own)
+        self._tick(others[own[others]])
         single: list[NDArray[np.float32]] = []
-        for batch in self._batches(order):
+        for batch in self._batches(order, own):
             found, maps = self._trace(faces.index[batch], None if classes is None else classes[batch])
             logits[batch[~known[batch]]] = found[~known[batch]]
             targets = found.argmax(1).numpy() if classes is None else classes[batch]
             correct = logits[batch].argmax(1).numpy() == faces.label[batch]
-            self._add(faces, batch, maps, targets, correct if selection == "true" else None)
-            single += [stacked(maps)] if per_face else []
-            self._tick(batch)
-        if self.silent and not self.heard:
-            raise self.silent
+            self._add(faces, batch, maps, targets, correct if selection == "true" else None, own)
+            single += [stacked(maps)[own[batch]]] if per_face else []
+            self._tick(batch[own[batch]])
+        if not per_face:
+            return logits, None, own
         if classes is None:
             classes = logits.argmax(1).numpy()
         if not single:
             single = [np.zeros((0, len(self.explainers), *(self.layer.grid if self.layer else (1, 1))), np.float32)]
-        return logits, single_maps(faces, order, classes, self.explainers, np.concatenate(single)) if per_face else None
+        mine = order[own[order]]
+        return logits, single_maps(faces, mine, classes, self.explainers, np.concatenate(single)), own
 
-    def _batches(self, order: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
-        return (order[start : start + self.batch] for start in range(0, len(order), self.batch))
+    def _batches(self, order: NDArray[np.intp], own: NDArray[np.bool_]) -> Iterator[NDArray[np.intp]]:
+        """Those of all faces in which some face counts."""
+        batches = (order[start : start + self.batch] for start in range(0, len(order), self.batch))
+        return (batch for batch in batches if own[batch].any())
 
     def _tick(self, faces: NDArray[np.intp]) -> None:
         for _ in faces:
             self.tick()
 
-    def _predict(self, faces: SelectedFaces, some: NDArray[np.intp], logits: Tensor) -> None:
-        for batch in self._batches(some):
+    def _predict(
+        self, faces: SelectedFaces, some: NDArray[np.intp], logits: Tensor, own: NDArray[np.bool_] | None = None
+    ) -> None:
+        for batch in self._batches(some, np.ones(len(logits), bool) if own is None else own):
             logits[batch] = self._forward(faces.index[batch])
 
     def _forward(self, index: NDArray[np.intp]) -> Tensor:
@@ -285,8 +288,9 @@ class _Unit:
         maps: Sequence[Tensor],
         targets: NDArray[np.int64],
         correct: NDArray[np.bool_] | None,
+        own: NDArray[np.bool_],
     ) -> None:
-        """Bring maps to the frame and add those up that can be; the others' reasons are noted."""
+        """Bring maps to the frame and add those up that can be and count; the others' reasons are noted."""
         finite = torch.stack([each.isfinite().flatten(1).all(1) for each in maps]).all(0).cpu().numpy()
         faces.reason[batch[~finite]] = NOT_FINITE
         sound = np.flatnonzero(finite)
@@ -297,6 +301,9 @@ class _Unit:
             kept = warped.kept.cpu().numpy()
             turned = (warped.flipped_share > FLIPPED_TOLERANCE).cpu().numpy()
             faces.reason[batch[part[~kept]]] = np.where(turned[~kept], TURNED, NO_EYES)
+            kept &= own[batch[part]]
+            if not kept.any():
+                continue
             part = part[kept]
             names = [self.pixels.classes[target] for target in targets[part]]
             outcomes = ["all" if correct is None else "correct" if correct[i] else "incorrect" for i in part]
@@ -322,24 +329,6 @@ def _applying(
     if not applying:
         raise InputError("; ".join(gone.values()))
     return applying, {"left_out": gone} if gone else {}
-
-
-def hiding(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of the methods that hide parts of a face, as they were given; pixels, landmarks and seed are a study's.
-
-    Raises
-    ------
-    InputError
-        If there is no such setting, or a value cannot be.
-
-    >>> hiding({"samples": 50})
-    {'samples': 50}
-    """
-    for name in settings:
-        if name in _OWN:
-            raise InputError(f"setting {name!r} of the methods that hide parts of a face is the study's own")
-    Perturbation.read({**settings, "landmarks": np.zeros((1, 68, 2))})
-    return dict(settings)
 
 
 @contextmanager

@@ -1,8 +1,10 @@
 """The maps of single faces, kept where they are asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from xfer.study.folder import write_whole
 from xfer.study.selecting import SelectedFaces
+from xfer.training import Pixels
 
 
 @dataclass(frozen=True)
@@ -56,3 +60,33 @@ def single_maps(
     back = np.argsort(order)
     back = back[faces.reason[order[back]] == ""]
     return FaceMaps(faces.index[order[back]], classes[order[back]], tuple(explainers), maps[back])
+
+
+def write(path: Path, kept: FaceMaps, pixels: Pixels, facts: Mapping[str, Any]) -> None:
+    """Write maps by the names of faces and classes, with what a shard's facts say of the network."""
+    named = {
+        "format": np.array(1),
+        "face": np.array([pixels.ids[row] for row in pixels.rows(kept.index)]),
+        "target": np.array(pixels.classes)[kept.targets],
+        "maps": kept.maps,
+        **{name: np.array(facts[name]) for name in ("model", "fold", "layer")},
+        "explainer": np.array(kept.explainers),
+    }
+    write_whole(path, lambda aside: _save(aside, named))
+
+
+def merge(path: Path, parts: Iterable[Path], faces: Sequence[str]) -> None:
+    """Write the maps of several files as one, faces in the order of some names; memory holds them all, as before."""
+    read = []
+    for each in parts:
+        with np.load(each, allow_pickle=False) as held:
+            read.append({name: held[name] for name in held.files})
+    joined = {name: np.concatenate([each[name] for each in read]) for name in ("face", "target", "maps")}
+    place = {name: i for i, name in enumerate(faces)}
+    order = np.argsort([place[name] for name in joined["face"].tolist()])
+    write_whole(path, lambda aside: _save(aside, read[0] | {name: each[order] for name, each in joined.items()}))
+
+
+def _save(path: Path, stored: Mapping[str, NDArray[Any]]) -> None:
+    with path.open("wb") as file:
+        np.savez(file, allow_pickle=False, **stored)

@@ -15,8 +15,10 @@ from xfer import datasets, labels, landmarking
 from xfer.datasets import DATASETS, Dataset
 from xfer.datasets.stored import StoredPicture
 from xfer.errors import InputError, unknown
-from xfer.progress import Stage
+from xfer.progress import Stage, silent
+from xfer.study import landmark_shards
 from xfer.study.dealing import Assignment
+from xfer.study.engine import Engine
 from xfer.study.folder import FORMAT, slug, write_whole
 from xfer.study.given_landmarks import require_fitting
 from xfer.study.recognition import FACES, LANDMARKS
@@ -133,7 +135,11 @@ def _told(sample: datasets.FaceSample) -> bytes:
 
 
 def landmarks(
-    dataset: Dataset, home: Path, landmarker: str = "mediapipe", progress: Stage | None = None
+    dataset: Dataset,
+    home: Path,
+    landmarker: str = "mediapipe",
+    progress: Stage | None = None,
+    engine: Engine | None = None,
 ) -> pd.DataFrame:
     """The landmarks of every face, in the data set's order; what ``landmarks.parquet`` holds is not looked for again.
 
@@ -148,6 +154,8 @@ def landmarks(
         As `landmarkers.open` takes.
     progress : callable, optional
         ``(what, steps) -> advance``; a step is a picture.
+    engine : Engine, optional
+        What works on many faces side by side, see `xfer.study.landmark_shards`; this process alone by default.
 
     Returns
     -------
@@ -167,11 +175,15 @@ def landmarks(
     if len(places[1]):
         done = landmarking.read(path) if path.exists() else None
         rest, save = dataset.take(places[1]), _saver(path)
-        tables.append(landmarking.landmark(rest, landmarker, done=done, save=save, progress=progress))
+        if engine is not None and landmark_shards.divisible(rest.samples):
+            tables.append(landmark_shards.landmark(rest.samples, landmarker, engine, home, done, progress or silent))
+        else:
+            tables.append(landmarking.landmark(rest, landmarker, done=done, save=save, progress=progress))
     table = pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
     table = table.iloc[np.argsort(np.concatenate(places))].reset_index(drop=True)
     table.attrs["format"] = landmarking.FORMAT
     _saver(path)(table)
+    landmark_shards.clear(home)
     require_fitting(dataset.name, table, landmarker)
     return table
 

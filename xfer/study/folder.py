@@ -17,6 +17,8 @@ from xfer.errors import InputError
 
 FORMAT = 1
 CONFIG, COSTS = "study.toml", "costs.csv"
+PARTIALS = "partials"
+"""What single units found of something that is merged when all of them are done."""
 TWIN_KIND = "twins"
 """The kind of studies that `xfer guide` writes."""
 _LOCK, _HOLDER = ".lock", ".lock-holder"
@@ -127,7 +129,17 @@ def claim(folder: Path, config: Mapping[str, Any], *, fresh: bool = False) -> It
             if error.errno not in _UNWRITABLE:
                 raise
             raise InputError(f"{folder}: cannot be written ({error.strerror}); give another --out") from None
-        yield
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # some are left: the same line goes on with them
+                (folder / PARTIALS).rmdir()
+
+
+def sweep(folder: Path, pattern: str) -> None:
+    """Remove partial results that are merged."""
+    for path in (folder / PARTIALS).glob(pattern):
+        path.unlink()
 
 
 def _inspect(folder: Path) -> dict[str, Any] | None:

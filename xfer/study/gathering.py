@@ -16,6 +16,7 @@ from xfer.geometry import CanonicalFrame
 from xfer.progress import Stage
 from xfer.study import dealing, faces, folder, provenance, stages
 from xfer.study.dealing import Fold
+from xfer.study.engine import Engine
 from xfer.study.mean_face import LEAST, mean_face, write_mean_face
 from xfer.study.plan import Plan
 from xfer.study.recognition import BASELINE, MEAN_FACE
@@ -94,7 +95,7 @@ class Gathered:
 
 
 @stages.timed("landmarks")
-def gather(home: Path, plan: Plan, progress: Stage) -> Gathered:
+def gather(home: Path, plan: Plan, progress: Stage, engine: Engine | None = None) -> Gathered:
     """Landmarks, crops and folds of a plan's faces; ``landmarks.parquet`` and ``faces.parquet`` are written.
 
     Raises
@@ -103,7 +104,7 @@ def gather(home: Path, plan: Plan, progress: Stage) -> Gathered:
         If no landmarker can be opened, or too few faces or subjects are left.
     """
     told, dataset = plan.config["data"], plan.dataset
-    table = faces.landmarks(dataset, home, plan.landmarker, progress)
+    table = faces.landmarks(dataset, home, plan.landmarker, progress, engine)
     points = landmarking.points(table)
     boxes = None if told["crop"] == "whole" else faces.crops(table, told["crop"])
     usable = np.isfinite(points).all(axis=(1, 2))

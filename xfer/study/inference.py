@@ -1,14 +1,14 @@
 """What a study's scores mean: their intervals, what chance and experts or raters score, and which networks differ."""
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from numpy.typing import NDArray
 from scipy import stats
 
 from xfer import mask_sources, nulls, scoring
@@ -16,10 +16,12 @@ from xfer.labels import KEY
 from xfer.nulls.canvas import coarsen_masks
 from xfer.progress import Stage
 from xfer.statistics.anchors import Anchor, anchored
-from xfer.statistics.estimates import Estimate, estimate, mean_estimate
+from xfer.statistics.estimates import Estimate, mean_estimate
 from xfer.statistics.multiplicity import adjust
 from xfer.study import contrasts, raters
-from xfer.study.engine import workers_for
+from xfer.study.engine import Engine, Local
+from xfer.study.intervals import Intervals
+from xfer.study.resampling import resample
 from xfer.study.study import Study
 from xfer.study.units import Key, Units
 
@@ -77,7 +79,9 @@ class _Finding:
     reason: str = ""
 
 
-def infer(study: Study, units: Units, *, draws: int, seed: int, progress: Stage) -> Inference:
+def infer(
+    study: Study, units: Units, *, draws: int, seed: int, progress: Stage, engine: Engine | None = None
+) -> Inference:
     """All tables of a study's leading cells against its first mask source.
 
     Parameters
@@ -90,19 +94,27 @@ def infer(study: Study, units: Units, *, draws: int, seed: int, progress: Stage)
         Random maps of a null, bootstrap draws and permutations.
     seed : int
     progress : callable
+    engine : Engine, optional
+        What draws heatmap by heatmap and pair by pair, see `xfer.study.resampling`; this machine by default.
     """
+    drawing = partial(resample, home=study.folder, engine=engine or Local())
     cells = _scored(study)
     asked = _questions(study)
-    drawn = nulls.drawn_scores(
+    chance = nulls.ask(
         cells, study.masks, study.support, metrics=_names(asked), threshold=_cuts(asked), draws=draws, seed=seed,
-        resolution=RESOLUTION, randomised=study.randomised, progress=progress("null models", cells.sizes["cell"]),
+        resolution=RESOLUTION, randomised=study.randomised,
     )  # fmt: skip
+    drawn = nulls.joined(drawing(chance, len(chance), tick=progress("null models", len(chance))))
     found = drawn.table
     ceilings = ceiling(study, asked, seed)
     keys = [(str(m), str(e)) for m, e in zip(cells.model.values, cells.expression.values, strict=True)]
     lost = _lost(keys)
     truth = dict(zip(_expressions(study), coarsen_masks(study.masks.values, study.support, 2), strict=True))
-    estimates = _estimates(keys, asked, units, truth, draws, seed, progress)
+    scores = tuple(question.score for question in asked)
+    intervals = Intervals(units, tuple(keys), truth, scores, draws, seed)
+    told = drawing(intervals, len(keys), tick=progress("intervals", len(keys)))
+    pairs = ((key, question) for key in keys for question in asked)
+    estimates = {pair: Estimate(**row) for pair, row in zip(pairs, chain.from_iterable(told), strict=True)}
     stated = _findings(estimates, found, ceilings, draws)
     table = _cell_table(study, cells, keys, stated, units)
     return Inference(
@@ -112,7 +124,7 @@ def infer(study: Study, units: Units, *, draws: int, seed: int, progress: Stage)
         networks=_network_table(table, stated, lost).merge(
             _tested(nulls.mean_scores(drawn), lost), "left", on=["model", "metric", "threshold"]
         ),
-        comparisons=contrasts.pairs(keys, units, truth, _overlaps(estimates), draws, seed, progress),
+        comparisons=contrasts.pairs(keys, units, truth, _overlaps(estimates), draws, seed, progress, drawing),
         clades=contrasts.joins(study, units, draws, seed),
     )
 
@@ -185,29 +197,6 @@ def _names(asked: Sequence[_Question]) -> list[str]:
 
 def _cuts(asked: Sequence[_Question]) -> list[str]:
     return [question.threshold for question in asked if question.threshold] or ["area"]
-
-
-def _estimates(
-    keys: Sequence[Key],
-    asked: Sequence[_Question],
-    units: Units,
-    truth: dict[str, NDArray[np.float32]],
-    draws: int,
-    seed: int,
-    progress: Stage,
-) -> dict[tuple[Key, _Question], Estimate]:
-    tick = progress("intervals", len(keys))
-
-    def one(key: Key) -> list[Estimate]:
-        maps = units.maps(key)
-        options: dict[str, Any] = {"support": units.inside, "draws": draws, "seed": seed}
-        made = [estimate(maps, truth[key[1]], question.score, **options) for question in asked]
-        tick()
-        return made
-
-    with ThreadPoolExecutor(workers_for(1)) as pool:
-        found = list(pool.map(one, keys))
-    return {(key, q): e for key, row in zip(keys, found, strict=True) for q, e in zip(asked, row, strict=True)}
 
 
 def _cell_table(

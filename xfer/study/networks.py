@@ -1,34 +1,31 @@
 """A study of networks: faces, training, heatmaps, scores and report, each finished piece kept and never made twice."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from math import inf, nan
-from os import SEEK_END
+from math import nan
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from xfer.errors import InputError, TrainingError, unknown
-from xfer.models import operations
+from xfer.errors import InputError, unknown
 from xfer.progress import Stage, silent
-from xfer.study import assembly, costs, gathering, guiding, model_card, plan, randomised, shards, stages
+from xfer.study import assembly, computing, gathering, guiding, model_card, parts, plan, randomised, stages
 from xfer.study.assembly import Finished
 from xfer.study.claiming import claim
 from xfer.study.dealing import Fold
-from xfer.study.engine import Engine, Needs, one_thread, settle
+from xfer.study.engine import Engine, settle
 from xfer.study.gathering import Gathered
 from xfer.study.plan import Network, Plan
-from xfer.study.recognition import CHECKPOINTS, SHARDS, SHOWN, UNITS
+from xfer.study.recognition import CHECKPOINTS, SHOWN
 from xfer.study.results import config_digest
 from xfer.study.study import Study
-from xfer.study.unit import Done, Unit, compute
+from xfer.study.unit import Done
 from xfer.training.crew import by_the_first
 from xfer.training.ranks import Ranks
-from xfer.training.settings import Settings, usable_precision
+from xfer.training.settings import usable_precision
 
 
 @by_the_first
@@ -93,17 +90,17 @@ def compare_networks(
     where = settle(engine, ranks, workers)
     chosen = plan.settle(models, ranks=ranks, out=out, fresh=fresh, **options)
     home = chosen.home
-    with claim(home, chosen.config, fresh=fresh, engine=where, progress=progress):
+    with claim(home, chosen.config, fresh=fresh, engine=where, progress=progress), where.kept():
         stages.record(home, "options", stages.now() - began)
-        gathered = gathering.gather(home, chosen, progress)
+        gathered = gathering.gather(home, chosen, progress, where)
         units = describe(chosen, gathered)
         others = rivals(chosen, gathered, units)
-        worked = work(home, chosen, gathered, [*units, *others], where, workers, progress)
+        worked = computing.work(home, chosen, gathered, [*units, *others], where, workers, progress)
         failed = [(unit, result) for unit, result in worked if isinstance(result, str)]
         lost = {unit.digest for unit, _ in failed}
         done = [each["digest"] for each in units if each["digest"] not in lost]
         drawn = [each["digest"] for each in others if each["digest"] not in lost]
-        assembly.write(home, chosen, gathered, Finished(done, drawn, failed), progress)
+        assembly.write(home, chosen, gathered, Finished(done, drawn, failed), progress, where)
         study = Study(home)
         with stages.recorded(home, "report"):
             for card in model_card.of_study(study):
@@ -163,10 +160,10 @@ def train(
     if whole := [network.name for network in chosen.networks if network.black_box]:
         raise InputError(f"{', '.join(whole)}: a network in ONNX is not trained; 'xfer compare' takes it as it is")
     home = chosen.home
-    with claim(home, chosen.config, fresh=fresh, engine=where, progress=progress):
-        gathered = gathering.gather(home, chosen, progress)
+    with claim(home, chosen.config, fresh=fresh, engine=where, progress=progress), where.kept():
+        gathered = gathering.gather(home, chosen, progress, where)
         units = describe(chosen, gathered)
-        worked = work(home, chosen, gathered, units, where, workers, progress, until="training")
+        worked = computing.work(home, chosen, gathered, units, where, workers, progress, until="training")
         linear = gathering.linear_accuracies(home)
         for unit, result in worked:
             if isinstance(result, Done):
@@ -183,69 +180,6 @@ def train(
         )
         for unit, result in worked
     ]
-
-
-def work(
-    home: Path,
-    chosen: Plan,
-    gathered: Gathered,
-    described_units: Sequence[dict[str, Any]],
-    engine: Engine,
-    workers: int | None,
-    progress: Stage,
-    *,
-    until: str = "heatmaps",
-    kind: type[Unit] = Unit,
-) -> list[tuple[Unit, Done | str]]:
-    """Compute the units that are not finished; each with what it took, or the reason why it failed."""
-    files = [home / SHARDS / f"{each['digest']}.npz" for each in described_units]
-    each_file = zip(described_units, files, strict=True)
-    pending = [each for each, file in each_file if until == "training" or not shards.whole(file)]
-    sizes = {each["settings"].size for each in pending}
-    if gathering.needs_baselines(home, gathered, chosen):
-        sizes.add(min(network.settings.size for network in chosen.networks))
-    if gathering.needs_portrait(home, gathered):
-        sizes.add(max(network.settings.size for network in chosen.networks))
-    worked: list[tuple[Unit, Done | str]] = []
-    with gathered.pictures(sizes, home, progress) as pixels:
-        with one_thread():
-            gathering.baselines(home, gathered, chosen, pixels, progress)
-            gathering.portrait(home, gathered, chosen.frame, pixels, progress)
-        units = [
-            kind(**each, pixels=pixels[each["settings"].size], home=home, until=until, ranks=chosen.ranks)
-            for each in longest_first(pending, len(gathered.dataset.expressions), costs.planned_seconds(home))
-        ]
-        one = workers if chosen.ranks.processes == 1 else 1
-        with stages.recorded(home, "networks"):
-            for unit, result in engine.run(units, compute, _needs(units, chosen.device, one), progress):
-                if isinstance(result, Done):
-                    _log(home, unit, result)
-                    worked.append((unit, result))
-                else:
-                    worked.append((unit, reason(result)))
-    return worked
-
-
-def longest_first(
-    units: Sequence[dict[str, Any]], classes: int, planned: Mapping[str, float] | None = None
-) -> list[dict[str, Any]]:
-    """Units in the order that leaves no core idle at the end; those of one network as they come, trained ones first.
-
-    By the seconds that `xfer.study.forecast` measured, where there was a plan of all the networks; else by operations.
-    """
-    networks = {each["network"]: each["settings"] for each in units}
-    work = dict(planned or {})
-    if not networks.keys() <= work.keys():
-        work = {name: _work_of(name, settings, classes) for name, settings in networks.items()}
-    return sorted(units, key=lambda each: (each.get("randomised") is not None, -work[each["network"]]))
-
-
-def _work_of(network: str, settings: Settings, classes: int) -> float:
-    """What training costs, up to a factor; infinite for a network that cannot be weighed, and is tried at once."""
-    try:
-        return settings.epochs * operations(network, classes, settings.size)
-    except Exception:  # it fails by itself then, in its own unit
-        return inf
 
 
 def describe(chosen: Plan, gathered: Gathered) -> list[dict[str, Any]]:
@@ -285,6 +219,8 @@ def described(
     selection = {name: config[name] for name in ("selection", "per_class", "per_face")}
     hiding = config.get("perturbation", {})
     explained = {"explainers": config["explainers"], "blocks": config["blocks"], "perturbation": hiding}
+    if len(fold.test) > parts.FACES:
+        explained["part"] = parts.FACES
     return {
         "network": network.name,
         "fold": fold.name,
@@ -336,29 +272,3 @@ def rivals(chosen: Plan, gathered: Gathered, units: Sequence[dict[str, Any]]) ->
             }
             found.append({**unit, **changes})
     return found
-
-
-def _needs(units: Sequence[Unit], device: str, workers: int | None) -> Needs:
-    read = [unit.pixels.file for unit in units]
-    read += [unit.black_box.path for unit in units if unit.black_box]
-    read += [Path(unit.start.source) for unit in units if unit.start.kind == "file"]
-    files = tuple(dict.fromkeys(path for path in read if path is not None))
-    threads = max((unit.settings.threads for unit in units), default=1)
-    return Needs(threads, device, workers, files, shared="pixels")
-
-
-def _log(home: Path, unit: Unit, done: Done) -> None:
-    key = {"model": unit.network, "fold": unit.fold, "checkpoint": unit.name}
-    line = {"unit": unit.digest, **key, "until": unit.until, **vars(done)}
-    if unit.randomised is not None:
-        line |= {"randomised": unit.randomised, "accuracy": None}
-    with (home / UNITS).open("ab+") as log:
-        if log.tell() and (log.seek(-1, SEEK_END), log.read(1))[1] != b"\n":
-            log.write(b"\n")  # a kill has torn the last line
-        log.write(json.dumps(line).encode() + b"\n")
-
-
-def reason(error: Exception) -> str:
-    """One line of why a unit failed; what no user can mend says what kind of error it was."""
-    text = " ".join(str(error).split()) or "no reason given"
-    return text if isinstance(error, InputError | TrainingError) else f"{type(error).__name__}: {text}"

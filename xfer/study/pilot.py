@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from xfer import landmarking
 from xfer.errors import InputError, TrainingError
 from xfer.progress import Stage, silent
-from xfer.study import dealing, engine, faces, folder, networks, rehearsal, stages
+from xfer.study import computing, dealing, engine, faces, folder, networks, rehearsal, stages
 from xfer.study.dealing import Fold
 from xfer.study.gathering import Gathered
 from xfer.study.mean_face import TOGETHER, mean_face
@@ -199,7 +199,7 @@ def _tried(
     test = np.resize(units[0]["test"], max(64, blocks))
     of_all = {"test": test, "blocks": np.arange(blocks - 1, blocks - 1 - len(test), -1) % blocks}
     trials = []
-    for each in networks.longest_first([*units, *rivals.values()], len(gathered.dataset.expressions)):
+    for each in computing.longest_first([*units, *rivals.values()], len(gathered.dataset.expressions)):
         rival = each.get("randomised") is not None
         small = {**each, **of_all, "digest": rehearsal.digest(each["network"], rival), "home": home, "seconds": seconds}
         trials.append(Trial(**small, pixels=pixels[each["settings"].size], parent=os.getpid()))
@@ -214,7 +214,7 @@ def _tried(
             (tried if trial.randomised is None else besides)[trial.network] = result
             arrived.append((result.arrived - begun, result.worker[1]))
         elif trial.randomised is None:
-            failed[trial.network] = networks.reason(result)
+            failed[trial.network] = computing.reason(result)
         if trial.randomised is None:
             step()
     tried = {network.name: tried[network.name] for network in plan.networks if network.name in tried}

@@ -17,8 +17,9 @@ from xfer.mask_sources import MaskSources
 from xfer.metrics.thresholds import rule
 from xfer.models import starting
 from xfer.models.starting import Start
-from xfer.study import black_boxes, explaining, faces, folder, guiding, provenance, results
+from xfer.study import black_boxes, faces, folder, guiding, provenance, results
 from xfer.study.black_boxes import BlackBox
+from xfer.study.hiding import hiding_settings
 from xfer.study.places import writing
 from xfer.study.protocols import PROTOCOLS
 from xfer.training import Settings, presets
@@ -27,11 +28,12 @@ from xfer.training.ranks import ONE, Ranks
 TRAINING = (
     "labels", "tables", "config", "geometry", "masks", "rasteriser", "datasets", "landmarkers", "landmarking", "models",
     "explainers/tap", "explainers/layers", "guidance", "training", "study/dealing", "study/faces", "study/gathering",
+    "study/landmark_shards",
 )  # fmt: skip
 """The rooms and files that weights come from."""
 EXPLAINING = (
-    "warping", "heatmaps", "explainers", "onnx_files", "study/unit", "study/black_boxes", "study/explaining",
-    "study/selecting", "study/face_maps", "study/accumulation", "study/sums", "study/shards",
+    "warping", "heatmaps", "explainers", "onnx_files", "study/unit", "study/ready", "study/parts", "study/black_boxes",
+    "study/explaining", "study/selecting", "study/face_maps", "study/accumulation", "study/sums", "study/shards",
 )  # fmt: skip
 """Those that heatmaps come from besides."""
 RANDOMISING = ("study/randomised",)
@@ -206,7 +208,7 @@ def settle(
             f"--guide {guide}: a network in ONNX is not trained, so nothing can guide it; leave --guide out"
         )
     methods, notes = black_boxes.methods(explainers, paths, trained)
-    hiding = explaining.hiding(perturbation or {})
+    hiding = hiding_settings(perturbation or {})
     metric_names = scoring.metric_names(metrics)
     rule(scoring.read_threshold(threshold))
     sources = mask_sources.load(masks, frame="xfer", support=support)

@@ -14,8 +14,8 @@ from xfer import clustering, scoring
 from xfer.errors import InputError
 from xfer.mask_sources import MaskSources
 from xfer.progress import Stage
-from xfer.study import folder, provenance, stages
-from xfer.study.engine import one_thread
+from xfer.study import folder, provenance, resampling, stages
+from xfer.study.engine import Engine, one_thread
 from xfer.study.inference import infer, with_inference
 from xfer.study.significance import TABLES
 from xfer.study.study import CLUSTERS, PROVENANCE, SCORES, SCORES_CSV, Study
@@ -84,17 +84,21 @@ def check_draws(draws: int) -> int:
 
 
 @stages.timed("intervals")
-def write_inference(home: Path, units: Units, config: Mapping[str, Any], progress: Stage) -> tuple[str, ...]:
+def write_inference(
+    home: Path, units: Units, config: Mapping[str, Any], progress: Stage, engine: Engine | None = None
+) -> tuple[str, ...]:
     """The tables about chance, and their columns in the scores; the names of the files. None without draws."""
     if not config["draws"]:
         return ()
     study = Study(home)
     with one_thread():
-        found = infer(study, units, draws=config["draws"], seed=config.get("seed", 0), progress=progress)
+        drawn: dict[str, Any] = {"draws": config["draws"], "seed": config.get("seed", 0), "engine": engine}
+        found = infer(study, units, progress=progress, **drawn)
     tables = (found.nulls, found.ceilings, found.cells, found.networks, found.comparisons, found.clades)
     for name, table in zip(TABLES, tables, strict=True):
         folder.write_whole(home / name, partial(scoring.write_parquet, table))
     write_scores(home, with_inference(study.scores, found.cells))
+    resampling.clear(home)
     return TABLES
 
 

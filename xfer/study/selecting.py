@@ -1,5 +1,6 @@
-"""Which faces of a unit are explained, and why the others are not."""
+"""Which faces of a unit are explained, and why the others are not; what a part of a unit takes of them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from xfer.training import Pixels
 
+UNLABELLED = "shows none of the expressions"
+NO_CLASS = "has no class of its expression"
 NO_LANDMARKS = "no landmarks"
 NOT_DRAWN = "not among those drawn of its expression"
 
@@ -48,6 +51,17 @@ class SelectedFaces:
         block = np.asarray(blocks, np.int64)[there]
         return cls(positions[there], rows, pixels.labels[rows], points.astype(np.float64), block, reason)
 
+    def choose(
+        self, pixels: Pixels, selection: str, lacking: Iterable[str], per_class: int, seed: int
+    ) -> "SelectedFaces":
+        """Itself, less the faces that are only predicted, where that is known before any is; see `explain_faces`."""
+        if selection != "predicted":
+            self.reason[np.isin(self.label, [pixels.classes.index(each) for each in lacking])] = NO_CLASS
+            self.reason[self.label < 0] = UNLABELLED
+            if per_class:
+                self.draw(self.label, per_class, seed)
+        return self
+
     def draw(self, classes: NDArray[np.int64], per_class: int, seed: int) -> None:
         """Leave out what is beyond `per_class` faces of a class, at random but for the seed."""
         for number in np.unique(classes[self.reason == ""]):
@@ -59,3 +73,28 @@ class SelectedFaces:
         """Those that are still in, block by block."""
         within = np.flatnonzero(self.reason == "")
         return within[np.argsort(self.block[within], kind="stable")]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is done of a unit by itself.
+
+    Attributes
+    ----------
+    number, count : int
+        Which part it is, and of how many.
+    start, stop : int
+        Which faces are explained, of those in the order of `SelectedFaces.in_blocks`; whole blocks.
+    """
+
+    number: int
+    count: int
+    start: int
+    stop: int
+
+    def own(self, faces: SelectedFaces, order: NDArray[np.intp], others: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Which faces are this part's (face,): its own of `order`, and an equal share of the `others`."""
+        own = np.zeros(len(faces.row), bool)
+        own[order[self.start : self.stop]] = True
+        own[np.array_split(others, self.count)[self.number]] = True
+        return own

@@ -27,11 +27,20 @@ _Result = TypeVar("_Result")
 _INSIDE: ContextVar[list[Seconds] | None] = ContextVar("stages inside the one that runs", default=None)
 
 
+_elsewhere = 0.0
+
+
 def now() -> Seconds:
-    """The clock on the wall, and the work of this process and of those that it started and that ended."""
+    """The clock on the wall, and the work of this process, of those that it started and that ended, and elsewhere."""
     children = os.times()
     work = time.process_time() + children.children_user + children.children_system
-    return np.array([time.perf_counter(), work])
+    return np.array([time.perf_counter(), work + _elsewhere])
+
+
+def worked_elsewhere(seconds: float) -> None:
+    """Take processor seconds into account that another process tells of: one of a cluster, which no clock here sees."""
+    global _elsewhere
+    _elsewhere += seconds
 
 
 def record(home: Path, stage: str, took: Seconds) -> None:

@@ -7,6 +7,7 @@ subjects the sums and counts at half resolution, from which intervals are comput
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -139,75 +140,70 @@ def halved(maps: NDArray[Any], support: NDArray[np.bool_]) -> NDArray[np.float64
     return means
 
 
-def merge(parts: Sequence[Sums]) -> Sums:
-    """The sums of one unit that was computed in parts, added in float64.
+def merge(parts: Iterable[Sums]) -> Sums:
+    """The sums of one unit that was computed in parts, added in float64 in the order given.
 
-    Which part comes first does not matter, to the last bit: every pixel's partial sums are added in the order of
-    their size.
+    A part is looked at once: of all of them together only the sums and the blocks are in memory. What blocks hold is as
+    it was where each is in one part; sums and squares are then those of the whole but for the rounding of float64.
 
     Raises
     ------
     ValueError
         If the parts are not of one unit: other facts, support or number of blocks.
     """
-    first = parts[0]
-    for part in parts[1:]:
+    stream = iter(parts)
+    first = next(stream)
+    cells: dict[tuple[str, ...], _Cell] = {}
+    rows: dict[tuple[tuple[str, ...], int], _Row] = {}
+    for part in chain([first], stream):
         alike = part.facts == first.facts and part.blocks == first.blocks
         if not alike or not np.array_equal(part.support, first.support):
             raise ValueError("parts of different units cannot be merged")
-    found = _gather(parts, [_keys(part) for part in parts], cell_order)
-    cells = [(*key, *_totals(parts, places, "cells", ["n", "undefined"])) for key, places in found.items()]
-    of_cell = {key: i for i, key in enumerate(found)}
-    numbers = [_row_keys(part, of_cell) for part in parts]
-    rows = _gather(parts, numbers, lambda key: key)
+        keys = _keys(part)
+        for cell in _stored(part):
+            cells[cell.key] = cells[cell.key].plus(cell) if cell.key in cells else cell
+        for i, (block, number, n) in enumerate(part.rows.itertuples(index=False, name=None)):
+            row, at = _Row(n, part.block_sums[i], part.block_missing[i]), (keys[number], block)
+            rows[at] = rows[at].plus(row) if at in rows else row
+    return _merged(first, cells, rows)
+
+
+class _Row(NamedTuple):
+    n: int
+    sums: NDArray[np.floating]
+    missing: NDArray[np.unsignedinteger]
+
+    def plus(self, other: "_Row") -> "_Row":
+        missing = self.missing.astype(np.uint32) + other.missing
+        return _Row(self.n + other.n, self.sums.astype(np.float64) + other.sums, missing)
+
+
+def _merged(
+    first: Sums, cells: Mapping[tuple[str, ...], "_Cell"], rows: Mapping[tuple[tuple[str, ...], int], _Row]
+) -> Sums:
+    order = sorted(cells, key=cell_order)
+    number = {key: i for i, key in enumerate(order)}
+    places = sorted(rows, key=lambda at: (number[at[0]], at[1]))
+
+    def stacked(arrays: list[NDArray[Any]], like: NDArray[Any]) -> NDArray[Any]:
+        return np.stack(arrays) if arrays else np.empty((0, *like.shape[1:]), like.dtype)
+
     return Sums(
         facts=first.facts,
-        cells=cell_table(cells),
-        sums=_added(parts, found, "sums", np.float64),
-        squares=_added(parts, found, "squares", np.float64),
-        counts=_added(parts, found, "counts", np.int32),
+        cells=cell_table([(*key, cells[key].n, cells[key].undefined) for key in order]),
+        sums=stacked([cells[key].sums for key in order], first.sums),
+        squares=stacked([cells[key].squares for key in order], first.squares),
+        counts=stacked([cells[key].counts for key in order], first.counts),
         support=first.support,
         blocks=first.blocks,
-        rows=row_table([(b, c, *_totals(parts, places, "rows", ["n"])) for (c, b), places in rows.items()]),
-        block_sums=_added(parts, rows, "block_sums", np.float32),
-        block_missing=smallest(_added(parts, rows, "block_missing", np.uint32)),
+        rows=row_table([(block, number[key], rows[key, block].n) for key, block in places]),
+        block_sums=stacked([rows[at].sums for at in places], first.block_sums).astype(np.float32),
+        block_missing=smallest(stacked([rows[at].missing for at in places], first.block_missing)),
     )
-
-
-Places = list[tuple[int, int]]
-"""(part, row in it)"""
 
 
 def _keys(sums: Sums) -> list[tuple[str, ...]]:
     return list(sums.cells[CELL].itertuples(index=False, name=None))
-
-
-def _row_keys(part: Sums, of_cell: Mapping[tuple[str, ...], int]) -> list[tuple[int, int]]:
-    keys = _keys(part)
-    return [(of_cell[keys[c]], b) for b, c in zip(part.rows["block"], part.rows["cell"], strict=True)]
-
-
-def _gather(parts: Sequence[Sums], keys: Sequence[Sequence[Any]], order: Callable[[Any], Any]) -> dict[Any, Places]:
-    """Where every key's rows are, keys in order."""
-    places: dict[Any, Places] = {}
-    for number in range(len(parts)):
-        for row, key in enumerate(keys[number]):
-            places.setdefault(key, []).append((number, row))
-    return {key: places[key] for key in sorted(places, key=order)}
-
-
-def _totals(parts: Sequence[Sums], places: Places, table: str, names: list[str]) -> list[int]:
-    return [sum(int(getattr(parts[p], table)[name].iloc[row]) for p, row in places) for name in names]
-
-
-def _added(parts: Sequence[Sums], found: Mapping[Any, Places], name: str, dtype: Any) -> NDArray[Any]:
-    shape = getattr(parts[0], name).shape[1:]
-    total = np.empty((len(found), *shape), dtype)
-    wide = np.float64 if np.dtype(dtype).kind == "f" else np.int64
-    for i, places in enumerate(found.values()):
-        partial = np.stack([getattr(parts[p], name)[row] for p, row in places]).astype(wide)
-        total[i] = np.sort(partial, axis=0).sum(axis=0)
-    return total
 
 
 def cell_table(cells: Iterable[Sequence[Any]]) -> pd.DataFrame:
@@ -278,15 +274,16 @@ def _deviation(cell: _Cell) -> NDArray[Any]:
     return np.sqrt(_ratio(scatter.clip(min=0), cell.counts - 1))
 
 
+def _stored(shard: Sums) -> Iterator[_Cell]:
+    facts = zip(_keys(shard), shard.cells["n"], shard.cells["undefined"], strict=True)
+    for i, (key, n, lost) in enumerate(facts):
+        yield _Cell(key, int(n), int(lost), shard.sums[i], shard.squares[i], shard.counts[i])
+
+
 def _cells(shard: Sums) -> Iterator[_Cell]:
     """The cells stored, each expression's "all" after its outcomes."""
-    facts = zip(_keys(shard), shard.cells["n"], shard.cells["undefined"], strict=True)
-    stored = [
-        _Cell(key, int(n), int(lost), shard.sums[i], shard.squares[i], shard.counts[i])
-        for i, (key, n, lost) in enumerate(facts)
-    ]
     together: dict[tuple[str, ...], list[_Cell]] = {}
-    for cell in stored:
+    for cell in _stored(shard):
         together.setdefault((cell.key[0], cell.key[1], cell.key[3]), []).append(cell)
     for (explainer, expression, normalisation), outcomes in together.items():
         whole = functools.reduce(_Cell.plus, outcomes)._replace(key=(explainer, expression, "all", normalisation))

@@ -19,6 +19,7 @@ from xfer.study import black_boxes, folder, gathering, model_card, networks, pla
 from xfer.study.arms import Arm, Arms
 from xfer.study.assembly import Finished
 from xfer.study.claiming import claim
+from xfer.study.computing import work
 from xfer.study.engine import Engine
 from xfer.study.engine import settle as settle_engine
 from xfer.study.gathering import Gathered
@@ -117,11 +118,11 @@ def guide_network(
     where = settle_engine(engine, ranks, workers)
     chosen = settle(model, ranks=ranks, out=out, fresh=fresh, **options)
     home, whole = chosen.plan.home, chosen.plan
-    with claim(home, whole.config, fresh=fresh, engine=where, progress=progress):
-        gathered = gathering.gather(home, whole, progress)
+    with claim(home, whole.config, fresh=fresh, engine=where, progress=progress), where.kept():
+        gathered = gathering.gather(home, whole, progress, where)
         require_other_people(gathered.dataset, gathered.folds)
         units = describe(chosen, gathered)
-        worked = networks.work(home, whole, gathered, units, where, workers, progress, kind=Twin)
+        worked = work(home, whole, gathered, units, where, workers, progress, kind=Twin)
         failed = [(unit, result) for unit, result in worked if isinstance(result, str)]
         lost = {unit.digest for unit, _ in failed}
         done = [each["digest"] for each in units if each["digest"] not in lost]

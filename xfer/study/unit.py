@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,18 +12,18 @@ import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from xfer import geometry, models, training
+from xfer import geometry, training
 from xfer.errors import TrainingError
 from xfer.guidance import Guide
-from xfer.models import layers, starting
 from xfer.models.starting import Start
 from xfer.progress import Stage
-from xfer.study import folder, randomised, shards
+from xfer.study import face_maps, folder, shards
 from xfer.study.black_boxes import BlackBox
 from xfer.study.explaining import Explained, explain_faces
-from xfer.study.recognition import CHECKPOINTS, MAPS, SHARDS
-from xfer.training import Fitted, GuidedLoss, Loss, Pixels, Settings
-from xfer.training.guided import guide_facts
+from xfer.study.ready import Ready, prepared
+from xfer.study.recognition import MAPS, SHARDS
+from xfer.study.selecting import Part
+from xfer.training import Pixels, Settings
 from xfer.training.ranks import ONE, Ranks
 
 EXPLAINED = 32
@@ -67,7 +67,8 @@ class Unit:
         The study folder.
     per_face : bool
         Keep the maps of single faces.
-    until : {"training", "heatmaps"}
+    until : {"training", "weights", "heatmaps"}
+        "weights": as "training", but no test face is looked at.
     black_box : BlackBox or None
         The file of a network that is not trained.
     randomised : int or None
@@ -111,6 +112,16 @@ class Unit:
     def witness(self, model: nn.Module) -> Witness | None:
         """What else is kept of every test face of the trained network; nothing, unless a kind of unit wants more."""
         return None
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether its weights come from training in this study."""
+        return self.randomised is None and self.black_box is None
+
+    @property
+    def explaining(self) -> str:
+        """The stage of explaining it, as progress is told of it."""
+        return f"{self.name}: heatmaps"
 
     @property
     def control(self) -> str:
@@ -159,94 +170,37 @@ def compute(unit: Unit, progress: Stage) -> Done:
         What ends this unit and no other.
     """
     path = unit.home / SHARDS / f"{unit.digest}.npz"
-    if unit.until == "training" or not shards.whole(path):
+    if unit.until != "heatmaps" or not shards.whole(path):
         return _compute(unit, progress)
     return Done(0.0, 0.0, training.accuracy(shards.read_tables(path)["predictions"]))
 
 
 def _compute(unit: Unit, progress: Stage) -> Done:
-    settings = unit.settings
-    started = time.perf_counter()
-    if unit.randomised is not None:
-        _keep(unit, _randomised(unit, unit.randomised, progress))
-        return Done(0.0, time.perf_counter() - started, math.nan)
-    if unit.black_box is not None:
-        explained = _asked(unit, unit.black_box, progress)
-        _keep(unit, explained)
-        return Done(0.0, time.perf_counter() - started, training.accuracy(explained.predictions))
-    classes = unit.pixels.classes
-    model = models.build(
-        unit.network, len(classes), size=settings.size, seed=settings.seed, output_stride=unit.output_stride
-    )
-    starting.begin(model, unit.network, unit.start, size=settings.size, seed=settings.seed)
-    layer = layers.heatmap_layer(model, settings.size)
-    fitted = training.fit(
-        model,
-        unit.pixels,
-        unit.train,
-        unit.validation,
-        settings,
-        loss=_loss(unit, model),
-        name=unit.name,
-        folder=unit.home / CHECKPOINTS,
-        device=unit.device,
-        **vars(unit.ranks),
-        key=unit.trained,
-        facts={"guide": guide_facts(unit.guide)} if unit.guide else {},
-        progress=progress,
-    )
+    began = time.perf_counter()
+    ready = prepared(unit, progress)
+    if not unit.is_trained:
+        explained = explain(unit, ready, progress)
+        keep(unit, explained)
+        known = math.nan if unit.randomised is not None else training.accuracy(explained.predictions)
+        return Done(0.0, time.perf_counter() - began, known)
     trained = time.perf_counter()
+    if unit.until == "weights":
+        return Done(trained - began, 0.0, math.nan)
     if unit.until == "training":
-        table = training.evaluate(model, unit.pixels, unit.pixels.labelled(unit.test), settings, device=unit.device)
-        return Done(trained - started, 0.0, training.accuracy(table))
-    explained = _explained(unit, model, layer, _facts(unit, model, layer, fitted), fitted.remarks, progress)
-    _keep(unit, explained)
-    return Done(trained - started, time.perf_counter() - trained, training.accuracy(explained.predictions))
+        settings, test = unit.settings, unit.pixels.labelled(unit.test)
+        table = training.evaluate(ready.model, unit.pixels, test, settings, device=unit.device)
+        return Done(trained - began, 0.0, training.accuracy(table))
+    explained = explain(unit, ready, progress)
+    keep(unit, explained)
+    return Done(trained - began, time.perf_counter() - trained, training.accuracy(explained.predictions))
 
 
-def _loss(unit: Unit, model: nn.Module) -> Loss:
-    if unit.guide is None or unit.control == "none":
-        return training.cross_entropy
-    return GuidedLoss(model, unit.guide, unit.pixels.classes, unit.settings.size)
-
-
-def _randomised(unit: Unit, seed: int, progress: Stage) -> Explained:
-    """The heatmaps of a network with randomised weights."""
-    model = randomised.network(
-        unit.network, unit.pixels, unit.train, unit.settings, seed, unit.device, unit.output_stride
-    )
-    layer = layers.heatmap_layer(model, unit.settings.size)
-    facts = {**_key(unit, seed), "coarse": layer.reason, "randomised": True}
-    return _explained(unit, model, layer, facts, (), progress)
-
-
-def _asked(unit: Unit, box: BlackBox, progress: Stage) -> Explained:
-    """The heatmaps of a network that is taken as it is."""
-    model = box.open(unit.pixels.classes, unit.settings.threads)
-    facts = {
-        **_key(unit, unit.settings.seed),
-        "coarse": "",
-        "parameters": model.network.parameter_count,
-        "size": unit.settings.size,
-        "precision": "32",
-        "weights_digest": box.digest,
-        "lacking": box.lacking(unit.pixels.classes),
-    }
-    return _explained(unit, model, None, facts, box.remarks(unit.pixels.classes), progress)
-
-
-def _explained(
-    unit: Unit,
-    model: nn.Module,
-    layer: layers.Layer | None,
-    facts: dict[str, Any],
-    known: Sequence[str],
-    progress: Stage,
-) -> Explained:
-    """The pass over the test faces, with half the batch again each time that memory runs out."""
+def explain(unit: Unit, ready: Ready, progress: Stage, part: Part | None = None) -> Explained:
+    """The pass over the test faces, or a part of them, with half the batch again each time that memory runs out."""
+    model, facts = ready.model, ready.facts
     most = batch = min(EXPLAINED, unit.settings.batch)
     while True:
-        remarks = list(known)
+        remarks = list(ready.remarks)
         witness = unit.witness(model)
         if batch < most:
             remarks.append(f"memory ran out with {most} faces explained at a time; explained {batch} at a time")
@@ -256,7 +210,7 @@ def _explained(
                 unit.pixels,
                 unit.test,
                 unit.settings,
-                layer=layer,
+                layer=ready.layer,
                 blocks=unit.blocks,
                 frame=geometry.load_frame(unit.frame),
                 facts={**facts, "remarks": "; ".join(remarks)},
@@ -270,7 +224,8 @@ def _explained(
                 per_face=unit.per_face,
                 methods=unit.methods,
                 watch=witness,
-                tick=progress(f"{unit.name}: heatmaps", len(unit.test)),
+                tick=progress(unit.explaining, len(unit.test)),
+                part=part,
             )
             return replace(explained, tables=witness.tables()) if witness else explained
         except (MemoryError, RuntimeError) as error:
@@ -283,48 +238,18 @@ def _explained(
         batch //= 2
 
 
-def _keep(unit: Unit, explained: Explained) -> None:
+def keep(unit: Unit, explained: Explained) -> None:
     """Write the shard, and before it the maps of single faces where they are asked for."""
     name = f"{unit.digest}.npz"
     for sub in (SHARDS, MAPS) if explained.maps else (SHARDS,):
         (unit.home / sub).mkdir(exist_ok=True)
-    if maps := explained.maps:
-        ids = np.array([unit.pixels.ids[row] for row in unit.pixels.rows(maps.index)])
-        targets = np.array(unit.pixels.classes)[maps.targets]
-        stored = {"format": np.array(1), "face": ids, "target": targets, "maps": maps.maps}
-        stored |= {name: np.array(explained.sums.facts[name]) for name in ("model", "fold", "layer")}
-        stored["explainer"] = np.array(maps.explainers)
-        folder.write_whole(unit.home / MAPS / name, lambda aside: _save(aside, stored))
+    if explained.maps:
+        face_maps.write(unit.home / MAPS / name, explained.maps, unit.pixels, explained.sums.facts)
+    shards.write(unit.home / SHARDS / name, explained.sums, tables_of(explained))
+
+
+def tables_of(explained: Explained) -> dict[str, pd.DataFrame]:
+    """What a shard holds besides the sums."""
     left_out = pd.DataFrame(explained.left_out, columns=["face", "reason"])
     tables = {"predictions": explained.predictions.drop(columns="subject"), "left_out": left_out}
-    tables |= explained.tables
-    shards.write(unit.home / SHARDS / name, explained.sums, tables)
-
-
-def _save(path: Path, stored: dict[str, NDArray[Any]]) -> None:
-    with path.open("wb") as file:
-        np.savez(file, allow_pickle=False, **stored)
-
-
-def _key(unit: Unit, seed: int) -> dict[str, Any]:
-    """The part of the key that a shard has once."""
-    return {"model": unit.network, "guide": unit.control, "fold": unit.fold, "seed": str(seed)}
-
-
-def _facts(unit: Unit, model: nn.Module, layer: layers.Layer, fitted: Fitted) -> dict[str, Any]:
-    """What the shard says of the network besides its maps; nothing that two runs could differ in."""
-    return {
-        **_key(unit, unit.settings.seed),
-        "coarse": layer.reason,
-        "parameters": models.parameter_count(model),
-        "size": unit.settings.size,
-        "epochs": unit.settings.epochs,
-        "epoch": fitted.epoch,
-        "batch": fitted.batch,
-        "precision": fitted.precision,
-        "validation_accuracy": fitted.accuracy,
-        "n_train": len(unit.pixels.labelled(unit.train)),
-        "n_validation": len(unit.pixels.labelled(unit.validation)),
-        "weights_digest": fitted.digest,
-        "checkpoint": unit.name,
-    }
+    return tables | dict(explained.tables)

@@ -1,6 +1,6 @@
 """What is resampled in a study: blocks of subjects or folds, as maps at half resolution."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,6 +102,18 @@ def from_shards(study: Study, shards: Iterable[Sums]) -> Units:
         rows[key], names[key] = _rows(part, level)
         faces[key] = int(sum(n.sum() for *_, n in part))
     return Units(level, inside, rows, names, faces)
+
+
+def told_of(units: Units, keys: Iterable[Key], truth: Mapping[str, NDArray[np.float32]]) -> Iterator[bytes]:
+    """All that follows from some cells' units and masks follows from."""
+    yield units.inside.tobytes()
+    yield units.level.encode()
+    for key in keys:
+        yield repr((key, units.names[key])).encode()
+        yield units.rows[key].tobytes()
+    for expression, mask in truth.items():
+        yield expression.encode()
+        yield mask.tobytes()
 
 
 def _rows(

@@ -7,7 +7,8 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from xfer.errors import TrainingError
 from xfer.progress import Stage
-from xfer.study.engine.work import BEAT, Compute, Needs, Relay, Result, Work, reporter
+from xfer.study.engine.work import BEAT, Compute, Needs, Relay, Result, Results, Work, reporter
 
 _RESTARTED = "A worker was (stopped|restarted) while some jobs were given to the executor"
 """How loky 3.7 says that it gave a worker's memory back between two units, as it should."""
@@ -32,17 +33,21 @@ class Local:
     def check(self) -> None:
         """There is always a machine."""
 
+    def kept(self) -> AbstractContextManager[None]:
+        """Nothing is: workers are begun for every run."""
+        return nullcontext()
+
     def run(
         self, units: Sequence[Work], compute: Compute[Work, Result], needs: Needs, progress: Stage
-    ) -> Iterator[tuple[Work, Result | Exception]]:
+    ) -> Results[Work, Result]:
         """See `xfer.study.engine.work.Engine`; a killed run's workers end themselves."""
         workers = 1 if needs.device != "cpu" else needs.workers or workers_for(needs.threads)
-        return run(units, compute, workers, progress)
+        if needs.own_process or min(workers, len(units)) <= 1:
+            return run(units, compute, workers, progress)
+        return _threads(units, compute, min(workers, len(units)), progress)
 
 
-def run(
-    units: Sequence[Work], compute: Compute[Work, Result], workers: int, progress: Stage
-) -> Iterator[tuple[Work, Result | Exception]]:
+def run(units: Sequence[Work], compute: Compute[Work, Result], workers: int, progress: Stage) -> Results[Work, Result]:
     """See `xfer.study.engine.work.Engine.run`; with one worker or unit in this process."""
     if workers <= 1 or len(units) <= 1:
         yield from ((unit, _attempt(compute, unit, progress)) for unit in units)
@@ -68,9 +73,21 @@ def _attempt(compute: Compute[Work, Result], unit: Work, progress: Stage) -> Res
         return error
 
 
+def _threads(
+    units: Sequence[Work], compute: Compute[Work, Result], workers: int, progress: Stage
+) -> Results[Work, Result]:
+    executor = ThreadPoolExecutor(workers, thread_name_prefix="units")
+    futures = {executor.submit(_attempt, compute, unit, progress): unit for unit in units}
+    try:
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
 def _pool(
     units: Sequence[Work], compute: Compute[Work, Result], workers: int, progress: Stage
-) -> Iterator[tuple[Work, Result | Exception]]:
+) -> Results[Work, Result]:
     context = get_context("loky")
     told: Any = context.Queue()
     executor = loky.ProcessPoolExecutor(

@@ -15,6 +15,7 @@ import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -24,12 +25,15 @@ from xfer.errors import InputError
 from xfer.progress import Stage
 from xfer.study.engine.local import workers_for
 from xfer.study.engine.ray_tasks import Tasks, heard
-from xfer.study.engine.work import Compute, Needs, Result, Work
+from xfer.study.engine.work import Compute, Needs, Result, Results, Work
 
 _ANSWER = 5.0
 """Seconds that a cluster has to take a connection."""
 _OWN = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
 """What Ray reads when it is imported: the first binds nodes to 127.0.0.1, on Linux too."""
+
+
+_KEPT: ContextVar[ExitStack | None] = ContextVar("what ends with the block that keeps a connection", default=None)
 
 
 @dataclass(frozen=True)
@@ -72,9 +76,19 @@ class Ray:
         except (OSError, OverflowError) as error:
             raise self._unanswered(error) from None
 
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """See `xfer.study.engine.work.Engine`: a cluster is joined, or started, once."""
+        with ExitStack() as stack:
+            token = _KEPT.set(stack)
+            try:
+                yield
+            finally:
+                _KEPT.reset(token)
+
     def run(
         self, units: Sequence[Work], compute: Compute[Work, Result], needs: Needs, progress: Stage
-    ) -> Iterator[tuple[Work, Result | Exception]]:
+    ) -> Results[Work, Result]:
         """See `xfer.study.engine.work.Engine`; a node or process that is lost costs what it was working on."""
         if needs.device not in ("cpu", "cuda:0"):
             raise InputError(f"--device {needs.device}: Ray gives every unit its GPU; use --device cuda")
@@ -98,7 +112,7 @@ class Ray:
         if ray.is_initialized():
             yield ray
             return
-        with ExitStack() as stack:
+        with nullcontext(kept) if (kept := _KEPT.get()) else ExitStack() as stack:
             handler = signal.getsignal(signal.SIGTERM)  # Ray sets its own and leaves it
             if handler is not None and threading.current_thread() is threading.main_thread():
                 stack.callback(signal.signal, signal.SIGTERM, handler)

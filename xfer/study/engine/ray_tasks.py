@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from xfer.errors import InputError, TrainingError
 from xfer.progress import Stage
+from xfer.study import stages
 from xfer.study.engine.ray_worker import Asked, RefusedError, trouble, versions, work
 from xfer.study.engine.work import BEAT, Needs, Relay, Work
 
@@ -20,8 +21,8 @@ _AHEAD = 2
 _PATIENCE = 600.0
 """Seconds without a node that has room for a unit, after which the run gives up."""
 _WORDS = {"CPU": "cores", "GPU": "GPUs", "memory": "GB of memory"}
-_PINNED = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-"""As for local workers; a unit sets torch's threads itself."""
+_PINNED = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES": "1"}
+"""As for local workers; a unit sets torch's threads itself, and `ray_worker.work` says which GPU is a unit's."""
 
 
 @contextmanager
@@ -65,7 +66,7 @@ class Tasks:
         self._asked = Asked(versions(), needs.files, str(Path.cwd()))
         self._sent: dict[int, Any] = {}
         self._seen, self._room = time.monotonic(), 0
-        self._task = ray.remote(work)
+        self._task = ray.remote(max_calls=0)(work)  # a process stays, and a network in it
         self._pinned = {"max_retries": 0, "runtime_env": {"env_vars": _PINNED}}
 
     def check(self) -> None:
@@ -165,13 +166,14 @@ class Tasks:
         """
         errors = self._ray.exceptions
         try:
-            found = self._ray.get(reference)
+            found, seconds = self._ray.get(reference)
         except errors.RayTaskError as error:
             return TrainingError(f"its worker failed: {_last(error)}")
         except errors.NodeDiedError:
             return _Lost(0, "")
         except errors.RayError as error:
             return _Lost(1, f"most likely for its memory ({type(error).__name__})")
+        stages.worked_elsewhere(seconds)
         if isinstance(found, RefusedError | OSError):
             raise found
         return found

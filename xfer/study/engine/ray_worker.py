@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, NamedTuple
 
 from xfer.errors import InputError
 from xfer.progress import Stage
@@ -42,6 +43,13 @@ class RefusedError(InputError):
     """A worker that must not compute."""
 
 
+class Answer(NamedTuple):
+    """What a unit came to, and the seconds that processors worked on it."""
+
+    result: Any
+    processor_seconds: float
+
+
 @cache
 def versions() -> dict[str, str]:
     """What the numbers of a unit follow from, as this process has it."""
@@ -65,22 +73,37 @@ def trouble(asked: Asked) -> str:
     return f"cannot see {lost[0]}; put data and --out where all nodes see them" if lost else ""
 
 
-def work(
-    compute: Compute[Work, Result], unit: Any, shared: tuple[str, Any] | None, asked: Asked, board: Any
-) -> Result | Exception:
+def work(compute: Compute[Work, Result], unit: Any, shared: tuple[str, Any] | None, asked: Asked, board: Any) -> Answer:
     """A task: one unit."""
     if why := trouble(asked):
-        return RefusedError(f"--engine ray: node {socket.gethostname()} {why}")
-    if shared is not None:
-        import ray
+        return Answer(RefusedError(f"--engine ray: node {socket.gethostname()} {why}"), 0.0)
+    import ray
 
+    began = time.process_time()
+    if shared is not None:
         name, reference = shared
         unit = replace(unit, **{name: ray.get(reference)})
+    if given := ray.get_gpu_ids():
+        unit = replace(unit, device=f"cuda:{place_of(given[0], os.environ.get('CUDA_VISIBLE_DEVICES', ''))}")
+    result: Any
     with _reported(board) as report:
         try:
-            return compute(unit, report)
+            result = compute(unit, report)
         except Exception as error:  # whatever it is, the other units go on
-            return error
+            result = error
+    return Answer(result, time.process_time() - began)
+
+
+def place_of(gpu: int | str, visible: str) -> int:
+    """Where a GPU of Ray's stands among those that torch sees.
+
+    A process that does several units sees all GPUs of its node: which ones it sees is fixed by the first look at them,
+    and the next unit may be given another.
+
+    >>> place_of(1, ""), place_of("5", "3,5")
+    (1, 1)
+    """
+    return visible.split(",").index(str(gpu)) if visible else int(gpu)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What an engine is given and what it gives back; how workers tell of their progress."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -11,6 +12,7 @@ from xfer.progress import Stage
 Work = TypeVar("Work")
 Result = TypeVar("Result")
 Compute = Callable[[Work, Stage], Result]
+Results = Generator[tuple[Work, Result | Exception], None, None]
 
 BEAT = 0.5
 """Seconds between two looks at workers and at what they told."""
@@ -31,6 +33,8 @@ class Needs:
         Those that units read.
     shared : str
         The field of a unit (a dataclass) that is large and the same for many, "" for none: it travels once.
+    own_process : bool
+        False for units that let other threads of their process work meanwhile: on this machine they need no other one.
     """
 
     threads: int = 1
@@ -38,6 +42,7 @@ class Needs:
     workers: int | None = None
     files: tuple[Path, ...] = ()
     shared: str = ""
+    own_process: bool = True
 
 
 class Engine(Protocol):
@@ -51,12 +56,15 @@ class Engine(Protocol):
         InputError
         """
 
+    def kept(self) -> AbstractContextManager[None]:
+        """What the first run inside the block starts, later ones use; it ends with the block."""
+
     def run(
         self, units: Sequence[Work], compute: Compute[Work, Result], needs: Needs, progress: Stage
-    ) -> Iterator[tuple[Work, Result | Exception]]:
+    ) -> Results[Work, Result]:
         """Every unit with what `compute` made of it, or the exception it ended with, as they finish.
 
-        Leaving the loop early, by an exception or an interruption, ends the workers at once.
+        Leaving the loop early, by an exception or an interruption, ends the workers at once; threads end their unit.
 
         Parameters
         ----------

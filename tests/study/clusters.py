@@ -1,0 +1,77 @@
+"""Ray clusters on 127.0.0.1, and a small study that has every kind of unit: for tests and benchmarks."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from xfer import datasets
+from xfer.landmarkers.points import COLUMNS
+from xfer.study import landmark_shards, parts
+
+STUDY: dict[str, Any] = {
+    "models": "songnet_bn,songnet",
+    "folds": 2,
+    "pretrained": "no",
+    "metrics": "iou,pearson",
+    "draws": 20,
+    "randomised": 0,
+    "min_faces": 1,
+    "training": {"epochs": 1, "size": 64, "precision": "32"},
+}
+FACES, SHARD, PART = 72, 24, 16
+"""Pictures in all, and in a shard of landmarks and a part of explaining: three and three a fold."""
+HOME = {"node_ip_address": "127.0.0.1", "include_dashboard": False}
+
+
+def add(cluster: Any, cores: int = 1, **options: Any) -> Any:
+    """One more node; Ray gives up starting one after 30 s, which a busy machine may need."""
+    before = {cluster.head_node, *cluster.worker_nodes}
+    with suppress(Exception):
+        return cluster.add_node(num_cpus=cores, **HOME, **options)
+    for late in {cluster.head_node, *cluster.worker_nodes} - before:
+        cluster.remove_node(late, allow_graceful=False)
+    return cluster.add_node(num_cpus=cores, **HOME, **options)
+
+
+@contextmanager
+def small() -> Iterator[None]:
+    """Shards and parts of few faces."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(landmark_shards, "FACES", SHARD)
+        patch.setattr(parts, "FACES", PART)
+        yield
+
+
+def study_of(place: Path) -> dict[str, Any]:
+    """What is asked of every engine: drawn faces, written to a folder, whose landmarks are looked up."""
+    samples = datasets.open("synthetic", faces=FACES, size=64).samples
+    lines = ["file,expression,subject"]
+    for i, sample in enumerate(samples):
+        Image.fromarray(sample.load()).save(place / f"{i}.png")
+        lines.append(f"{i}.png,{sample.expression},{sample.subject}")
+    (place / "labels.csv").write_text("\n".join(lines))
+    points = np.array([sample.landmarks for sample in samples], np.float32).reshape(FACES, -1)
+    table = pd.DataFrame(points, columns=list(COLUMNS))
+    table.assign(file=[f"{i}.png" for i in range(FACES)]).to_parquet(place / "points.parquet")
+    return {**STUDY, "data": f"csv:{place / 'labels.csv'}", "landmarker": f"points:{place / 'points.parquet'}"}
+
+
+def bytes_of(study: Path) -> dict[str, bytes]:
+    """What must be the same."""
+    tables = [study / name for name in ("scores.csv", "nulls.parquet", "comparisons.parquet")]
+    files = [*tables, *(study / "shards").iterdir(), *(study / "heatmaps.zarr").rglob("*")]
+    return {str(path.relative_to(study)): path.read_bytes() for path in files if path.is_file()}
+
+
+def computed(study: Path) -> Counter[tuple[str, str, int | None]]:
+    """How often each network was trained on a fold, each of its parts explained, and these merged."""
+    lines = map(json.loads, (study / "units.jsonl").read_text().splitlines())
+    return Counter((line["unit"], line["until"], line.get("part")) for line in lines)

@@ -1,0 +1,135 @@
+"""Landmarks in shards: the table of one pass, whatever works on them; what a killed run found is not sought again."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from xfer import datasets, landmarkers, landmarking
+from xfer.datasets import Dataset, FaceSample
+from xfer.errors import InputError
+from xfer.landmarkers import Landmarking, Open
+from xfer.study import faces, landmark_shards
+from xfer.study.engine import Local
+from xfer.study.folder import PARTIALS
+
+POINTS = np.random.default_rng(3).uniform(4, 26, (68, 2))
+COUNT = 11
+LOCAL = Local()
+
+
+class Scripted(Open):
+    """The same points everywhere, moved by the shade of the picture; nothing on black, an interruption at white."""
+
+    def __init__(self, log: list[str], digest: str) -> None:
+        self._log, self.digest = log, digest
+
+    def __call__(self, image: np.ndarray, file: Path | None = None) -> Landmarking:
+        assert file is not None
+        shade = int(image[0, 0, 0])
+        if shade == 255:
+            raise KeyboardInterrupt
+        self._log.append(file.name)
+        return Landmarking(POINTS + shade / 100) if shade else Landmarking(None, "no face found", n_faces=0)
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the scripted landmarker was asked; shards of 4 faces."""
+    log: list[str] = []
+    monkeypatch.setattr(landmarkers, "open", lambda name: Scripted(log, "" if name == "points" else "d"))
+    monkeypatch.setattr(landmark_shards, "FACES", 4)
+    return log
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Dataset:
+    """Grey pictures, of which one shows nobody."""
+    (tmp_path / "set").mkdir()
+    samples = [FaceSample(f"{i}.png", tmp_path / "set" / f"{i}.png", "fear") for i in range(COUNT)]
+    for i, sample in enumerate(samples):
+        paint(sample, 10 * i)
+    return Dataset("set", tuple(samples))
+
+
+def paint(sample: FaceSample, shade: int) -> None:
+    """A picture of one shade."""
+    assert isinstance(sample.source, Path)
+    Image.fromarray(np.full((30, 40, 3), shade, np.uint8)).save(sample.source)
+
+
+@pytest.fixture
+def find(tmp_path: Path, log: list[str]) -> Callable[..., pd.DataFrame]:
+    """Landmarks of a data set, in a folder of its own, where an engine is given by that."""
+
+    def run(data: Dataset, place: str = "study", engine: Local | None = LOCAL, name: str = "any") -> pd.DataFrame:
+        (tmp_path / place).mkdir(exist_ok=True)
+        return faces.landmarks(data, tmp_path / place, name, engine=engine)
+
+    return run
+
+
+def test_the_table_is_that_of_one_pass_and_no_partial_stays(
+    data: Dataset, find: Callable[..., pd.DataFrame], log: list[str], tmp_path: Path
+) -> None:
+    found = find(data)
+    assert Counter(log) == Counter(sample.id for sample in data.samples)
+    pd.testing.assert_frame_equal(found, find(data, "plain", engine=None))
+    assert found.attrs == {"format": landmarking.FORMAT}
+    assert found["reason"].tolist() == ["no face found", *[""] * (COUNT - 1)]
+    assert list((tmp_path / "study" / PARTIALS).iterdir()) == []
+    log.clear()
+    pd.testing.assert_frame_equal(find(data), found)
+    assert log == []
+
+
+def test_a_killed_run_goes_on_where_it_was(data: Dataset, find: Callable[..., pd.DataFrame], log: list[str]) -> None:
+    plain = find(data, "plain", engine=None)
+    paint(data.samples[9], 255)
+    with pytest.raises(KeyboardInterrupt):
+        find(data)
+    known = set(log[COUNT:])
+    assert {f"{i}.png" for i in range(4)} <= known
+    paint(data.samples[9], 90)
+    paint(data.samples[1], 33)
+    log.clear()
+    found = find(data)
+    assert set(log) == {f"{i}.png" for i in range(COUNT)} - {f"{i}.png" for i in range(4, 8)}, "its shard has changed"
+    changed = found["file"] == "1.png"
+    pd.testing.assert_frame_equal(found[~changed], plain[~changed])
+    np.testing.assert_allclose(landmarking.points(found)[1], POINTS + 0.33, rtol=1e-6)
+
+
+def test_answers_that_must_not_be_used_again_are_not(
+    data: Dataset, find: Callable[..., pd.DataFrame], log: list[str], tmp_path: Path
+) -> None:
+    paint(data.samples[9], 255)
+    with pytest.raises(KeyboardInterrupt):
+        find(data, name="points")
+    paint(data.samples[9], 90)
+    log.clear()
+    assert len(find(data, name="points")) == len(set(log)) == COUNT
+    assert list((tmp_path / "study" / PARTIALS).iterdir()) == []
+
+
+def test_few_faces_and_drawn_ones_need_no_shards(data: Dataset, log: list[str]) -> None:
+    assert landmark_shards.divisible(data.samples)
+    assert not landmark_shards.divisible(data.samples[:4])
+    drawn = datasets.open("synthetic", faces=12, size=24)
+    assert not landmark_shards.divisible([replace(sample, landmarks=None) for sample in drawn.samples])
+
+
+def test_what_no_shard_can_do_ends_the_run(
+    data: Dataset, find: Callable[..., pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, write: Callable[[Path], object]) -> None:
+        raise InputError(f"{path}: cannot be written")
+
+    monkeypatch.setattr(landmark_shards, "write_whole", full)
+    with pytest.raises(InputError, match=r"partials.landmarks-[0-9a-f]{24}\.parquet: cannot be written"):
+        find(data)
