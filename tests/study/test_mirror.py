@@ -56,6 +56,15 @@ def test_what_is_written_is_brought_and_what_is_hidden_is_not(store, run):
     assert there(store)["units.jsonl"] == "1\n2\n"
 
 
+def test_partials_that_are_merged_here_go_there_too(store, run):
+    write(run.home, {"partials/0a.0-of-2.0-9.npz": "x"})
+    run.push()
+    assert "partials/0a.0-of-2.0-9.npz" in there(store)
+    (run.home / "partials/0a.0-of-2.0-9.npz").unlink()
+    run.push()
+    assert there(store) == dict(sorted(FILES.items()))
+
+
 def test_what_is_lost_here_is_not_lost_there(store, run):
     (run.home / "scores.csv").unlink()
     run.push()

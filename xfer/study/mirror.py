@@ -23,14 +23,14 @@ from xfer.datasets.objects import StoredFile, at, create, listed, reaching
 from xfer.errors import InputError
 from xfer.study import lease
 from xfer.study.contents import GROUP, Local, Stored, local, mark, stored
-from xfer.study.folder import CONFIG, COSTS, holder, require_space, slug, write_whole
+from xfer.study.folder import CONFIG, COSTS, PARTIALS, holder, require_space, slug, write_whole
 from xfer.study.recognition import CHECKPOINTS, SHARDS
 
 RUNS, READERS = "runs", "readers"
 CHECKPOINT = ".ckpt"
 """The suffix of what a training goes on from; it must not be newer in the store than the weights beside it."""
 _PASSING = (CHECKPOINT, ".best.safetensors")
-"""What a training leaves while it goes on; nothing else is ever removed from a store."""
+"""What a training leaves while it goes on; nothing but this and partials is ever removed from a store."""
 
 _STATE, _LOCK = "mirror.json", ".lock"
 _TRIES = 3
@@ -169,7 +169,7 @@ class Mirror:
                 if name in here and self._mark(name) != (told := mark({name: link.stat()})):
                     self._put(name, link, told)
             for name in self._files.keys() - here.keys():
-                if name.endswith(_PASSING):
+                if name.endswith(_PASSING) or name.startswith(f"{PARTIALS}/"):
                     store, path = at(f"{self.url}/{name}")
                     with suppress(FileNotFoundError):
                         store.rm_file(path)
