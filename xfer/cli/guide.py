@@ -6,26 +6,20 @@ from typing import Annotated, Any
 
 import typer
 
+from xfer.cli.groups import engined, guided
 from xfer.cli.options import (
-    Address,
     Data,
     Device,
-    Engine,
     Expressions,
     FacesShown,
-    Gpus,
     Landmarker,
     Masks,
-    Memory,
     MinFaces,
     Preset,
     Pretrained,
     Seed,
     Support,
     Weights,
-    Workers,
-    engine_of,
-    guided,
     names,
 )
 from xfer.cli.printing import print_twins, progress
@@ -34,6 +28,7 @@ app = typer.Typer()
 
 
 @app.command()
+@engined
 @guided
 def guide(
     model: Annotated[str, typer.Argument(help="A network: NAME or timm:NAME.")],
@@ -64,15 +59,11 @@ def guide(
     landmarker: Landmarker = "mediapipe",
     draws: Annotated[int | None, typer.Option(help="Draws behind every interval; the preset's by default.")] = None,
     faces: FacesShown = "mean",
-    engine: Engine = "local",
-    address: Address = None,
-    gpus: Gpus = None,
-    memory: Memory = None,
-    workers: Workers = None,
     out: Annotated[Path | None, typer.Option(help="The study folder; reports/... by default.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set a study that is there aside.")] = False,
     *,
     guide_options: dict[str, Any],
+    engine_options: dict[str, Any],
 ) -> None:
     """Train twins of a network, guided by Action Units and by controls, and report what the Action Units did."""
     import xfer
@@ -102,8 +93,7 @@ def guide(
             faces=faces,
             out=out,
             fresh=fresh,
-            engine=engine_of(engine, address, gpus, memory),
-            workers=workers,
+            **engine_options,
             progress=stage,
         )
     print_twins(study)

@@ -7,14 +7,15 @@ from typing import Annotated, Any
 import typer
 
 from xfer.cli import studies
+from xfer.cli.groups import ENGINE_OPTIONS
 from xfer.cli.printing import print_rows, progress
 from xfer.errors import InputError
 
 app = typer.Typer()
 
 _NOT_PLANNED = (
-    "heatmaps", "pattern", "pooled", "pooled_pattern", "mask_pattern", "frame", "allow_missing", "faces", "engine",
-    "address", "gpus", "memory", "workers", "fresh",
+    "heatmaps", "pattern", "pooled", "pooled_pattern", "mask_pattern", "frame", "allow_missing", "faces",
+    *ENGINE_OPTIONS, "fresh",
 )  # fmt: skip
 """Options of ``xfer compare`` that a plan does without, or gives another sense."""
 

@@ -8,27 +8,23 @@ from typing import Annotated, Any
 import typer
 
 from xfer.cli.beginning import Config
+from xfer.cli.groups import ENGINE_OPTIONS, GUIDE_OPTIONS, engined, guided
 from xfer.cli.options import (
-    GUIDE_OPTIONS,
     MAPS_PATTERN,
     MASKS_PATTERN,
-    Address,
     AllowMissing,
     AnyLabels,
     Baseline,
     Data,
     Device,
-    Engine,
     Expressions,
     FacesShown,
     Folds,
     Frame,
-    Gpus,
     Guide,
     Landmarker,
     MaskPattern,
     Masks,
-    Memory,
     Metrics,
     MinFaces,
     Models,
@@ -45,9 +41,6 @@ from xfer.cli.options import (
     Support,
     Threshold,
     Weights,
-    Workers,
-    engine_of,
-    guided,
     names,
     of_onnx,
 )
@@ -63,7 +56,7 @@ _FILES_ONLY = {"pattern": "--pattern", "pooled": "--pooled", "mask_pattern": "--
 _NETWORKS_ONLY = (
     "models", "data", "expressions", "min_faces", "explainers", "preset", "pretrained", "weights", "folds", "seed",
     "device", "landmarker", "per_face", "faces", "randomised", "samples", "segments", "baseline", "size", "mean", "std",
-    "labels", "any_labels", "guide", *GUIDE_OPTIONS, "engine", "address", "gpus", "memory", "workers",
+    "labels", "any_labels", "guide", *GUIDE_OPTIONS, *ENGINE_OPTIONS,
 )  # fmt: skip
 
 
@@ -78,6 +71,7 @@ _LEFT_OUT = {
 
 
 @app.command()
+@engined
 @guided
 def compare(
     context: typer.Context,
@@ -134,15 +128,11 @@ def compare(
             min=0, help="Times each network is explained with randomised weights too; the preset's by default."
         ),
     ] = None,
-    engine: Engine = "local",
-    address: Address = None,
-    gpus: Gpus = None,
-    memory: Memory = None,
-    workers: Workers = None,
     out: Annotated[Path | None, typer.Option(help="The study folder; reports/... by default.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set a study that is there aside.")] = False,
     *,
     guide_options: dict[str, Any],
+    engine_options: dict[str, Any],
 ) -> None:
     """Train networks on faces, explain them, score their heatmaps against masks: one folder with a report.
 
@@ -195,8 +185,7 @@ def compare(
             "per_face": per_face,
             "randomised": randomised,
             "faces": faces,
-            "engine": engine_of(engine, address, gpus, memory),
-            "workers": workers,
+            **engine_options,
         }
     context.meta.get(INSTEAD, _compare)({**options, **common})
 
@@ -226,6 +215,7 @@ def _compare(options: dict[str, Any]) -> None:
 
 
 @app.command()
+@engined
 @guided
 def train(
     model: Annotated[str, typer.Argument(help="A network: NAME or timm:NAME; several with commas between them.")],
@@ -240,15 +230,11 @@ def train(
     device: Device = "auto",
     guide: Guide = None,
     landmarker: Landmarker = "mediapipe",
-    engine: Engine = "local",
-    address: Address = None,
-    gpus: Gpus = None,
-    memory: Memory = None,
-    workers: Workers = None,
     out: Annotated[Path | None, typer.Option(help="The study folder; reports/... by default.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set a study that is there aside.")] = False,
     *,
     guide_options: dict[str, Any],
+    engine_options: dict[str, Any],
 ) -> None:
     """Train a network; 'xfer compare --models' with the same options goes on from there."""
     import xfer
@@ -270,8 +256,7 @@ def train(
             landmarker=landmarker,
             out=out,
             fresh=fresh,
-            engine=engine_of(engine, address, gpus, memory),
-            workers=workers,
+            **engine_options,
             progress=stage,
         )
     for one in trained:
