@@ -67,7 +67,8 @@ def webdataset(path: Place, *, allow_outside: bool = False) -> Dataset:
     classes = _class_names(found[0].place)
     listing = Listing()
     for (dropped, faces), split in zip(in_order(_read, found), splits(found), strict=True):
-        listing.dropped += dropped
+        for lost in dropped:
+            listing.lose(lost)
         for face in faces:
             _enter(listing, face, split, classes)
     return listing.dataset(title("webdataset", path))

@@ -1,7 +1,7 @@
 """Faces as small square pictures: decoded once, kept in memory, or in a scratch file where they are many."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -210,10 +210,9 @@ def hold_out(dataset: Dataset, train: ArrayLike, share: float, seed: int) -> tup
         If there are too few subjects.
     """
     positions = np.unique(np.asarray(train, np.intp))
-    pool = dataset.take(positions)
-    pool = replace(pool, samples=tuple(replace(s, split="") for s in pool.samples))
+    pool = dataset.take(positions).changed(split=[""] * len(positions))
     parts = split(pool, {"train": 1 - share, "validation": share}, seed)
-    held = np.array([s.split == "validation" for s in parts.samples])
+    held = np.array(parts.column("split")) == "validation"
     return positions[~held], positions[held]
 
 
