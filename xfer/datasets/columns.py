@@ -11,31 +11,22 @@ import pyarrow as pa
 
 from xfer.errors import InputError
 
-IN_MEMORY = 2**20
+IN_MEMORY = 2**18
 """A column of more bytes goes to a scratch file."""
 
+_TOGETHER = 2**12
 
-class Records:
-    """Takes byte strings one by one; in memory there are 8 bytes of each.
 
-    >>> records = Records()
-    >>> for content in (b"a", b"", b"bc"):
-    ...     records.append(content)
-    >>> len(records), records.sealed().to_pylist()
-    (3, [b'a', b'', b'bc'])
-    """
+class Scratch:
+    """Bytes that are written one after another, and then read as often as one likes."""
 
     def __init__(self) -> None:
         self._file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115
+        self.size = 0
         weakref.finalize(self, self._file.close)
-        self._ends = array("q", [0])
 
-    def __len__(self) -> int:
-        """How many there are."""
-        return len(self._ends) - 1
-
-    def append(self, content: bytes) -> None:
-        """Take the next.
+    def write(self, content: bytes) -> None:
+        """Add some.
 
         Raises
         ------
@@ -50,21 +41,51 @@ class Records:
                 f"{place}: cannot hold what is told of the faces ({error.strerror}); "
                 "let TMPDIR name a folder with more room"
             ) from None
-        self._ends.append(self._ends[-1] + len(content))
+        self.size += len(content)
 
     def sealed(self) -> Any:
-        """All so far: an Arrow array of binary, mapped into memory where it is a file."""
-        size = self._ends[-1]
-        if size > IN_MEMORY:
+        """All so far, as a buffer: mapped into memory where it is a file."""
+        if self.size > IN_MEMORY:
             self._file.flush()
-            content: Any = np.memmap(self._file, np.uint8, "r", shape=(size,))  # type: ignore[call-overload]
-        else:
-            self._file.seek(0)
-            content = self._file.read()
-        ends = np.array(self._ends)
-        return pa.LargeBinaryArray.from_buffers(
-            pa.large_binary(), len(self), [None, pa.py_buffer(ends), pa.py_buffer(content)]
-        )
+            return pa.py_buffer(np.memmap(self._file, np.uint8, "r", shape=(self.size,)))  # type: ignore[call-overload]
+        self._file.seek(0)
+        return pa.py_buffer(self._file.read())
+
+
+class Records:
+    """Takes byte strings one by one, and keeps few of them in memory.
+
+    >>> records = Records()
+    >>> for content in (b"a", b"", b"bc"):
+    ...     records.append(content)
+    >>> len(records), records.sealed().to_pylist()
+    (3, [b'a', b'', b'bc'])
+    """
+
+    def __init__(self) -> None:
+        self._content, self._ends = Scratch(), Scratch()
+        self._last = array("q", [0])
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return self._ends.size // 8 + len(self._last) - 1
+
+    def append(self, content: bytes) -> None:
+        """Take the next; raises as `Scratch.write`."""
+        self._content.write(content)
+        self._last.append(self._content.size)
+        if len(self._last) > _TOGETHER:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._ends.write(self._last.tobytes())
+        del self._last[:]
+
+    def sealed(self) -> Any:
+        """All so far: an Arrow array of binary."""
+        self._flush()
+        buffers = [None, self._ends.sealed(), self._content.sealed()]
+        return pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(self), buffers)
 
 
 class Texts(Sequence[str]):

@@ -1,11 +1,10 @@
 """The faces of a data set by column, so that a million take little memory; a `FaceSample` is made when it is asked for.
 
-Of each face some 70 bytes stay in memory; names, landmarks and what else is long wait in scratch files.
+Of each face some bytes stay in memory; names, landmarks and all else wait in scratch files of no name.
 """
 
 import json
 import os
-from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from xfer import labels
-from xfer.datasets.columns import Records, Texts, decoded, encoded
+from xfer.datasets.columns import Records, Scratch, Texts, decoded, encoded
 from xfer.datasets.samples import FaceSample
 from xfer.datasets.stored import StoredPicture
 
@@ -26,14 +25,17 @@ Source: TypeAlias = Any
 _EXPRESSIONS = (None, *labels.EXPRESSIONS)
 _SPLITS = ("", "train", "validation", "test")
 _UNTOLD = float("nan")
+_NUMBERS = np.dtype([(name, np.int64) for name in ("place", "first", "second")] +
+                    [("time", np.float64), ("expression", np.int8), ("split", np.int8)])  # fmt: skip
+"""Of a face: the source's place among what is shared and two numbers of its own, its time, and codes."""
 
 
 class Columns:
     """Takes faces one by one."""
 
     def __init__(self) -> None:
-        self._codes, self._times, self._numbers = array("b"), array("d"), array("q")
         self._shared: dict[Any, int] = {}
+        self._numbers = Scratch()
         self._texts = {name: Records() for name in ("id", "subject", "source", "landmarks", "extra")}
 
     def __len__(self) -> int:
@@ -45,9 +47,9 @@ class Columns:
         shared, (first, second), text = _parted(face.source)
         place = self._shared.setdefault(shared, len(self._shared))
         points = b"" if face.landmarks is None else _packed(face.landmarks)
-        self._codes.extend((_EXPRESSIONS.index(face.expression), _SPLITS.index(face.split)))
-        self._times.append(_UNTOLD if face.time is None else face.time)
-        self._numbers.extend((place, first, second))
+        told = _UNTOLD if face.time is None else face.time
+        codes = _EXPRESSIONS.index(face.expression), _SPLITS.index(face.split)
+        self._numbers.write(np.array((place, first, second, told, *codes), _NUMBERS).tobytes())
         own = {
             "id": encoded(face.id),
             "subject": encoded(face.subject),
@@ -60,17 +62,9 @@ class Columns:
 
     def sealed(self) -> "Faces":
         """The faces so far."""
-        times = np.array(self._times)
-        return Faces(
-            np.arange(len(self), dtype=np.int32),
-            _Sealed(
-                tuple(self._shared),
-                np.array(self._codes, np.int8).reshape(-1, 2),
-                None if np.isnan(times).all() else times,
-                np.array(self._numbers).reshape(-1, 3),
-                {name: records.sealed() for name, records in self._texts.items()},
-            ),
-        )
+        numbers = np.frombuffer(self._numbers.sealed(), _NUMBERS, len(self))
+        texts = {name: records.sealed() for name, records in self._texts.items()}
+        return Faces(np.arange(len(self), dtype=np.int32), _Sealed(tuple(self._shared), numbers, texts))
 
 
 @dataclass(frozen=True)
@@ -81,18 +75,13 @@ class _Sealed:
     ----------
     shared : tuple
         What many sources have in common: a folder, a shard.
-    codes : array (face, 2)
-        Of expression and split.
-    times : array (face,) or None
-    numbers : array (face, 3)
-        Of a source: which one of `shared`, and two of its own.
+    numbers : array (face,)
+        Of `_NUMBERS`.
     texts : mapping of str to Arrow array of binary
     """
 
     shared: tuple[Any, ...]
-    codes: NDArray[np.int8]
-    times: NDArray[np.float64] | None
-    numbers: NDArray[np.int64]
+    numbers: NDArray[np.void]
     texts: Mapping[str, Any]
 
     def text(self, name: str, row: int) -> bytes:
@@ -101,28 +90,32 @@ class _Sealed:
 
     def face(self, row: int) -> FaceSample:
         name, extra = decoded(self.text("id", row)), self.text("extra", row)
-        place, first, second = self.numbers[row].tolist()
+        place, first, second, time, expression, split = self.numbers[row].item()
         return FaceSample(
             name,
             _joined(self.shared[place], (first, second), decoded(self.text("source", row))),
-            _EXPRESSIONS[self.codes[row, 0]],
+            _EXPRESSIONS[expression],
             decoded(self.text("subject", row)) or name,
-            _SPLITS[self.codes[row, 1]],
-            None if self.times is None or np.isnan(self.times[row]) else float(self.times[row]),
+            _SPLITS[split],
+            None if time != time else time,
             _points(self.text("landmarks", row)),
             json.loads(extra) if extra else {},
         )
 
     def column(self, name: str, rows: NDArray[np.int32]) -> list[Any]:
         if name == "expression":
-            return [_EXPRESSIONS[code] for code in self.codes[rows, 0].tolist()]
+            return [_EXPRESSIONS[code] for code in self.numbers["expression"][rows].tolist()]
         if name == "split":
-            return [_SPLITS[code] for code in self.codes[rows, 1].tolist()]
+            return [_SPLITS[code] for code in self.numbers["split"][rows].tolist()]
         if name == "id":
             return list(self.strings(name, rows))
         if name == "subject":
             return [own or face for own, face in zip(*(self.strings(n, rows) for n in (name, "id")), strict=True)]
         return [getattr(self.face(int(row)), name) for row in rows]
+
+    def landmarked(self) -> NDArray[np.bool_]:
+        points = self.texts["landmarks"]
+        return np.diff(np.frombuffer(points.buffers()[1], np.int64, len(points) + 1)) > 0
 
     def strings(self, name: str, rows: NDArray[np.int32]) -> Texts:
         whole = self.texts[name]
@@ -198,6 +191,10 @@ class Faces(Sequence[FaceSample]):
     def texts(self, name: str) -> Texts:
         """The ``id`` of every face, or the ``subject`` that is told, "" where that is none."""
         return self._columns.strings(name, self.rows)
+
+    def landmarked(self) -> NDArray[np.bool_]:
+        """Which come with landmarks (face,)."""
+        return self._columns.landmarked()[self.rows]
 
     def alone(self) -> int:
         """How many faces have no subject but themselves."""

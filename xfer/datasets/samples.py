@@ -113,6 +113,7 @@ class _Columnar(Protocol):
 
     def take(self, places: Iterable[int]) -> Sequence[FaceSample]: ...
     def column(self, name: str) -> list[Any]: ...
+    def landmarked(self) -> NDArray[np.bool_]: ...
     def changed(self, **columns: Any) -> Sequence[FaceSample]: ...
 
 
@@ -167,6 +168,12 @@ class Dataset:
         if isinstance(self.samples, _Columnar):
             return self.samples.column(name)
         return [getattr(sample, name) for sample in self.samples]
+
+    def landmarked(self) -> NDArray[np.bool_]:
+        """Which faces come with landmarks (face,)."""
+        if isinstance(self.samples, _Columnar):
+            return self.samples.landmarked()
+        return np.array([sample.landmarks is not None for sample in self.samples], bool)
 
     def changed(self, **columns: Sequence[str]) -> "Dataset":
         """The same faces, of which some fields, of text, are told anew: a value each."""

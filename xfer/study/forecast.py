@@ -19,6 +19,7 @@ from xfer.study.protocols import PROTOCOLS
 from xfer.study.recognition import SHOWN
 from xfer.study.stages import Seconds
 from xfer.study.units import FEW_FOLDS
+from xfer.training.store import bytes_of
 
 _BUSY = 0.75
 """Where processors worked a smaller share of the time that one thread took, others kept them."""
@@ -173,7 +174,7 @@ class Forecast:
         each = _LIST * stages.taken(faces.facts, self.plan.dataset)[1] / n if more else np.zeros(2)
         whole = n * self.scale
         trained, tested = (self.scale * sum(len(getattr(f, part)) for f in tried.folds) for part in ("train", "test"))
-        stored = sum(3 * size**2 for size in {network.settings.size for network in self.plan.networks})
+        stored = sum(bytes_of(size) for size in {network.settings.size for network in self.plan.networks})
         memory = tried.memory_mb
         return [
             row("options", whole, each, self.options + more * each, memory),

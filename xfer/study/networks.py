@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from xfer import landmarking
 from xfer.errors import InputError, TrainingError, unknown
 from xfer.models import operations
 from xfer.progress import Stage, silent
@@ -299,7 +300,7 @@ def rivals(chosen: Plan, gathered: Gathered, units: Sequence[dict[str, Any]]) ->
     config = chosen.config
     if not config["draws"]:
         return []
-    usable = np.asarray(np.isfinite(gathered.points).all(axis=(1, 2)), bool)
+    usable = landmarking.complete(gathered.points)
     some = {fold.name: randomised.faces(gathered.dataset, fold.test, usable, config["seed"]) for fold in gathered.folds}
     source = chosen.versions(plan.RANDOMISING)
     found = []

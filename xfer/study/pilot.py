@@ -118,7 +118,7 @@ def _gathered(plan: Plan, home: Path) -> tuple[tuple[Fold, ...], Gathered, Line]
     chosen = np.concatenate(list(parts.values()))
     ends = np.cumsum([len(part) for part in parts.values()])
     fold = Fold("0", *np.split(np.arange(len(chosen)), ends[:-1]))
-    if all(plan.dataset.samples[i].landmarks is not None for i in chosen):
+    if plan.dataset.take(chosen).landmarked().all():
         few = home.parent / "few"
         few.mkdir()
         first, again = (stages.taken(_of_faces, plan, chosen[:_FEW], None, few, silent)[1] for _ in range(2))
@@ -138,8 +138,8 @@ def _spread(plan: Plan, positions: NDArray[np.intp], most: int) -> NDArray[np.in
     mixed = np.random.default_rng(plan.config["seed"]).permutation(positions)
     turns: dict[str, int] = {}
     turn = []
-    for i in mixed:
-        shown = plan.dataset.samples[i].expression or ""
+    for expression in plan.dataset.take(mixed).column("expression"):
+        shown = expression or ""
         turns[shown] = turns.get(shown, 0) + 1
         turn.append((not shown, turns[shown]))
     order = sorted(range(len(mixed)), key=turn.__getitem__)
@@ -151,7 +151,7 @@ def _of_faces(plan: Plan, chosen: NDArray[np.intp], fold: Fold | None, home: Pat
     told, dataset = plan.config["data"], plan.dataset.take(chosen)
     table = faces.landmarks(dataset, home, plan.landmarker, progress)
     points = landmarking.points(table)
-    usable = np.flatnonzero(np.isfinite(points).all(axis=(1, 2)))
+    usable = np.flatnonzero(landmarking.complete(points))
     if not len(usable):
         raise InputError(f"{dataset.name}: none of {len(dataset)} faces has landmarks: {table['reason'].iloc[0]}")
     whole = fold or Fold("0", usable, usable, usable)
