@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import xfer
 from xfer.errors import InputError
-from xfer.study import Study, costs, folder, forecast, networks, pilot, stages, trial
+from xfer.study import Study, costs, folder, networks, pilot, planning, stages, trial
 from xfer.study.costs import COLUMNS, Costs, makespan
 from xfer.study.dealing import Fold
 from xfer.study.forecast import Forecast
@@ -225,7 +225,7 @@ def test_tiled_units_have_as_many_rows_and_nearly_the_same_mean(rng: np.random.G
 
 def test_blocks_that_have_a_face(rng: np.random.Generator) -> None:
     dealt = [len(set(rng.integers(0, 30, 20).tolist())) for _ in range(4000)]
-    assert forecast.filled(30, 20) == pytest.approx(np.mean(dealt), abs=0.15)
+    assert planning.filled(30, 20) == pytest.approx(np.mean(dealt), abs=0.15)
 
 
 @pytest.mark.parametrize(("seconds", "faces"), [(0.001, 32), (0.1, 12), (1.0, 2), (50.0, 2)])
@@ -352,7 +352,10 @@ def test_a_plan_orders_the_units_of_its_study(tmp_path: Path, made_up: Callable[
     [
         ({"faces": 0}, "--faces must be 1 or more; got 0"),
         ({"workers": 0}, "--workers must be 1 or more; got 0"),
-        ({"gpus": 2, "device": "cpu"}, "--gpus 2: what a GPU takes is measured on one, and --device is cpu here"),
+        (
+            {"all_gpus": 2, "device": "cpu"},
+            "--all-gpus 2: what a GPU takes is measured on one, and --device is cpu here",
+        ),
     ],
 )
 def test_numbers_that_are_none_are_refused(options: dict[str, Any], said: str) -> None:
@@ -392,7 +395,7 @@ def test_a_tiny_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pd.testing.assert_frame_equal(kept, found.stages, check_dtype=False)
     with folder.claim(home, {"format": 1}):
         pass
-    assert not forecast._own(settle("songnet", out=home, **TINY))
+    assert not planning._own(settle("songnet", out=home, **TINY))
 
 
 def test_a_study_tells_what_it_took(run_of: Path) -> None:

@@ -8,6 +8,7 @@ import typer
 
 from xfer.cli.groups import engined, guided
 from xfer.cli.options import (
+    INSTEAD,
     Data,
     Device,
     Expressions,
@@ -31,6 +32,7 @@ app = typer.Typer()
 @engined
 @guided
 def guide(
+    context: typer.Context,
     model: Annotated[str, typer.Argument(help="A network: NAME or timm:NAME.")],
     data: Data = "synthetic",
     controls: Annotated[
@@ -66,36 +68,40 @@ def guide(
     engine_options: dict[str, Any],
 ) -> None:
     """Train twins of a network, guided by Action Units and by controls, and report what the Action Units did."""
+    options: dict[str, Any] = {
+        "model": model,
+        "data": data,
+        "controls": names(controls),
+        "ablate": ablate,
+        "seeds": seeds,
+        "preset": preset,
+        **guide_options,
+        "explainer": explainer,
+        "masks": masks,
+        "support": support,
+        "expressions": names(expressions),
+        "min_faces": min_faces,
+        "drawn": drawn,
+        "explained": explained,
+        "pretrained": pretrained,
+        "weights": weights or [],
+        "seed": seed,
+        "device": device,
+        "landmarker": landmarker,
+        "draws": draws,
+        "faces": faces,
+        "out": out,
+        "fresh": fresh,
+        **engine_options,
+    }
+    context.meta.get(INSTEAD, _guide)(options)
+
+
+def _guide(options: dict[str, Any]) -> None:
     import xfer
 
     with progress() as stage:
-        study = xfer.guide(
-            model,
-            data=data,
-            controls=names(controls),
-            ablate=ablate,
-            seeds=seeds,
-            preset=preset,
-            **guide_options,
-            explainer=explainer,
-            masks=masks,
-            support=support,
-            expressions=names(expressions),
-            min_faces=min_faces,
-            drawn=drawn,
-            explained=explained,
-            pretrained=pretrained,
-            weights=weights or [],
-            seed=seed,
-            device=device,
-            landmarker=landmarker,
-            draws=draws,
-            faces=faces,
-            out=out,
-            fresh=fresh,
-            **engine_options,
-            progress=stage,
-        )
+        study = xfer.guide(**options, progress=stage)
     print_twins(study)
     failed = study.networks[study.networks["failed"] != ""]
     for name, why in zip(failed["checkpoint"], failed["failed"], strict=True):

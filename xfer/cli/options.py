@@ -79,6 +79,9 @@ OnnxLabels = Annotated[
 ]
 AnyLabels = Annotated[bool, typer.Option("--any-labels", help="Take labels that are no expressions too.")]
 
+INSTEAD = "xfer.cli.instead"
+"""Under this name a command that takes the same options tells, in the context, what is done with them."""
+
 MAPS_PATTERN = "{model}_{expression}_heatmap.png"
 MASKS_PATTERN = "{expression}_gt.png"
 

@@ -10,6 +10,7 @@ import typer
 from xfer.cli.beginning import Config
 from xfer.cli.groups import ENGINE_OPTIONS, GUIDE_OPTIONS, engined, guided
 from xfer.cli.options import (
+    INSTEAD,
     MAPS_PATTERN,
     MASKS_PATTERN,
     AllowMissing,
@@ -48,9 +49,6 @@ from xfer.cli.printing import measures, print_inference, print_left_out, print_n
 from xfer.errors import InputError
 
 app = typer.Typer()
-
-INSTEAD = "xfer.cli.instead"
-"""Under this name a command that takes the same options tells, in the context, what is done with them."""
 
 _FILES_ONLY = {"pattern": "--pattern", "pooled": "--pooled", "mask_pattern": "--mask-pattern", "frame": "--frame"}
 _NETWORKS_ONLY = (

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from xfer import models
 from xfer.progress import Stage, silent
 from xfer.study import stages
-from xfer.study.recognition import CHECKPOINTS, SHARDS
+from xfer.study.recognition import CHECKPOINTS, MAPS, SHARDS
 from xfer.study.stages import Seconds, Watch
+from xfer.study.twin import Twin
 from xfer.study.unit import EXPLAINED, Unit, Witness, compute
 from xfer.training import inputs
 
@@ -47,12 +48,27 @@ class Trial(Unit):
     parent: int = 0
     counted: list[int] | None = None
 
+    @property
+    def key(self) -> str:
+        """What is tried: a network, or of twins an arm."""
+        return self.network
+
     def witness(self, model: nn.Module) -> Witness | None:
         """Count what goes through the network; one that is listened to is not folded, so no time is taken of it."""
         if self.counted is not None:
             count = self.counted
             model.register_forward_pre_hook(lambda module, given: count.append(len(given[0])))
-        return None
+        return super().witness(model)
+
+
+@dataclass(frozen=True)
+class TwinTrial(Trial, Twin):
+    """A twin whose faces stand for those of a whole study."""
+
+    @property
+    def key(self) -> str:
+        """The arm."""
+        return self.arm
 
 
 @dataclass(frozen=True)
@@ -76,6 +92,8 @@ class Tried:
     memory_mb : float
         The most that the process has had.
     checkpoint_mb, shard_mb : float
+    maps_mb : float
+        The maps of a single face, where they are kept.
     """
 
     arrived: float
@@ -91,6 +109,7 @@ class Tried:
     memory_mb: float = 0.0
     checkpoint_mb: float = 0.0
     shard_mb: float = 0.0
+    maps_mb: float = 0.0
 
     def training(self, epochs: int, batches: int, held: int, batch: int) -> Seconds:
         """A whole training: so many epochs of so many batches, with so many faces held out for validation."""
@@ -210,8 +229,10 @@ def _explained(trial: Trial) -> dict[str, Any]:
     alone = trial.black_box is not None or trial.randomised is not None
     start = began if alone else watch.begun[stage]
     face, rest = line(watch.done[stage], size, ended - start)
-    shard = trial.home / SHARDS / f"{trial.digest}.npz"
-    return {"face": face, "rest": rest, "forwards": float(forwards), "shard_mb": shard.stat().st_size / 1e6}
+    shard, maps = (trial.home / sub / f"{trial.digest}.npz" for sub in (SHARDS, MAPS))
+    kept = maps.stat().st_size / 1e6 / len(watch.done[stage]) if maps.exists() else 0.0
+    found = {"face": face, "rest": rest, "forwards": float(forwards)}
+    return {**found, "shard_mb": shard.stat().st_size / 1e6, "maps_mb": kept}
 
 
 def _counted(trial: Trial, faces: int) -> float:
@@ -224,7 +245,8 @@ def _counted(trial: Trial, faces: int) -> float:
 
 def _anew(trial: Trial, progress: Stage) -> None:
     """As a study computes it, whatever an earlier try left."""
-    (trial.home / SHARDS / f"{trial.digest}.npz").unlink(missing_ok=True)
+    for sub in (SHARDS, MAPS):
+        (trial.home / sub / f"{trial.digest}.npz").unlink(missing_ok=True)
     compute(trial, progress)
 
 

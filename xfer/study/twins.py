@@ -15,7 +15,18 @@ from xfer.guidance import CONTROLS, Guide, Maps, layers
 from xfer.progress import Stage, silent
 from xfer.scoring import read_threshold
 from xfer.study import arms as kinds
-from xfer.study import black_boxes, folder, gathering, model_card, networks, plan, provenance, twin_assembly, twin_cards
+from xfer.study import (
+    black_boxes,
+    folder,
+    gathering,
+    model_card,
+    networks,
+    plan,
+    provenance,
+    stages,
+    twin_assembly,
+    twin_cards,
+)
 from xfer.study.arms import Arm, Arms
 from xfer.study.assembly import Finished
 from xfer.study.engine import Engine
@@ -105,10 +116,12 @@ def guide_network(
     """
     if faces not in SHOWN:
         raise unknown("--faces", faces, SHOWN)
+    began = stages.now()
     where = settle_engine(engine)
     chosen = settle(model, out=out, fresh=fresh, **options)
     home, whole = chosen.plan.home, chosen.plan
     with folder.claim(home, whole.config, fresh=fresh):
+        stages.record(home, "options", stages.now() - began)
         gathered = gathering.gather(home, whole, progress)
         require_other_people(gathered.dataset, gathered.folds)
         units = describe(chosen, gathered)
@@ -118,11 +131,12 @@ def guide_network(
         done = [each["digest"] for each in units if each["digest"] not in lost]
         twin_assembly.write(home, whole, chosen.truth, gathered, Finished(done, [], failed), progress)
         study = TwinStudy(home)
-        for card in twin_cards.of_study(study):
-            model_card.write(home, card)
-        step = progress("report", 1)
-        study.report(faces=faces)
-        step()
+        with stages.recorded(home, "report"):
+            for card in twin_cards.of_study(study):
+                model_card.write(home, card)
+            step = progress("report", 1)
+            study.report(faces=faces)
+            step()
     return study
 
 
