@@ -227,7 +227,7 @@ def _tried(
         kind = TwinTrial if "arm" in each else Trial
         rival = each.get("randomised") is not None
         digest = rehearsal.digest(each.get("arm") or each["network"], rival)
-        small = {**each, **of_all, "digest": digest, "home": home, "seconds": seconds}
+        small = {**each, **of_all, "digest": digest, "home": home, "seconds": seconds, "per_class": 0}
         trials.append(kind(**small, pixels=pixels[each["settings"].size], parent=os.getpid()))
     if len(trials) == 1 and workers > 1 and plan.config["folds"] > 1:  # the study's is not alone on the machine either
         trials.append(replace(trials[0], fold="1", digest="beside"))
