@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import permutations, product
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,26 @@ def test_the_stages_of_a_plan_are_unit_costs_times_counts(made_up: Callable[...,
     assert found.gpu_hours == 0
 
 
+def test_maps_of_single_faces_and_tables_of_faces_are_on_the_disk(made_up: Callable[..., Forecast]) -> None:
+    plan = made_up()
+    tried = {name: replace(found, maps_mb=0.25) for name, found in plan.pilot.tried.items()}
+    found = replace(plan, pilot=replace(plan.pilot, tried=tried, listed_mb=0.001)).costs()
+    table = found.stages.set_index("stage")
+    assert table.loc["songnet: heatmaps", "disk_mb"] == pytest.approx(2 + 18 * 0.25)
+    assert table.loc["landmarks", "disk_mb"] == pytest.approx(72 * 0.001)
+    assert found.disk_mb == pytest.approx(plan.costs().disk_mb + 2 * 18 * 0.25 + 0.072)
+
+
+def test_what_was_not_measured_is_said(made_up: Callable[..., Forecast]) -> None:
+    assert made_up().costs().notes == ()
+    (more,) = made_up(10).costs().notes
+    assert more.startswith("measured on 72 faces; for 10 times as many all that grows with faces is taken to do so")
+    (side,) = made_up(1, 4).costs().notes
+    assert side.startswith("1 side by side was measured; for 4 as many more machines like this one are taken for")
+    gpu = replace(made_up(), plan=replace(made_up().plan, device="cuda:0"))
+    assert "memory is the machine's; that of graphics processors is not measured" in gpu.costs().notes
+
+
 def test_more_faces_and_workers(made_up: Callable[..., Forecast]) -> None:
     one, ten, two = (made_up(*options).costs() for options in ((1, 1), (10, 1), (1, 2)))
     assert ten.faces == 720
@@ -239,6 +260,7 @@ def test_the_first_group_of_steps_does_not_count() -> None:
     np.testing.assert_allclose([each, rest], [both(0.5), both(6)])
     each, rest = trial.line(ticks[:2], 2, both(9))
     np.testing.assert_allclose([each, rest], [both(4.5), both(0)])
+    np.testing.assert_allclose(trial.line(ticks, 6, both(9), both(4)), [both(1), both(3)])
 
 
 def test_stages_are_written_down_less_those_inside(tmp_path: Path) -> None:

@@ -208,6 +208,7 @@ class Dataset:
         shown = self.column("expression")
         reasons = {e: _unwanted(e, wanted, counts, min_faces, unlabelled) for e in set(shown)}
         if not any(reasons.values()):
+            self.require_faces()
             return self
         lost = self.take([i for i, e in enumerate(shown) if reasons[e]])
         told = zip(lost.column("id"), lost.column("expression"), strict=True)

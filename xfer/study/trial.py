@@ -222,17 +222,23 @@ def _explained(trial: Trial) -> dict[str, Any]:
         forwards = (_counted(trial, 3) - forwards) / 2
     size = min(EXPLAINED, trial.settings.batch)
     faces = max(2, min(BATCHES * size, int(trial.seconds / 2 / max(took, 1e-3))))
+    _, one = _timed(trial, 1) if faces <= size else ([], np.zeros(2))
+    ticks, whole = _timed(trial, faces)
+    face, rest = line(ticks, size, whole, one)
+    shard, maps = (trial.home / sub / f"{trial.digest}.npz" for sub in (SHARDS, MAPS))
+    kept = maps.stat().st_size / 1e6 / len(ticks) if maps.exists() else 0.0
+    found = {"face": face, "rest": rest, "forwards": float(forwards)}
+    return {**found, "shard_mb": shard.stat().st_size / 1e6, "maps_mb": kept}
+
+
+def _timed(trial: Trial, faces: int) -> tuple[list[Seconds], Seconds]:
+    """When each of so many faces was explained, and what all of explaining took."""
     tried = replace(trial, test=np.resize(trial.test, faces), blocks=np.resize(trial.blocks, faces))
     watch, began = Watch(), stages.now()
     _anew(tried, watch)
     ended, stage = stages.now(), f"{trial.name}: heatmaps"
     alone = trial.black_box is not None or trial.randomised is not None
-    start = began if alone else watch.begun[stage]
-    face, rest = line(watch.done[stage], size, ended - start)
-    shard, maps = (trial.home / sub / f"{trial.digest}.npz" for sub in (SHARDS, MAPS))
-    kept = maps.stat().st_size / 1e6 / len(watch.done[stage]) if maps.exists() else 0.0
-    found = {"face": face, "rest": rest, "forwards": float(forwards)}
-    return {**found, "shard_mb": shard.stat().st_size / 1e6, "maps_mb": kept}
+    return watch.done[stage], ended - (began if alone else watch.begun[stage])
 
 
 def _counted(trial: Trial, faces: int) -> float:
@@ -250,9 +256,15 @@ def _anew(trial: Trial, progress: Stage) -> None:
     compute(trial, progress)
 
 
-def line(ticks: list[Seconds], size: int, whole: Seconds) -> tuple[Seconds, Seconds]:
-    """What one of many takes, and the rest; steps come in groups of `size`, of which the first is not counted."""
+def line(ticks: list[Seconds], size: int, whole: Seconds, one: Seconds | None = None) -> tuple[Seconds, Seconds]:
+    """What one of many takes, and the rest; steps come in groups of `size`, of which the first is not counted.
+
+    Where there is no second group, what one alone took tells them apart.
+    """
     n = len(ticks)
+    if n <= size and one is not None and n > 1:
+        each = np.maximum((whole - one) / (n - 1), 0)
+        return each, np.maximum(one - each, 0)
     if n <= size:
         return whole / max(1, n), np.zeros(2)
     each = (ticks[-1] - ticks[size - 1]) / (n - size)

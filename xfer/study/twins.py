@@ -15,18 +15,7 @@ from xfer.guidance import CONTROLS, Guide, Maps, layers
 from xfer.progress import Stage, silent
 from xfer.scoring import read_threshold
 from xfer.study import arms as kinds
-from xfer.study import (
-    black_boxes,
-    folder,
-    gathering,
-    model_card,
-    networks,
-    plan,
-    provenance,
-    stages,
-    twin_assembly,
-    twin_cards,
-)
+from xfer.study import black_boxes, folder, gathering, model_card, networks, plan, provenance, twin_assembly, twin_cards
 from xfer.study.arms import Arm, Arms
 from xfer.study.assembly import Finished
 from xfer.study.engine import Engine
@@ -43,6 +32,7 @@ from xfer.study.looking import JUDGED, Truth, coarse
 from xfer.study.plan import Plan
 from xfer.study.recognition import SHOWN
 from xfer.study.results import config_digest
+from xfer.study.stages import now, record, recorded
 from xfer.study.twin import Twin
 from xfer.study.twin_study import TwinStudy
 from xfer.training import Settings
@@ -116,12 +106,12 @@ def guide_network(
     """
     if faces not in SHOWN:
         raise unknown("--faces", faces, SHOWN)
-    began = stages.now()
+    began = now()
     where = settle_engine(engine)
     chosen = settle(model, out=out, fresh=fresh, **options)
     home, whole = chosen.plan.home, chosen.plan
     with folder.claim(home, whole.config, fresh=fresh):
-        stages.record(home, "options", stages.now() - began)
+        record(home, "options", now() - began)
         gathered = gathering.gather(home, whole, progress)
         require_other_people(gathered.dataset, gathered.folds)
         units = describe(chosen, gathered)
@@ -131,7 +121,7 @@ def guide_network(
         done = [each["digest"] for each in units if each["digest"] not in lost]
         twin_assembly.write(home, whole, chosen.truth, gathered, Finished(done, [], failed), progress)
         study = TwinStudy(home)
-        with stages.recorded(home, "report"):
+        with recorded(home, "report"):
             for card in twin_cards.of_study(study):
                 model_card.write(home, card)
             step = progress("report", 1)
