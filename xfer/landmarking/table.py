@@ -79,8 +79,8 @@ class Rows:
     def table(self) -> pd.DataFrame:
         """All so far, with `COLUMNS`."""
         texts = {name: records.sealed().view(pa.large_string()) for name, records in self._texts.items()}
-        numbers = np.frombuffer(self._numbers.sealed(), np.int32).reshape(len(self), -1)
-        found = np.frombuffer(self._points.sealed(), np.float32).reshape(len(self), -1)
+        numbers = np.frombuffer(self._numbers.sealed(), np.int32).reshape(len(self), 3 + len(MEASURES))
+        found = np.frombuffer(self._points.sealed(), np.float32).reshape(len(self), len(POINTS))
         measures = numbers[:, 3:].view(np.float32)
         table = pd.concat(
             [
@@ -99,7 +99,10 @@ class Rows:
 
 def points(table: pd.DataFrame) -> NDArray[np.float32]:
     """A table's points (n, 68, 2), NaN where there are none; not copied where they lie in one piece."""
-    return table.loc[:, POINTS[0] : POINTS[-1]].to_numpy(np.float32).reshape(-1, 68, 2)
+    found = table.loc[:, POINTS[0] : POINTS[-1]]
+    if tuple(found.columns) != POINTS:
+        found = table[list(POINTS)]
+    return found.to_numpy(np.float32).reshape(-1, 68, 2)
 
 
 def complete(points: NDArray[np.float32]) -> NDArray[np.bool_]:
