@@ -47,7 +47,7 @@ class Scratch:
         """All so far, as a buffer: mapped into memory where it is a file."""
         if self.size > IN_MEMORY:
             self._file.flush()
-            return pa.py_buffer(np.memmap(self._file, np.uint8, "r", shape=(self.size,)))  # type: ignore[call-overload]
+            return pa.py_buffer(np.memmap(self._file, np.uint8, "r", shape=(self.size,)))
         self._file.seek(0)
         return pa.py_buffer(self._file.read())
 

@@ -238,5 +238,5 @@ def _packed(points: ArrayLike) -> bytes:
 
 
 def _points(content: bytes) -> NDArray[np.floating] | None:
-    kind = np.float64 if len(content) == 68 * 2 * 8 else np.float32
+    kind: type[np.floating] = np.float64 if len(content) == 68 * 2 * 8 else np.float32
     return np.frombuffer(content, kind).reshape(68, 2) if content else None

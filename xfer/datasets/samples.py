@@ -175,7 +175,7 @@ class Dataset:
             return self.samples.landmarked()
         return np.array([sample.landmarks is not None for sample in self.samples], bool)
 
-    def changed(self, **columns: Sequence[str]) -> "Dataset":
+    def changed(self, **columns: Iterable[str]) -> "Dataset":
         """The same faces, of which some fields, of text, are told anew: a value each."""
         if isinstance(self.samples, _Columnar):
             return replace(self, samples=self.samples.changed(**columns))

@@ -23,7 +23,8 @@ from xfer.datasets.samples import in_order
 from xfer.datasets.stored import StoredPicture
 from xfer.errors import InputError
 from xfer.landmarkers import Finder, Landmarking, Pose
-from xfer.landmarking.table import COLUMNS, FORMAT, MEASURES, POINTS, Row, Rows, complete, known, points, read, write
+from xfer.landmarkers.points import COLUMNS as POINTS
+from xfer.landmarking.table import COLUMNS, FORMAT, MEASURES, Row, Rows, complete, known, points, read, write
 from xfer.progress import Stage
 
 __all__ = [
@@ -152,10 +153,10 @@ def _landmark(
     rows, earlier, due = Rows(), known(done), SAVE_EVERY
 
     def so_far() -> pd.DataFrame:
-        ahead = Rows(earlier[face.id] for face in faces[len(rows) :] if face.id in earlier) if earlier else []
+        ahead = Rows(earlier[face.id] for face in faces[len(rows) :] if face.id in earlier) if earlier else Rows()
         if not len(ahead):
             return rows.table()
-        table = pd.concat([rows.table(), ahead.table()], ignore_index=True)
+        table: pd.DataFrame = pd.concat([rows.table(), ahead.table()], ignore_index=True)
         table.attrs["format"] = FORMAT
         return table
 

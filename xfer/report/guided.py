@@ -65,7 +65,7 @@ def taking_part(study: TwinStudy) -> Section:
     table = study.mean_taking_part
     reasons = {column: ABSENT[name] for name, column in ABSENT_COLUMNS.items() if (table[column] > 0).any()}
     rows: list[list[str | Cell]] = [
-        [arm, *(Cell(decimal(table.at[arm, column], 1), "", "number") for column in ("guided_faces", *reasons))]
+        [arm, *(Cell(decimal(float(table[column][arm]), 1), "", "number") for column in ("guided_faces", *reasons))]
         for arm in study.arms
         if arm in table.index
     ]

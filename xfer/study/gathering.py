@@ -89,7 +89,7 @@ class Gathered:
 
     def _as_landmarked(self) -> Dataset:
         """The faces, whose files must be those that the landmarks were found in."""
-        return self.dataset.changed(sha256=self.table["sha256"])
+        return self.dataset.changed(sha256=self.table["sha256"].array)
 
 
 @stages.timed("landmarks")

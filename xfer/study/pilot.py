@@ -111,6 +111,7 @@ def run(plan: Plan, workers: int, blocks: int, rows: int, progress: Stage, twins
                 tried, rivals, failed, worker = _tried(plan, units, pixels, home, workers, blocks, step)
             if not tried:
                 raise TrainingError(f"no network can be trained: {'; '.join(failed.values())}")
+            rehearsed: Rehearsed | TwinRehearsed
             if twins is None:
                 rehearsed = rehearsal.rehearse(plan, gathered, list(tried), set(rivals), home, rows)
             else:

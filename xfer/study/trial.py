@@ -62,7 +62,7 @@ class Trial(Unit):
 
 
 @dataclass(frozen=True)
-class TwinTrial(Trial, Twin):
+class TwinTrial(Trial, Twin):  # type: ignore[misc]
     """A twin whose faces stand for those of a whole study."""
 
     @property

@@ -82,7 +82,7 @@ class Store:
         """Of every picture (row, 68, 2), NaN where they are not known."""
         if self._memory is not None or not self._added:
             return self._points[: self._added]
-        return np.memmap(self._file(), self._record, "r", shape=(self._added,))["points"]  # type: ignore[call-overload, no-any-return]
+        return np.memmap(self._file(), self._record, "r", shape=(self._added,))["points"]
 
     @property
     def _record(self) -> np.dtype[Any]:
