@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "Study", "compare", "explain", "export", "guide", "load_model", "plan", "read_settings", "running", "score",
+    "Study", "compare", "explain", "export", "guide", "load_model", "plan", "plan_guide", "read_settings", "running",
+    "score",
     "train",
 ]  # fmt: skip
 
@@ -58,11 +59,22 @@ def train(model: str, **options: Any) -> "list[Trained]":
 def plan(models: str = "all", **options: Any) -> "Costs":
     """What `compare` with these options will cost in time, memory, disk and forwards, from a minute of measuring.
 
-    With the options of `xfer.study.forecast.plan`.
+    With the options of `xfer.study.planning.plan`.
     """
-    from xfer.study.forecast import plan
+    from xfer.study.planning import plan
 
     return plan(models, **options)
+
+
+@followed()
+def plan_guide(model: str, **options: Any) -> "Costs":
+    """What `guide` with these options will cost, as `plan` says it of `compare`.
+
+    With the options of `xfer.study.twin_forecast.plan`.
+    """
+    from xfer.study.twin_forecast import plan
+
+    return plan(model, **options)
 
 
 @followed(_KEPT)

@@ -1,6 +1,6 @@
-"""``xfer plan`` against what the same study then takes: three studies, each planned and run right after one another.
+"""``xfer plan`` against what the same study then takes: four studies, each planned and run right after one another.
 
-Run: ``python tests/benchmarks/plan.py [--only NAME] [--write]``; some six minutes on two quiet cores. ``--write`` makes
+Run: ``python tests/benchmarks/plan.py [--only NAME] [--write]``; some ten minutes on two quiet cores. ``--write`` makes
 ``results/plan.md``. Asked: within 20 %. Where other work keeps the processors the clock on the wall says nothing about
 a plan, so the time that processors worked is compared too; the load of the machine stands beside it.
 """
@@ -46,7 +46,12 @@ def table(place: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
-STUDIES: dict[str, Callable[[Path], dict[str, Any]]] = {"drawn": drawn, "lime": lime, "table": table}
+def twins(place: Path) -> dict[str, Any]:
+    """Twins of one network, two arms of three seeds, on 240 drawn faces."""
+    return {"model": "songnet_bn", "drawn": 240, "seeds": 3, "controls": ["au", "none"]}
+
+
+STUDIES: dict[str, Callable[[Path], dict[str, Any]]] = {"drawn": drawn, "lime": lime, "table": table, "twins": twins}
 
 
 def compared(name: str, make: Callable[[Path], dict[str, Any]]) -> tuple[str, pd.DataFrame, list[str]]:
@@ -54,10 +59,11 @@ def compared(name: str, make: Callable[[Path], dict[str, Any]]) -> tuple[str, pd
     with tempfile.TemporaryDirectory() as place:
         options = {**make(Path(place)), "pretrained": "no", "out": Path(place) / "study"}
         began, worked, load = time.perf_counter(), sum(os.times()[:4]), os.getloadavg()[0]
-        plan = xfer.plan(**options)
+        plan_of, run = (xfer.plan_guide, xfer.guide) if "model" in options else (xfer.plan, xfer.compare)
+        plan = plan_of(**options)
         took = time.perf_counter() - began, sum(os.times()[:4]) - worked
         between = os.getloadavg()[0]
-        study = xfer.compare(**options)
+        study = run(**options)
         said = [
             f"Planning took {took[0]:.0f} s on the wall, {took[1]:.0f} s of processors. Load of the machine: "
             f"{load:.1f} before, {between:.1f} between, {os.getloadavg()[0]:.1f} after.",

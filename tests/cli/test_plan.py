@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 import xfer
-from xfer.cli import plan, studies
-from xfer.study import costs, folder, stages
+from xfer.cli import guide, plan, studies
+from xfer.study import costs, folder, stages, twins
 from xfer.study.costs import COLUMNS, Costs
 
 Run = Callable[..., tuple[int, str, str]]
@@ -30,11 +30,11 @@ def planned() -> Costs:
 
 
 def test_the_options_are_those_of_compare() -> None:
-    """Declared once: a new option of compare is one of plan, but for those of maps from files and of where it runs."""
-    of_compare = set(inspect.signature(studies.compare).parameters)
+    """Declared once: a new option of compare or guide is one of plan, but for maps from files and where it runs."""
+    of_compare, of_guide = (set(inspect.signature(each).parameters) for each in (studies.compare, guide.guide))
     of_plan = set(inspect.signature(plan.plan).parameters)
-    assert of_plan - of_compare - {"faces", "workers", "gpus"} == {"study"}
-    assert of_compare - of_plan <= set(plan._NOT_PLANNED)
+    assert of_plan - of_compare - of_guide == {"study", "all_gpus"}
+    assert (of_compare | of_guide) - of_plan <= set(plan._NOT_PLANNED)
     assert {"models", "data", "explainers", "preset", "folds", "device", "draws", "out"} <= of_plan & of_compare
 
 
@@ -49,14 +49,14 @@ def test_options_reach_the_plan(run: Run, planned: Costs, monkeypatch: pytest.Mo
     code, out, err = run("plan", "--models", "songnet", "--faces", "9000", "--workers", "8", "--samples", "50",
                          "--explainers", "lime", "--folds", "5")  # fmt: skip
     assert (code, err) == (0, "")
-    wanted = {"models": "songnet", "faces": 9000, "workers": 8, "gpus": None, "explainers": "lime", "folds": 5}
+    wanted = {"models": "songnet", "faces": 9000, "workers": 8, "all_gpus": None, "explainers": "lime", "folds": 5}
     assert wanted.items() <= asked.items()
     assert asked["perturbation"] == {"samples": 50}
     assert set(asked) <= {
         *inspect.signature(costs_options()).parameters,
         "faces",
         "workers",
-        "gpus",
+        "all_gpus",
         "progress",
         "models",
     }
@@ -66,6 +66,18 @@ def test_options_reach_the_plan(run: Run, planned: Costs, monkeypatch: pytest.Mo
     assert out.endswith("a note\n")
 
 
+def test_options_of_twins_reach_their_plan(run: Run, planned: Costs, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(xfer, "plan_guide", lambda **options: asked.update(options) or planned)
+    code, out, err = run("plan", "guide", "songnet", "--faces", "9000", "--seeds", "3", "--controls", "au,none",
+                         "--guide-weight", "2", "--workers", "4")  # fmt: skip
+    assert (code, err, out) == (0, "", f"{planned}\n")
+    wanted = {"model": "songnet", "faces": 9000, "workers": 4, "seeds": 3, "controls": ["au", "none"]}
+    assert {**wanted, "guide_weight": 2.0, "all_gpus": None}.items() <= asked.items()
+    known = {**inspect.signature(twins.settle).parameters, **inspect.signature(costs_options()).parameters}
+    assert set(asked) <= {*known, "faces", "workers", "all_gpus", "progress"}
+
+
 def test_a_file_of_settings_says_whose_pictures_are_shown_not_how_many_faces(
     run: Run, planned: Costs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -73,7 +85,7 @@ def test_a_file_of_settings_says_whose_pictures_are_shown_not_how_many_faces(
     monkeypatch.setattr(xfer, "plan", lambda **options: asked.update(options) or planned)
     (tmp_path / "study.toml").write_text('format = 1\nmodels = "songnet"\nfaces = "mean"\nengine = "ray"\ngpus = 0.5\n')
     assert run("plan", "--config", "study.toml")[0] == 0
-    assert (asked["models"], asked["faces"], asked["gpus"]) == ("songnet", None, None)
+    assert (asked["models"], asked["faces"], asked["all_gpus"]) == ("songnet", None, None)
     assert run("plan", "--config", "study.toml", "--faces", "50")[0] == 0
     assert asked["faces"] == 50
 
@@ -89,7 +101,14 @@ def test_bad_input_is_one_line(run: Run, refused: Check, tmp_path: Path) -> None
     refused(run("plan", "--workers", "0"), "Invalid value for '--workers'")
     refused(run("plan", "--cores", "0"), "Invalid value for '--workers'")
     refused(run("plan", "--faces", "0"), "Invalid value for '--faces': must be a number of faces, 1 or more; got '0'")
-    refused(run("plan", "--models", "songnet", "--gpus", "2", "--device", "cpu"), "--gpus 2", "measured on one")
+    refused(run("plan", "--models", "songnet", "--all-gpus", "2", "--device", "cpu"), "--all-gpus 2", "measured on one")
+    refused(run("plan", "--gpus", "0.5"), "--gpus 0.5: says what one network has; a plan is for all there are: --all-g")
+    refused(run("plan", "guide"), "xfer plan guide: name the network, as in 'xfer plan guide resnet50'")
+    refused(run("plan", "songnet", "mobilenetv3"), "mobilenetv3: networks are named with --models")
+    refused(run("plan", "guide", "songnt"), "did you mean 'songnet'?")
+    refused(run("plan", "guide", "songnet", "--folds", "5", "--per-face"),
+            "--folds, --per-face: 'xfer guide', which is planned, has no such option")  # fmt: skip
+    refused(run("plan", "--seeds", "8"), "--seeds: 'xfer compare', which is planned, has no such option")
     refused(run("plan", "--models", "songnet", "--data", "folder:nowhere"), "nowhere")
     refused(run("plan", "nowhere"), "nowhere: there is no such folder")
     refused(run("plan", tmp_path), "tells of no stage of a study")

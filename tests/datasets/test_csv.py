@@ -155,3 +155,10 @@ def test_real_tables(shared):
     london = datasets.open(f"csv:{shared / 'data' / 'london' / 'labels.csv'}")
     assert len({s.subject for s in london.samples}) == 70
     assert london.samples[0].load().shape == (640, 640, 3)
+
+
+def test_pictures_in_a_store_are_listed_by_a_table_that_stands_there_too(folder):
+    assert failure(folder, "file,expression\na.jpg,fear\ns3://bucket/faces/b.jpg,anger\n") == (
+        f"{folder / 'faces.csv'}: names s3://bucket/faces/b.jpg, which is in a store; put the table into its pictures' "
+        "folder there and give its URL, as in csv:s3://bucket/faces/faces.csv"
+    )

@@ -67,6 +67,14 @@ def test_the_digest_is_that_of_the_pictures_wherever_they_stand(box, tmp_path, t
     assert faces.facts(datasets.open("folder:memory://box/tree"))["digest"] != faces.facts(tree)["digest"]
 
 
+def test_a_table_in_a_store_may_name_its_pictures_by_url(box):
+    store, url = fsspec.filesystem("memory"), box[1]
+    whole = datasets.open(f"csv:{url}/tree/faces.csv")
+    rows = [f"{url}/tree/{face.id},{face.expression}" for face in whole.samples]
+    store.pipe("/box/tree/urls.csv", "\n".join(["file,expression", *rows]).encode())
+    assert datasets.open(f"csv:{url}/tree/urls.csv").samples == whole.samples
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_an_object_that_changes_or_goes_during_the_run_is_named(box, layout):
     url, store = box[1], fsspec.filesystem("memory")
@@ -109,7 +117,7 @@ def test_cells_of_a_stored_table_stay_below_it(box):
     cells = (
         "../f.parquet",
         "/box/tree/train/angry/0.png",
-        "memory://box/tree/train/angry/0.png",
+        "memory://box/f.parquet",
         "train/../train/angry/0.png",
     )
     fsspec.filesystem("memory").pipe(

@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 from xfer.labels import BASIC, KEY
-from xfer.report import guided, twin_exports, twins
+from xfer.report import guided, record, twin_exports, twins
 from xfer.report.exports import latex
 from xfer.report.page import render
 from xfer.report.twin_figures import difference_plot, specificity_cells
@@ -77,10 +77,11 @@ def make(fake: Any) -> Any:
             [(f, m, "value", ALL, 0.3) for f in ("uniform", "gaussian", "all_au", "mean") for m in MEASURES],
             columns=list(FLOOR_COLUMNS),
         )
-        study.taking_part = pd.DataFrame(
-            [(arm, s, 90.0 - s, 0.0, 10.0 + s, *[0.0] * 3) for arm in ARMS if arm != "none" for s in (0, 1)],
-            columns=["guide", "seed", "guided_faces", *ABSENT_COLUMNS.values()],
-        )
+        study.mean_taking_part = pd.DataFrame(
+            [(arm, 89.5, 0.0, 10.5, *[0.0] * 3) for arm in ARMS if arm != "none"],
+            columns=["guide", "guided_faces", *ABSENT_COLUMNS.values()],
+        ).set_index("guide")
+        study.majority = 0.3
         study.looking = pd.DataFrame({"face": ["f", "g"], "subject": ["s", "t"], "iou": [0.2, np.nan]})
         facts = {
             "model": "net",
@@ -174,10 +175,38 @@ def test_who_was_not_guided_is_told_by_reason(make: Any) -> None:
     assert [[str(getattr(cell, "text", cell)) for cell in row] for row in table.rows] == [
         [arm, "89.5", "10.5"] for arm in ARMS if arm != "none"
     ]
-    study.taking_part = study.taking_part.assign(absent_no_action_units=0.0)
+    study.mean_taking_part = study.mean_taking_part.assign(absent_no_action_units=0.0)
     assert "Every training face took part." in guided.taking_part(study).blocks[-1].text
-    study.taking_part = study.taking_part.iloc[:0]
+    study.mean_taking_part = study.mean_taking_part.iloc[:0]
     assert [block.text[:8] for block in guided.taking_part(study).blocks] == ["The logs"]
+
+
+def test_accuracy_stands_beside_chance_and_the_commonest_expression(make: Any) -> None:
+    study = make(accuracy=0.55)
+    told = said(study, "recognition")
+    assert re.search(r"chance\s*0\.167\s*the commonest expression, always\s*0\.300", told)
+    assert twins._doubtful(study) == []
+    study.majority = 0.6
+    assert twins._doubtful(study) == ARMS
+
+
+def test_the_side_of_an_end_is_seen(make: Any) -> None:
+    study = make()
+    whole = (study.differences["measure"] == "iou") & (study.differences["second"] == "none")
+    study.differences.loc[whole, "ci_low"] = 0.0002
+    assert "(0.0002 to 0.060)" in said(study, "headline")
+    assert "0.0002 to 0.060" in said(study, "differences")
+
+
+def test_masks_that_nobody_shows_are_not_called_used(make: Any) -> None:
+    study = make()
+    more = study.masks.sel(expression=["fear"]).assign_coords(expression=["contempt"])
+    study.masks = xr.concat([study.masks, more], "expression")
+    told = [block.text for block in record.left_out(study).blocks if hasattr(block, "text")]
+    assert "Masks of expressions that no face of the data shows, which were not used: contempt." in told
+    study.config["kind"] = "models"
+    told = [block.text for block in record.left_out(study).blocks if hasattr(block, "text")]
+    assert "Masks without heatmaps, used as other masks only: contempt." in told
 
 
 def test_smaller_batches_are_no_secret(make: Any) -> None:

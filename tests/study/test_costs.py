@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import permutations, product
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 import xfer
 from xfer.errors import InputError
-from xfer.study import Study, computing, costs, folder, forecast, pilot, stages, trial
+from xfer.study import Study, computing, costs, folder, pilot, planning, stages, trial
 from xfer.study.costs import COLUMNS, Costs, makespan
 from xfer.study.dealing import Fold
 from xfer.study.forecast import Forecast
@@ -138,6 +139,26 @@ def test_the_stages_of_a_plan_are_unit_costs_times_counts(made_up: Callable[...,
     assert found.gpu_hours == 0
 
 
+def test_maps_of_single_faces_and_tables_of_faces_are_on_the_disk(made_up: Callable[..., Forecast]) -> None:
+    plan = made_up()
+    tried = {name: replace(found, maps_mb=0.25) for name, found in plan.pilot.tried.items()}
+    found = replace(plan, pilot=replace(plan.pilot, tried=tried, listed_mb=0.001)).costs()
+    table = found.stages.set_index("stage")
+    assert table.loc["songnet: heatmaps", "disk_mb"] == pytest.approx(2 + 18 * 0.25)
+    assert table.loc["landmarks", "disk_mb"] == pytest.approx(72 * 0.001)
+    assert found.disk_mb == pytest.approx(plan.costs().disk_mb + 2 * 18 * 0.25 + 0.072)
+
+
+def test_what_was_not_measured_is_said(made_up: Callable[..., Forecast]) -> None:
+    assert made_up().costs().notes == ()
+    (more,) = made_up(10).costs().notes
+    assert more.startswith("measured on 72 faces; for 10 times as many all that grows with faces is taken to do so")
+    (side,) = made_up(1, 4).costs().notes
+    assert side.startswith("1 side by side was measured; for 4 as many more machines like this one are taken for")
+    gpu = replace(made_up(), plan=replace(made_up().plan, device="cuda:0"))
+    assert "memory is the machine's; that of graphics processors is not measured" in gpu.costs().notes
+
+
 def test_more_faces_and_workers(made_up: Callable[..., Forecast]) -> None:
     one, ten, two = (made_up(*options).costs() for options in ((1, 1), (10, 1), (1, 2)))
     assert ten.faces == 720
@@ -225,7 +246,7 @@ def test_tiled_units_have_as_many_rows_and_nearly_the_same_mean(rng: np.random.G
 
 def test_blocks_that_have_a_face(rng: np.random.Generator) -> None:
     dealt = [len(set(rng.integers(0, 30, 20).tolist())) for _ in range(4000)]
-    assert forecast.filled(30, 20) == pytest.approx(np.mean(dealt), abs=0.15)
+    assert planning.filled(30, 20) == pytest.approx(np.mean(dealt), abs=0.15)
 
 
 @pytest.mark.parametrize(("seconds", "faces"), [(0.001, 32), (0.1, 12), (1.0, 2), (50.0, 2)])
@@ -239,6 +260,7 @@ def test_the_first_group_of_steps_does_not_count() -> None:
     np.testing.assert_allclose([each, rest], [both(0.5), both(6)])
     each, rest = trial.line(ticks[:2], 2, both(9))
     np.testing.assert_allclose([each, rest], [both(4.5), both(0)])
+    np.testing.assert_allclose(trial.line(ticks, 6, both(9), both(4)), [both(1), both(3)])
 
 
 def test_stages_are_written_down_less_those_inside(tmp_path: Path) -> None:
@@ -358,7 +380,10 @@ def test_a_plan_orders_the_units_of_its_study(tmp_path: Path, made_up: Callable[
     [
         ({"faces": 0}, "--faces must be 1 or more; got 0"),
         ({"workers": 0}, "--workers must be 1 or more; got 0"),
-        ({"gpus": 2, "device": "cpu"}, "--gpus 2: what a GPU takes is measured on one, and --device is cpu here"),
+        (
+            {"all_gpus": 2, "device": "cpu"},
+            "--all-gpus 2: what a GPU takes is measured on one, and --device is cpu here",
+        ),
     ],
 )
 def test_numbers_that_are_none_are_refused(options: dict[str, Any], said: str) -> None:
@@ -398,7 +423,7 @@ def test_a_tiny_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pd.testing.assert_frame_equal(kept, found.stages, check_dtype=False)
     with folder.claim(home, {"format": 1}):
         pass
-    assert not forecast._own(settle("songnet", out=home, **TINY))
+    assert not planning._own(settle("songnet", out=home, **TINY))
 
 
 def test_a_study_tells_what_it_took(run_of: Path) -> None:

@@ -1,13 +1,13 @@
 """Circles are refused, in one line that says what would work."""
 
 import shutil
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from xfer import masks
+from xfer.datasets import Dataset, FaceSample
 from xfer.errors import InputError
 from xfer.study.dealing import Fold
 from xfer.study.independence import (
@@ -89,19 +89,11 @@ def test_other_masks_judge() -> None:
     require_other_masks(["ekman", "emfacs", "some_folder"], ["belharbi2024", "belharbi2024_code"])
 
 
-@dataclass
-class Sample:
-    subject: str
-
-
-@dataclass
-class Faces:
-    name: str = "faces"
-    samples: list[Sample] = field(default_factory=lambda: [Sample(s) for s in ("a", "b", "b", "c")])
+FACES = Dataset("faces", [FaceSample(str(i), Path(), subject=subject) for i, subject in enumerate("abbc")])
 
 
 def test_a_tested_person_has_no_other_part() -> None:
     parts = {"train": np.array([0]), "validation": np.array([3]), "test": np.array([1, 2])}
-    require_other_people(Faces(), [Fold("0", **parts)])
+    require_other_people(FACES, [Fold("0", **parts)])
     with pytest.raises(InputError, match="faces: subject 'b' is tested and took part in training"):
-        require_other_people(Faces(), [Fold("0", **{**parts, "validation": np.array([1]), "test": np.array([2])})])
+        require_other_people(FACES, [Fold("0", **{**parts, "validation": np.array([1]), "test": np.array([2])})])

@@ -79,12 +79,22 @@ def test_every_test_face_is_in_the_table_and_some_are_explained(study: TwinStudy
     assert set(study.twins["measure"]) == {"accuracy", "macro_f1", *MEASURES}
 
 
+def test_a_twin_study_tells_what_its_stages_took(study: TwinStudy) -> None:
+    table = study.costs.set_index("stage")
+    stages = ["options", "pictures", "landmarks", "linear classifier", "networks", "scores", "intervals", "report"]
+    assert (table.loc[stages, "actual_s"] >= 0).all()
+    assert (table.loc[["songnet: training", "songnet: heatmaps"], "actual_s"] > 0).all()
+
+
 def test_who_took_part_in_the_term_is_counted(study: TwinStudy) -> None:
     table = study.taking_part
     assert list(zip(table["guide"], table["seed"].astype(int), strict=True)) == [("au", 0), ("au", 1)]
     trained = study.networks.loc[study.networks["guide"] == "au", "n_train"].tolist()
     assert table["guided_faces"].tolist() == trained
     assert (table.filter(like="absent_") == 0).all(axis=None)
+    assert study.mean_taking_part.loc["au", "guided_faces"] == pytest.approx(np.mean(trained))
+    shown = study.looking.drop_duplicates("face")["expression"]
+    assert study.majority == pytest.approx(max(np.mean(shown == expression) for expression in BASIC))
     log = study.folder / CHECKPOINTS / "songnet-au-s0-f0.csv"
     whole = log.read_bytes()
     try:

@@ -35,6 +35,7 @@ def test_the_scratch_file_holds_the_same_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
     chosen = [63, 0, 7, 7]
     assert filed.images(chosen).equal(pixels.images(chosen))
+    np.testing.assert_array_equal(filed.landmarks, pixels.landmarks)
     assert filed._store._memory is None
 
 
@@ -129,18 +130,18 @@ class TestSharing:
         (file,) = tmp_path.iterdir()
         assert file.name.startswith(".pixels-")
         assert file.suffix == ".tmp"
-        assert file.stat().st_size == 64 * 3 * 32**2
+        assert file.stat().st_size == 64 * (3 * 32**2 + 68 * 2 * 4)
         packed = pickle.dumps(shared)
-        assert len(packed) < 64 * 800 + 5000
+        assert len(packed) < 64 * 100 + 5000
         (tmp_path / "packed").write_bytes(packed)
         script = (
             "import pickle, sys; pixels = pickle.load(open(sys.argv[1], 'rb'))\n"
-            "found = pixels.images([63, 0, 7]).numpy(); pixels.close()\n"
-            "sys.stdout.buffer.write(found.tobytes())"
+            "found = pixels.images([63, 0, 7]).numpy(); points = pixels.landmarks[7]; pixels.close()\n"
+            "sys.stdout.buffer.write(found.tobytes() + points.tobytes())"
         )
         command = [sys.executable, "-W", "ignore::ResourceWarning", "-c", script, str(tmp_path / "packed")]
         found = subprocess.run(command, check=True, capture_output=True).stdout
-        assert found == pixels.images([63, 0, 7]).numpy().tobytes()
+        assert found == pixels.images([63, 0, 7]).numpy().tobytes() + pixels.landmarks[7].tobytes()
         assert file.exists()
         assert shared.images([5]).equal(pixels.images([5]))
         shared.close()
@@ -184,7 +185,7 @@ class TestSharing:
     def test_a_disk_that_is_full_in_the_middle(
         self, faces: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def full(self: store.Store, picture: np.ndarray) -> None:
+        def full(self: store.Store, picture: np.ndarray, points: np.ndarray | None) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
 
         monkeypatch.setattr(store.Store, "add", full)

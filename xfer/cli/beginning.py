@@ -6,12 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
+from xfer.cli.groups import ENGINE_OPTIONS
 from xfer.errors import InputError
 
 app = typer.Typer()
 
-_WHERE = ("engine", "address", "gpus", "memory", "devices", "nodes", "strategy")
-"""Options of 'xfer compare' that say nothing to 'xfer plan', or, as ``faces`` does, something else."""
+_APART = ("faces", *ENGINE_OPTIONS)
+"""Options of 'xfer compare' that say nothing to 'xfer plan', or something else."""
 _SIGNS = {"good": "ok ", "optional": "-- ", "bad": "!! "}
 
 
@@ -21,7 +22,7 @@ def _settings(context: typer.Context, path: Path | None) -> Path | None:
         from xfer.study.settings import read_settings
 
         names = {str(parameter.name) for parameter in context.command.params} - {"config", "fresh", "help"}
-        apart = {"faces", *_WHERE} if context.command.name == "plan" else set()
+        apart = set(_APART) if context.command.name == "plan" else set()
         found = read_settings(path, names | apart)
         context.default_map = {name: _as_option(name, found[name]) for name in found.keys() - apart}
     return path

@@ -99,7 +99,7 @@ def landmarks(
         raise InputError(f"{out}: landmarks are written as parquet; give a name that ends in .parquet with --out")
 
     def save(table: Any) -> None:
-        write_whole(out, lambda path: table.to_parquet(path, index=False))
+        write_whole(out, lambda path: landmarking.write(table, path))
 
     done = landmarking.read(out) if out.exists() else None
     with progress() as stage:

@@ -5,30 +5,22 @@ from typing import Annotated, Any
 
 import typer
 
+from xfer.cli.groups import engined, guided
 from xfer.cli.options import (
-    Address,
+    INSTEAD,
     Data,
     Device,
-    Devices,
-    Engine,
     Expressions,
     FacesShown,
-    Gpus,
     Landmarker,
     Masks,
-    Memory,
     MinFaces,
-    Nodes,
     Out,
     Preset,
     Pretrained,
     Seed,
-    Strategy,
     Support,
     Weights,
-    Workers,
-    engine_of,
-    guided,
     names,
 )
 from xfer.cli.printing import print_twins, progress
@@ -37,8 +29,10 @@ app = typer.Typer()
 
 
 @app.command()
+@engined
 @guided
 def guide(
+    context: typer.Context,
     model: Annotated[str, typer.Argument(help="A network: NAME or timm:NAME.")],
     data: Data = "synthetic",
     controls: Annotated[
@@ -67,56 +61,49 @@ def guide(
     landmarker: Landmarker = "mediapipe",
     draws: Annotated[int | None, typer.Option(help="Draws behind every interval; the preset's by default.")] = None,
     faces: FacesShown = "mean",
-    engine: Engine = "local",
-    address: Address = None,
-    gpus: Gpus = None,
-    memory: Memory = None,
-    workers: Workers = None,
-    devices: Devices = 1,
-    nodes: Nodes = 1,
-    strategy: Strategy = "auto",
     out: Out = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set a study that is there aside.")] = False,
     *,
     guide_options: dict[str, Any],
+    engine_options: dict[str, Any],
 ) -> None:
     """Train twins of a network, guided by Action Units and by controls, and report what the Action Units did."""
+    options: dict[str, Any] = {
+        "model": model,
+        "data": data,
+        "controls": names(controls),
+        "ablate": ablate,
+        "seeds": seeds,
+        "preset": preset,
+        **guide_options,
+        "explainer": explainer,
+        "masks": masks,
+        "support": support,
+        "expressions": names(expressions),
+        "min_faces": min_faces,
+        "drawn": drawn,
+        "explained": explained,
+        "pretrained": pretrained,
+        "weights": weights or [],
+        "seed": seed,
+        "device": device,
+        "landmarker": landmarker,
+        "draws": draws,
+        "faces": faces,
+        "out": out,
+        "fresh": fresh,
+        **engine_options,
+    }
+    context.meta.get(INSTEAD, _guide)(options)
+
+
+def _guide(options: dict[str, Any]) -> None:
     import xfer
     from xfer.study.places import named
     from xfer.study.study import REPORT
 
     with progress() as stage:
-        study = xfer.guide(
-            model,
-            data=data,
-            controls=names(controls),
-            ablate=ablate,
-            seeds=seeds,
-            preset=preset,
-            **guide_options,
-            explainer=explainer,
-            masks=masks,
-            support=support,
-            expressions=names(expressions),
-            min_faces=min_faces,
-            drawn=drawn,
-            explained=explained,
-            pretrained=pretrained,
-            weights=weights or [],
-            seed=seed,
-            device=device,
-            landmarker=landmarker,
-            draws=draws,
-            faces=faces,
-            out=out,
-            fresh=fresh,
-            engine=engine_of(engine, address, gpus, memory),
-            workers=workers,
-            devices=devices,
-            nodes=nodes,
-            strategy=strategy,
-            progress=stage,
-        )
+        study = xfer.guide(**options, progress=stage)
     print_twins(study)
     failed = study.networks[study.networks["failed"] != ""]
     for name, why in zip(failed["checkpoint"], failed["failed"], strict=True):

@@ -1,8 +1,6 @@
 """Options that several commands share."""
 
-from collections.abc import Callable, Sequence
-from functools import wraps
-from inspect import signature
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -58,30 +56,6 @@ Guide = Annotated[
         help="Train networks to look at maps: none, au, template, shuffled or random; the preset's by default."
     ),
 ]
-Engine = Annotated[
-    str, typer.Option(help="Where networks are worked on: local (this machine) or ray; the numbers are the same.")
-]
-Address = Annotated[
-    str | None,
-    typer.Option(
-        help="A Ray cluster: 'auto' on one of its nodes, or HOST:PORT; without it one of this machine's cores."
-    ),
-]
-Gpus = Annotated[
-    float | None,
-    typer.Option(help="GPUs of a network, with --engine ray and --device cuda: 1 by default, 0.5 for two."),
-]
-Memory = Annotated[float | None, typer.Option(help="GB that Ray sets aside for a network, with --engine ray.")]
-Workers = Annotated[
-    int | None, typer.Option(min=1, help="Networks worked on side by side; by default as many as there is room for.")
-]
-Devices = Annotated[
-    int, typer.Option(min=1, help="Processes that train a network together, on cuda as many GPUs; of every node.")
-]
-Nodes = Annotated[int, typer.Option(min=1, help="Nodes on which srun or torchrun has started this line.")]
-Strategy = Annotated[
-    str, typer.Option(help="Lightning's, for several processes: auto, ddp or ddp_find_unused_parameters_true.")
-]
 Out = Annotated[
     str | None,
     typer.Option(
@@ -111,85 +85,11 @@ OnnxLabels = Annotated[
 ]
 AnyLabels = Annotated[bool, typer.Option("--any-labels", help="Take labels that are no expressions too.")]
 
+INSTEAD = "xfer.cli.instead"
+"""Under this name a command that takes the same options tells, in the context, what is done with them."""
+
 MAPS_PATTERN = "{model}_{expression}_heatmap.png"
 MASKS_PATTERN = "{expression}_gt.png"
-
-
-def _guide(
-    guide_weight: Annotated[
-        float | None, typer.Option(help="The guide's factor beside the cross entropy, 4 by default.")
-    ] = None,
-    guide_schedule: Annotated[
-        str | None,
-        typer.Option(help="How that goes on after the warm-up: constant (the default), linear or cosine, to 0."),
-    ] = None,
-    guide_warm_up: Annotated[
-        float | None, typer.Option(help="The share of the training in which it rises from 0.")
-    ] = None,
-    guide_layers: Annotated[
-        str | None,
-        typer.Option(help="Layers that are guided, with commas: names, indices or 'last' (the default)."),
-    ] = None,
-    guide_loss: Annotated[
-        str | None, typer.Option(help="au_cosine (the default), au_region, cam or harmonize.")
-    ] = None,
-    guide_masks: Annotated[
-        str | None, typer.Option(help="The mask source of the maps, belharbi2024 by default.")
-    ] = None,
-    output_stride: Annotated[
-        int | None,
-        typer.Option(help="8, 16 or 32 px a cell of a network's deepest layer, where it has the choice; 0: its own."),
-    ] = None,
-) -> None:
-    """The options of a guide."""
-
-
-GUIDE_OPTIONS = tuple(signature(_guide).parameters)
-
-
-def guided(command: Callable[..., None]) -> Callable[..., None]:
-    """A command with the options of a guide, which it takes as the keyword ``guide_options``; they are its last.
-
-    >>> @guided
-    ... def command(model: str, seed: int = 0, *, guide_options: dict[str, Any]) -> None:
-    ...     print(model, seed, guide_options["guide_weight"])
-    >>> list(signature(command).parameters)[:3]
-    ['model', 'seed', 'guide_weight']
-    >>> command(model="songnet", seed=1, **dict.fromkeys(GUIDE_OPTIONS, 2.0))
-    songnet 1 2.0
-    """
-    whole = signature(command)
-    own = [each for name, each in whole.parameters.items() if name != "guide_options"]
-
-    @wraps(command)
-    def told(**options: Any) -> None:
-        guide = {name: options.pop(name) for name in GUIDE_OPTIONS}
-        command(**options, guide_options=guide)
-
-    told.__signature__ = whole.replace(parameters=[*own, *signature(_guide).parameters.values()])  # type: ignore[attr-defined]
-    return told
-
-
-def engine_of(name: str, address: str | None, gpus: float | None, memory: float | None) -> Any:
-    """The engine that is asked for.
-
-    Raises
-    ------
-    InputError
-        If something of Ray's is asked of another one.
-
-    >>> engine_of("ray", "auto", None, 8)
-    Ray(address='auto', gpus=1, memory=8)
-    """
-    asked: dict[str, Any] = {"address": address, "gpus": gpus, "memory": memory}
-    given = {option: value for option, value in asked.items() if value is not None}
-    if name != "ray":
-        if given:
-            raise InputError(f"{', '.join(f'--{option}' for option in given)} needs --engine ray")
-        return name
-    from xfer.study.engine import Ray
-
-    return Ray(**given)
 
 
 def names(text: str | None) -> list[str] | None:

@@ -22,7 +22,7 @@ _OPTIONS = {
     ),
     "Heatmaps that are there": ("heatmaps", "pattern", "pooled", "pooled_pattern", "frame", "allow_missing"),
     "Scores": ("masks", "mask_pattern", "support", "metrics", "threshold", "linkage", "draws"),
-    "Where it runs": ("engine", "address", "gpus", "memory", "workers", "devices", "nodes", "strategy"),
+    "Where it runs": ("engine", "address", "gpus", "all_gpus", "memory", "workers", "devices", "nodes", "strategy"),
     "What is written": ("out", "fresh", "faces"),
 }  # fmt: skip
 _MANY = 20

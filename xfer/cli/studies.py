@@ -8,32 +8,27 @@ from typing import Annotated, Any
 import typer
 
 from xfer.cli.beginning import Config
+from xfer.cli.groups import ENGINE_OPTIONS, GUIDE_OPTIONS, engined, guided
 from xfer.cli.options import (
-    GUIDE_OPTIONS,
+    INSTEAD,
     MAPS_PATTERN,
     MASKS_PATTERN,
-    Address,
     AllowMissing,
     AnyLabels,
     Baseline,
     Data,
     Device,
-    Devices,
-    Engine,
     Expressions,
     FacesShown,
     Folds,
     Frame,
-    Gpus,
     Guide,
     Landmarker,
     MaskPattern,
     Masks,
-    Memory,
     Metrics,
     MinFaces,
     Models,
-    Nodes,
     OnnxLabels,
     OnnxMean,
     OnnxSize,
@@ -45,13 +40,9 @@ from xfer.cli.options import (
     Samples,
     Seed,
     Segments,
-    Strategy,
     Support,
     Threshold,
     Weights,
-    Workers,
-    engine_of,
-    guided,
     names,
     of_onnx,
 )
@@ -60,15 +51,11 @@ from xfer.errors import InputError
 
 app = typer.Typer()
 
-INSTEAD = "xfer.cli.instead"
-"""Under this name a command that takes the same options tells, in the context, what is done with them."""
-
 _FILES_ONLY = {"pattern": "--pattern", "pooled": "--pooled", "mask_pattern": "--mask-pattern", "frame": "--frame"}
 _NETWORKS_ONLY = (
     "models", "data", "expressions", "min_faces", "explainers", "preset", "pretrained", "weights", "folds", "seed",
     "device", "landmarker", "per_face", "faces", "randomised", "samples", "segments", "baseline", "size", "mean", "std",
-    "labels", "any_labels", "guide", *GUIDE_OPTIONS, "engine", "address", "gpus", "memory", "workers",
-    "devices", "nodes", "strategy",
+    "labels", "any_labels", "guide", *GUIDE_OPTIONS, *ENGINE_OPTIONS,
 )  # fmt: skip
 
 
@@ -83,6 +70,7 @@ _LEFT_OUT = {
 
 
 @app.command()
+@engined
 @guided
 def compare(
     context: typer.Context,
@@ -139,18 +127,11 @@ def compare(
             min=0, help="Times each network is explained with randomised weights too; the preset's by default."
         ),
     ] = None,
-    engine: Engine = "local",
-    address: Address = None,
-    gpus: Gpus = None,
-    memory: Memory = None,
-    workers: Workers = None,
-    devices: Devices = 1,
-    nodes: Nodes = 1,
-    strategy: Strategy = "auto",
     out: Out = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set a study that is there aside.")] = False,
     *,
     guide_options: dict[str, Any],
+    engine_options: dict[str, Any],
 ) -> None:
     """Train networks on faces, explain them, score their heatmaps against masks: one folder with a report.
 
@@ -203,11 +184,7 @@ def compare(
             "per_face": per_face,
             "randomised": randomised,
             "faces": faces,
-            "engine": engine_of(engine, address, gpus, memory),
-            "workers": workers,
-            "devices": devices,
-            "nodes": nodes,
-            "strategy": strategy,
+            **engine_options,
         }
     context.meta.get(INSTEAD, _compare)({**options, **common})
 
@@ -239,6 +216,7 @@ def _compare(options: dict[str, Any]) -> None:
 
 
 @app.command()
+@engined
 @guided
 def train(
     model: Annotated[str, typer.Argument(help="A network: NAME or timm:NAME; several with commas between them.")],
@@ -253,18 +231,11 @@ def train(
     device: Device = "auto",
     guide: Guide = None,
     landmarker: Landmarker = "mediapipe",
-    engine: Engine = "local",
-    address: Address = None,
-    gpus: Gpus = None,
-    memory: Memory = None,
-    workers: Workers = None,
-    devices: Devices = 1,
-    nodes: Nodes = 1,
-    strategy: Strategy = "auto",
     out: Out = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set a study that is there aside.")] = False,
     *,
     guide_options: dict[str, Any],
+    engine_options: dict[str, Any],
 ) -> None:
     """Train a network; 'xfer compare --models' with the same options goes on from there."""
     import xfer
@@ -287,11 +258,7 @@ def train(
             landmarker=landmarker,
             out=out,
             fresh=fresh,
-            engine=engine_of(engine, address, gpus, memory),
-            workers=workers,
-            devices=devices,
-            nodes=nodes,
-            strategy=strategy,
+            **engine_options,
             progress=stage,
         )
     for one in trained:

@@ -42,7 +42,7 @@ def table(path: Place, *, allow_outside: bool = False) -> Dataset:
     InputError
         If the file or a column is missing, it is no csv, or no row can be used.
     """
-    find = _in_store(path) if isinstance(path, str) else _in_folder(require_file(path, LAYOUT).parent, allow_outside)
+    find = _in_store(path) if isinstance(path, str) else _in_folder(require_file(path, LAYOUT), allow_outside)
     listing = Listing()
     for line, row in read_rows(path, _REQUIRED):
         file = row["file"].strip()
@@ -60,10 +60,16 @@ def table(path: Place, *, allow_outside: bool = False) -> Dataset:
     return listing.dataset(title("csv", folder) + f"/{shown(name)}")
 
 
-def _in_folder(root: Path, allow_outside: bool) -> Find:
-    """What a cell names, below a folder: a face's name, and what gives its file."""
+def _in_folder(table: Path, allow_outside: bool) -> Find:
+    """What a cell names, below the folder of a table here: a face's name, and what gives its file."""
+    root = table.parent
 
     def find(file: str) -> tuple[str, Callable[[], Source]]:
+        if is_url(file):
+            raise InputError(
+                f"{shown(table)}: names {shown(file)}, which is in a store; put the table into its pictures' folder "
+                f"there and give its URL, as in csv:{shown(file.rpartition('/')[0])}/{shown(table.name)}"
+            )
         name = Path(os.path.relpath(root / file, root)).as_posix()
         return name, lambda: named(root, root / file, name, allow_outside)
 
@@ -72,7 +78,8 @@ def _in_folder(root: Path, allow_outside: bool) -> Find:
 
 def _in_store(table: str) -> Find:
     """What a cell names, below the URL of the table's folder."""
-    there = listed(table.rpartition("/")[0])
+    folder = table.rpartition("/")[0]
+    there = listed(folder)
 
     def source(name: str) -> Source:
         outside = name.startswith(("/", "..")) or is_url(name)
@@ -81,6 +88,7 @@ def _in_store(table: str) -> Find:
         return Dropped(shown(name), reason) if reason else Whole(there[name])
 
     def find(file: str) -> tuple[str, Callable[[], Source]]:
+        file = file.removeprefix(f"{folder}/")
         name = file if is_url(file) else posixpath.normpath(file)
         return name, lambda: source(name)
 

@@ -1,12 +1,15 @@
 """What a reader finds: faces kept, faces dropped with their reasons, and the data set they make."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
+
 from xfer import labels
+from xfer.datasets.faces import Columns, Faces
 from xfer.datasets.files import shown
 from xfer.datasets.objects import Place
 from xfer.datasets.samples import Dataset, Dropped, FaceSample
@@ -22,15 +25,17 @@ class Listing:
     A face whose label is unknown or whose id was seen before is dropped; a face without a subject is its own.
     """
 
-    samples: list[FaceSample] = field(default_factory=list)
-    dropped: list[Dropped] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    _seen: dict[str, FaceSample] = field(default_factory=dict)
-    _alone: int = 0
+    _faces: Columns = field(default_factory=Columns)
+    _dropped: list[tuple[int, Dropped]] = field(default_factory=list)
 
     def drop(self, name: str, reason: str) -> None:
         """Leave a face out."""
-        self.dropped.append(Dropped(shown(name), reason))
+        self.lose(Dropped(shown(name), reason))
+
+    def lose(self, dropped: Dropped) -> None:
+        """Tell of a face that is left out."""
+        self._dropped.append((len(self._faces), dropped))
 
     def keep(self, name: str, source: Any, label: str | None, *, what: str = "label", **facts: Any) -> None:
         """Enter a face under its relative name.
@@ -48,20 +53,14 @@ class Listing:
             The other fields of `FaceSample`.
         """
         if isinstance(source, Dropped):
-            self.dropped.append(source)
+            self.lose(source)
             return
         try:
             expression = None if label is None else labels.expression(label)
         except InputError:
             self.drop(name, unknown_label(what, str(label)))
             return
-        face = FaceSample(shown(name), source, expression, **facts)
-        if (first := self._seen.get(face.id)) is not None:
-            self.drop(name, "is listed a second time" + _unlike(first, face))
-            return
-        self._seen[face.id] = face
-        self._alone += not face.subject
-        self.samples.append(face if face.subject else replace(face, subject=face.id))
+        self._faces.append(FaceSample(shown(name), source, expression, **facts))
 
     def code(self, name: str, source: Any, code: str, codes: Mapping[str, str], **facts: Any) -> None:
         """Enter a face whose label is a code of the data set's own; other codes are dropped."""
@@ -78,14 +77,32 @@ class Listing:
         InputError
             If that is nothing.
         """
-        notes = list(self.notes)
-        if self._alone and self._alone == len(self.samples):
+        faces, again = _once(self._faces.sealed())
+        dropped = [each for _, each in sorted([*self._dropped, *again], key=lambda told: told[0])]
+        notes, alone = list(self.notes), faces.alone()
+        if alone and alone == len(faces):
             notes.append(NO_SUBJECTS)
-        elif self._alone:
-            notes.append(f"faces without a subject, each a subject of its own: {self._alone}")
-        dataset = Dataset(name, tuple(self.samples), tuple(self.dropped), tuple(notes))
+        elif alone:
+            notes.append(f"faces without a subject, each a subject of its own: {alone}")
+        dataset = Dataset(name, faces, tuple(dropped), tuple(notes))
         dataset.require_faces()
         return dataset
+
+
+def _once(faces: Faces) -> tuple[Faces, list[tuple[int, Dropped]]]:
+    """The faces whose name comes for the first time, and the others with their places."""
+    names = np.fromiter(map(hash, faces.texts("id")), np.int64, len(faces))
+    _, which, count = np.unique(names, return_inverse=True, return_counts=True)
+    first: dict[str, FaceSample] = {}
+    lost: list[tuple[int, Dropped]] = []
+    for place in np.flatnonzero(count[which] > 1).tolist():
+        face = faces[place]
+        if face.id in first:
+            lost.append((place, Dropped(face.id, "is listed a second time" + _unlike(first[face.id], face))))
+        first.setdefault(face.id, face)
+    if not lost:
+        return faces, lost
+    return faces.take(np.delete(np.arange(len(faces)), [place for place, _ in lost])), lost
 
 
 def _unlike(first: FaceSample, again: FaceSample) -> str:

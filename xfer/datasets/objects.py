@@ -216,6 +216,17 @@ class Whole(StoredPicture):
         """All of it; raises as `StoredPicture.content`."""
         return self.file.content()
 
+    def parted(self) -> tuple[str, tuple[int, int], str]:
+        """The folder; the size; the name and the version."""
+        folder, _, name = str(self.file.place).rpartition("/")
+        return folder, (self.file.size, 0), f"{name}\0{self.file.version}"
+
+    @classmethod
+    def joined(cls, shared: Any, numbers: tuple[int, int], text: str) -> "Whole":
+        """As `StoredPicture.joined`."""
+        name, _, version = text.partition("\0")
+        return cls(StoredFile(f"{shared}/{name}", numbers[0], version))
+
 
 @dataclass(frozen=True, slots=True)
 class Part(StoredPicture):
@@ -228,6 +239,15 @@ class Part(StoredPicture):
     def content(self) -> bytes:
         """The part; raises as `StoredPicture.content`."""
         return self.file.read(self.start, self.size)
+
+    def parted(self) -> tuple[StoredFile, tuple[int, int], str]:
+        """The shard; where it stands, and its size."""
+        return self.file, (self.start, self.size), ""
+
+    @classmethod
+    def joined(cls, shared: Any, numbers: tuple[int, int], text: str) -> "Part":
+        """As `StoredPicture.joined`."""
+        return cls(shared, *numbers)
 
 
 def create(url: str, content: bytes | Path) -> bool:

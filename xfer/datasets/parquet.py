@@ -51,6 +51,16 @@ class Cell(StoredPicture):
             found = _pictures(self.file, self.column, self.group, os.getpid())
         return found[self.row].as_py() or b""
 
+    def parted(self) -> tuple[tuple[StoredFile, str, int], tuple[int, int], str]:
+        """The file, the column and the size of the row group; the group and the row."""
+        return (self.file, self.column, self.size), (self.group, self.row), ""
+
+    @classmethod
+    def joined(cls, shared: Any, numbers: tuple[int, int], text: str) -> "Cell":
+        """As `StoredPicture.joined`."""
+        file, column, size = shared
+        return cls(file, column, *numbers, size)
+
 
 @lru_cache(maxsize=_HELD)
 def _pictures(file: StoredFile, column: str, group: int, process: int) -> Any:

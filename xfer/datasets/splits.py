@@ -46,7 +46,7 @@ def folds(dataset: Dataset, k: int, seed: int = 0) -> NDArray[np.intp]:
     """
     if k < 2:
         raise InputError(f"folds: at least 2 are needed; got {k}")
-    subjects = len({s.subject for s in dataset.samples})
+    subjects = len(set(dataset.column("subject")))
     if subjects < k:
         raise InputError(f"{dataset.name}: {k} folds need at least {k} subjects; there are {subjects}")
     return _deal(dataset, np.full(k, 1 / k), seed)
@@ -85,8 +85,8 @@ def split(dataset: Dataset, fractions: Mapping[str, float] = FRACTIONS, seed: in
         are too few subjects for a part.
     """
     _check_fractions(fractions)
-    published = {s.split for s in dataset.samples} - {""}
-    without = sum(not s.split for s in dataset.samples)
+    splits = dataset.column("split")
+    published, without = set(splits) - {""}, splits.count("")
     if published and without:
         raise InputError(
             f"{dataset.name}: {without} of {len(dataset)} faces have no split; give it for all or for none"
@@ -100,15 +100,14 @@ def split(dataset: Dataset, fractions: Mapping[str, float] = FRACTIONS, seed: in
         told = ", ".join(sorted(published))
         raise InputError(f"{dataset.name}: publishes {told} and no train, out of which the others could be taken")
     names = ["train", *missing] if published else missing
-    pool = [i for i, s in enumerate(dataset.samples) if s.split in ("", "train")]
+    pool = [i for i, split in enumerate(splits) if split in ("", "train")]
     shares = np.array([fractions.get(name, 0.0) for name in names])
     parts = _deal(dataset.take(pool), shares / shares.sum(), seed)
     _check_parts(dataset, names, parts)
-    samples = list(dataset.samples)
     for i, part in zip(pool, parts, strict=True):
-        samples[i] = replace(samples[i], split=names[part])
+        splits[i] = names[part]
     kept = f"split as published into {', '.join(sorted(published))}; {', '.join(missing)} taken out of train"
-    return replace(dataset, samples=tuple(samples), notes=(*dataset.notes, kept) if published else dataset.notes)
+    return replace(dataset.changed(split=splits), notes=(*dataset.notes, kept) if published else dataset.notes)
 
 
 def _check_fractions(fractions: Mapping[str, float]) -> None:
@@ -122,7 +121,7 @@ def _check_fractions(fractions: Mapping[str, float]) -> None:
 def _check_parts(dataset: Dataset, names: list[str], parts: NDArray[np.intp]) -> None:
     for part, name in enumerate(names):
         if not (parts == part).any():
-            subjects = len({s.subject for s in dataset.samples})
+            subjects = len(set(dataset.column("subject")))
             raise InputError(f"{dataset.name}: {subjects} subjects are too few: none is left for {name!r}")
 
 
@@ -133,10 +132,10 @@ def _deal(dataset: Dataset, shares: NDArray[np.float64], seed: int) -> NDArray[n
     single face, often all of them, need no search: the part with the smallest (2n + 1) / share takes the next one,
     which is the same rule for them.
     """
-    subjects, who = np.unique([s.subject for s in dataset.samples], return_inverse=True)
+    subjects, who = np.unique(dataset.column("subject"), return_inverse=True)
     rows = {e: i for i, e in enumerate((*labels.EXPRESSIONS, None))}
     counts = np.zeros((len(subjects), len(rows)))
-    np.add.at(counts, (who, np.array([rows[s.expression] for s in dataset.samples])), 1)
+    np.add.at(counts, (who, np.array([rows[e] for e in dataset.column("expression")])), 1)
     counts = counts[:, counts.any(axis=0)]
     rank = np.argsort([_digest(seed, name) for name in subjects.tolist()])
     sizes = counts.sum(axis=1)

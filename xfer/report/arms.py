@@ -43,7 +43,11 @@ def _recognition_table(study: TwinStudy, measure: str) -> Table:
             row += [difference(other["difference"]), interval(other["ci_low"], other["ci_high"]), said(other)]
         rows.append(row if arm in paired else [*row, "", "", ""])
     made = study.networks[study.networks["failed"] == ""]
-    known = {"linear classifier": made["linear"].mean(), "chance": made["chance"].mean()}
+    known = {
+        "linear classifier": made["linear"].mean(),
+        "chance": made["chance"].mean(),
+        "the commonest expression, always": study.majority,
+    }
     foot: list[Row] = [[name, number(float(value)), *[""] * 4] for name, value in known.items()]
     head = ["arm", measure_title(measure), "95 % interval", "minus none", "95 % interval", ""]
     name = measure_title(measure)

@@ -144,6 +144,9 @@ class Section:
     blocks: Sequence[Block]
 
 
+_MOST_DIGITS = 9
+
+
 def number(value: float, digits: int = 3, mark: str = "") -> Cell:
     """A number for a table; NaN is the word 'undefined'.
 
@@ -158,12 +161,25 @@ def number(value: float, digits: int = 3, mark: str = "") -> Cell:
 def interval(low: float, high: float, digits: int = 3, mark: str = "") -> Cell:
     """The two ends of an interval; without them the word 'none'.
 
-    >>> interval(-0.1234, 0.5).text, interval(float("nan"), 0.5).text
-    ('−0.123 to 0.500', 'none')
+    >>> interval(-0.1234, 0.5).text, interval(0.0004, 0.01).text, interval(float("nan"), 0.5).text
+    ('−0.123 to 0.500', '0.0004 to 0.010', 'none')
     """
     if not (np.isfinite(low) and np.isfinite(high)):
         return Cell("none", mark, "undefined")
-    return Cell(f"{decimal(low, digits)} to {decimal(high, digits)}", mark, "number")
+    return Cell(f"{end(low, digits)} to {end(high, digits)}", mark, "number")
+
+
+def end(value: float, digits: int = 3) -> str:
+    """An end of an interval, with so many decimals or as many as show its side of 0.
+
+    >>> end(0.1234), end(-0.00004), end(0.0), end(1e-12)
+    ('0.123', '−0.00004', '0.000', '0.000000001')
+    """
+    while value and digits < _MOST_DIGITS and not round(value, digits):
+        digits += 1
+    if value and not round(value, digits):
+        value = float(np.copysign(10.0**-digits, value))
+    return decimal(value, digits)
 
 
 def with_interval(value: float, low: float, high: float, mark: str = "") -> Cell:

@@ -62,14 +62,13 @@ def blocks(study: Study) -> list[Block]:
 
 def taking_part(study: TwinStudy) -> Section:
     """How many faces each guide spoke for, and why not for the others; a reason that nowhere holds has no column."""
-    table = study.taking_part
+    table = study.mean_taking_part
     reasons = {column: ABSENT[name] for name, column in ABSENT_COLUMNS.items() if (table[column] > 0).any()}
-    rows: list[list[str | Cell]] = []
-    for arm in study.arms:
-        own = table[table["guide"] == arm]
-        means = [float(own[column].mean()) for column in ("guided_faces", *reasons)]
-        if len(own):
-            rows.append([arm, *(Cell(decimal(mean, 1), "", "number") for mean in means)])
+    rows: list[list[str | Cell]] = [
+        [arm, *(Cell(decimal(float(table[column][arm]), 1), "", "number") for column in ("guided_faces", *reasons))]
+        for arm in study.arms
+        if arm in table.index
+    ]
     blocks: list[Block] = [words.text("twins_taking", "text" if rows else "unknown")]
     if rows:
         blocks.append(Table(words.say("twins_taking", "table"), ["arm", "in the term", *reasons.values()], rows))

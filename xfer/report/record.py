@@ -11,6 +11,7 @@ from xfer.report.canvas import spoken
 from xfer.report.reading import masks_kind, values_of
 from xfer.report.trained import is_trained
 from xfer.study import Study
+from xfer.study.folder import TWIN_KIND
 
 _MOST = 60
 """Rows of a table, or entries of a line, that could grow without end; the rest is counted."""
@@ -22,6 +23,7 @@ def left_out(study: Study) -> Section:
     """Missing heatmaps and undefined scores, each with its reason."""
     absent, undefined, unmatched, dropped = _missing(study), _undefined(study), _unmatched(study), _dropped(study)
     blocks: list[Block] = list(dropped)
+    twins = study.config.get("kind") == TWIN_KIND
     if not absent and not undefined:
         blocks.append(words.text("left_out", "failed" if dropped else "nothing"))
     if absent:
@@ -32,7 +34,7 @@ def left_out(study: Study) -> Section:
         head = ["network", "expression", "fold", "reason", "metrics"]
         blocks.append(_listed("Scores that are undefined.", head, undefined))
     if unmatched:
-        blocks.append(words.text("left_out", "unmatched", names=", ".join(unmatched)))
+        blocks.append(words.text("left_out", "unused" if twins else "unmatched", names=", ".join(unmatched)))
     blocks += [
         words.text("left_out", "raters", masks=masks.name, why=masks.attrs["left_out"])
         for masks in study.mask_sources.masks

@@ -11,7 +11,7 @@ from xfer import heatmaps as stacks
 from xfer.guidance import LOSSES
 from xfer.report import agreement, figures, guided, record, words
 from xfer.report.arms import Row, cell, difference, looking, measure_title, recognition, records, said, signed
-from xfer.report.blocks import Block, Items, KeyFigures, Section, Table, interval, number, raster, vector
+from xfer.report.blocks import Block, Items, KeyFigures, Section, Table, end, interval, number, raster, vector
 from xfer.report.canvas import decimal, spoken
 from xfer.report.people import beneath, few_people, mean_face
 from xfer.report.twin_figures import difference_plot, specificity_cells
@@ -100,7 +100,7 @@ def _key_figures(study: TwinStudy) -> list[tuple[str, str]]:
 def _doubtful(study: TwinStudy) -> list[str]:
     """Arms that recognise no better than the linear classifier or guessing."""
     made = study.networks[study.networks["failed"] == ""]
-    bar = max(float(made["linear"].mean()), float(made["chance"].mean()))
+    bar = max(float(made["linear"].mean()), float(made["chance"].mean()), study.majority)
     return [arm for arm in study.arms if not cell(study, arm, ACCURACY, VALUE)["value"] > bar]
 
 
@@ -132,8 +132,8 @@ def _answers(study: TwinStudy) -> Iterator[tuple[str, str]]:
         control = (
             second if not study.config["ablate"] and f"{second}_open" in words.entries()["twins_answers"] else "other"
         )
-        end = "higher" if row["ci_low"] > 0 else "lower" if row["ci_high"] < 0 else "open"
-        yield f"{first} − {second}.", _sentence(f"{control}_{end}" if np.isfinite(row["ci_low"]) else "unknown", row)
+        side = "higher" if row["ci_low"] > 0 else "lower" if row["ci_high"] < 0 else "open"
+        yield f"{first} − {second}.", _sentence(f"{control}_{side}" if np.isfinite(row["ci_low"]) else "unknown", row)
     for row in records(_rows(study, ACCURACY, VALUE).reset_index()):
         first, second = row["first"], row["second"]
         if second.startswith("none"):
@@ -142,7 +142,7 @@ def _answers(study: TwinStudy) -> Iterator[tuple[str, str]]:
 
 
 def _sentence(name: str, row: Mapping[str, Any]) -> str:
-    low, high = (decimal(row[end], 3) for end in ("ci_low", "ci_high"))
+    low, high = (end(row[name]) for name in ("ci_low", "ci_high"))
     told = {"low": low, "high": high, "margin": MARGIN, **{key: row[key] for key in ("first", "second", "reason")}}
     if not np.isfinite(row["difference"]):
         return words.say("twins_answers", "undefined", reason=row["reason"])

@@ -159,8 +159,9 @@ def some_subjects(dataset: Dataset, train: NDArray[np.intp], share: float, seed:
     """
     if share == 1:
         return train
-    people, subject = np.unique([dataset.samples[i].subject for i in train], return_inverse=True)
-    _, expression = np.unique([str(dataset.samples[i].expression) for i in train], return_inverse=True)
+    part = dataset.take(train)
+    people, subject = np.unique(part.column("subject"), return_inverse=True)
+    _, expression = np.unique(list(map(str, part.column("expression"))), return_inverse=True)
     place = np.random.default_rng(seed).permutation(len(people))[subject]
     first = np.full(expression.max() + 1, len(people))
     np.minimum.at(first, expression, place)

@@ -30,7 +30,7 @@ PARTS = (TRAINING, HEATMAPS, RANDOMISED)
 
 _TOTAL = "total"
 _ALONE = 0.8
-"""Where a fold of one network takes this share of the time of all of them, there is nothing to work on beside it."""
+"""Where a fold of one network, or a twin, takes this share of the time of all, there is nothing to do beside it."""
 _SHOWN = {
     "units": "units", "unit_s": "a unit, s", "total_s": "s", "processor_s": "processor, s", "memory_mb": "memory, MB",
     "disk_mb": "disk, MB", "forwards": "forwards",
@@ -120,8 +120,7 @@ class Costs:
         parts = self.stages[self.stages["network"] != ""]
         worst = parts.iloc[int(np.argmax(parts["total_s"]))]
         named = f"networks, {share:.0%} of the time, most of all {worst['stage']} ({_span(worst['total_s'])})"
-        of_network = parts.groupby("network")["total_s"].sum().max() / self.folds
-        alone = of_network > _ALONE * longest["total_s"]
+        alone = longest["unit_s"] > _ALONE * longest["total_s"]
         return f"{named}; {'more workers do not help' if alone else 'more workers help'}"
 
     def __str__(self) -> str:

@@ -102,10 +102,11 @@ def assign(
 
 def _split(dataset: Dataset, positions: Positions, seed: int, fractions: Mapping[str, float]) -> Assignment:
     positions, left_out = _disjoint(dataset, positions)
-    if left_out and not any(dataset.samples[i].split == "train" for i in positions):
+    part = dataset.take(positions)
+    if left_out and "train" not in part.column("split"):
         raise InputError(f"{dataset.name}: every subject to train on is in another published part too; give --folds")
-    parted = splits.split(dataset.take(positions), fractions, seed)
-    names = np.array([s.split for s in parted.samples])
+    parted = splits.split(part, fractions, seed)
+    names = np.array(parted.column("split"))
     notes = [note for note in parted.notes if note not in dataset.notes]
     if left_out:
         notes.append(f"{len(left_out)} faces left out, their subjects are in another part of the published split too")
@@ -115,14 +116,16 @@ def _split(dataset: Dataset, positions: Positions, seed: int, fractions: Mapping
 
 def _disjoint(dataset: Dataset, positions: Positions) -> tuple[Positions, tuple[Dropped, ...]]:
     """Keep a subject of several published parts in the last of train, validation, test only."""
+    part = dataset.take(positions)
+    subjects, ranks = part.column("subject"), [_RANK[split] for split in part.column("split")]
     highest: dict[str, int] = {}
-    for i in positions:
-        sample = dataset.samples[i]
-        highest[sample.subject] = max(highest.get(sample.subject, 0), _RANK[sample.split])
-    kept = np.array([_RANK[dataset.samples[i].split] == highest[dataset.samples[i].subject] for i in positions])
+    for subject, rank in zip(subjects, ranks, strict=True):
+        highest[subject] = max(highest.get(subject, 0), rank)
+    kept = np.array([rank == highest[subject] for subject, rank in zip(subjects, ranks, strict=True)])
     names = {1: "its subject is in the validation part too", 2: "its subject is tested"}
-    lost = (dataset.samples[i] for i in positions[~kept])
-    return positions[kept], tuple(Dropped(s.id, names[highest[s.subject]]) for s in lost)
+    lost = dataset.take(positions[~kept])
+    told = zip(lost.column("id"), lost.column("subject"), strict=True)
+    return positions[kept], tuple(Dropped(face, names[highest[subject]]) for face, subject in told)
 
 
 def _folds(dataset: Dataset, positions: Positions, k: int, seed: int, fractions: Mapping[str, float]) -> Assignment:
@@ -134,14 +137,14 @@ def _folds(dataset: Dataset, positions: Positions, k: int, seed: int, fractions:
         pool = positions[tested != fold]
         train, validation = training.hold_out(dataset, pool, share, seed)
         made.append(Fold(str(fold), train, validation, positions[tested == fold]))
-    published = any(s.split for s in part.samples)
+    published = any(part.column("split"))
     return Assignment(
         tuple(made), notes=("the published split is not used: folds were asked for",) if published else ()
     )
 
 
 def _require_subjects(dataset: Dataset, positions: Positions) -> None:
-    subjects = len({dataset.samples[i].subject for i in positions})
+    subjects = len(set(dataset.take(positions).column("subject")))
     if subjects < 3:
         raise InputError(
             f"{dataset.name}: to train, to choose the epoch and to test takes 3 subjects at least; there are {subjects}"
@@ -150,7 +153,7 @@ def _require_subjects(dataset: Dataset, positions: Positions) -> None:
 
 def _require_expressions(dataset: Dataset, folds: Sequence[Fold]) -> None:
     for fold in folds:
-        seen = {dataset.samples[i].expression for i in fold.train}
+        seen = set(dataset.take(fold.train).column("expression"))
         if missing := [e for e in dataset.expressions if e not in seen]:
             where = f" in fold {fold.name}" if len(folds) > 1 else ""
             raise InputError(

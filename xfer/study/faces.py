@@ -3,6 +3,7 @@
 import contextlib
 import secrets
 from collections.abc import Callable, Iterable
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,8 @@ def _require_choice(dataset: Dataset, least: int) -> None:
             f"{dataset.name}: {left[0] if left else 'nothing'} is left with at least {least} faces of {there}; "
             f"two expressions are needed: --min-faces {enough} keeps two"
         )
-    subjects = {s.subject for s in dataset.samples if s.expression in left}
+    shown = zip(dataset.column("subject"), dataset.column("expression"), strict=True)
+    subjects = {subject for subject, expression in shown if expression in left}
     if len(subjects) < 2:
         raise InputError(
             f"{dataset.name}: all faces are of one subject, {subjects.pop()!r}; "
@@ -111,14 +113,18 @@ def facts(dataset: Dataset) -> dict[str, Any]:
         split, size of the file and published landmarks of every face, in whatever order they come: the same for files
         here, in a store and in tar shards.
     """
-    told = sorted(_told(sample) for sample in dataset.samples)
     return {
         "name": slug(dataset.name),
         "faces": len(dataset),
-        "subjects": len({s.subject for s in dataset.samples}),
+        "subjects": len(set(dataset.column("subject"))),
         "expressions": dataset.counts(),
-        "digest": sha256(b"".join(told)).hexdigest(),
+        "digest": _whatever_the_order(map(_told, dataset.samples)),
     }
+
+
+def _whatever_the_order(digests: Iterable[bytes]) -> str:
+    """SHA-256 of digests of 32 bytes, sorted."""
+    return sha256(np.sort(np.frombuffer(b"".join(digests), "S32")).tobytes()).hexdigest()
 
 
 def _told(sample: datasets.FaceSample) -> bytes:
@@ -169,7 +175,7 @@ def landmarks(
         are for pictures of another size.
     """
     path = home / LANDMARKS
-    published = np.array([s.landmarks is not None for s in dataset.samples])
+    published = dataset.landmarked()
     places = [np.flatnonzero(published), np.flatnonzero(~published)]
     tables = [landmarking.published(dataset.take(places[0]))] if len(places[0]) else []
     if len(places[1]):
@@ -179,9 +185,11 @@ def landmarks(
             tables.append(landmark_shards.landmark(rest.samples, landmarker, engine, home, done, progress or silent))
         else:
             tables.append(landmarking.landmark(rest, landmarker, done=done, save=save, progress=progress))
-    table = pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
-    table = table.iloc[np.argsort(np.concatenate(places))].reset_index(drop=True)
-    table.attrs["format"] = landmarking.FORMAT
+    table = tables[0]
+    if len(tables) > 1:
+        order = np.argsort(np.concatenate(places))
+        table = pd.concat(tables, ignore_index=True).iloc[order].reset_index(drop=True)
+        table.attrs["format"] = landmarking.FORMAT
     _saver(path)(table)
     landmark_shards.clear(home)
     require_fitting(dataset.name, table, landmarker)
@@ -189,14 +197,13 @@ def landmarks(
 
 
 def _saver(path: Path) -> Callable[[pd.DataFrame], None]:
-    return lambda table: write_whole(path, table.to_parquet)
+    return lambda table: write_whole(path, partial(landmarking.write, table))
 
 
 def digest(table: pd.DataFrame) -> str:
     """SHA-256 of a table of landmarks: points, pictures and reasons by face, in whatever order they come."""
     rows = zip(table["file"], table["sha256"], table["reason"], landmarking.points(table), strict=True)
-    told = sorted(sha256(repr(row[:3]).encode() + row[3].tobytes()).digest() for row in rows)
-    return sha256(b"".join(told)).hexdigest()
+    return _whatever_the_order(sha256(repr(row[:3]).encode() + row[3].tobytes()).digest() for row in rows)
 
 
 def reasons(table: pd.DataFrame) -> list[str]:
@@ -230,8 +237,8 @@ def crops(table: pd.DataFrame, crop: str) -> NDArray[np.float64] | None:
     if crop == "whole":
         return None
     size = table[["width", "height"]].to_numpy(float)
-    points = landmarking.points(table).astype(float)
-    low, high = points.min(axis=1), points.max(axis=1)
+    points = landmarking.points(table)
+    low, high = (end(axis=1).astype(float) for end in (points.min, points.max))
     extent = (high - low).max(axis=1)
     side = np.minimum(_SIDE * extent, size.min(axis=1))[:, None]
     middle = (low + high + 1) / 2 - _UP * extent[:, None] * [0, 1]
@@ -263,11 +270,12 @@ def write_table(home: Path, dataset: Dataset, table: pd.DataFrame, assignment: A
     folds = assignment.folds
     parts = {fold.name: fold.part(len(dataset)) for fold in folds}
     late = {d.id: d.reason for d in assignment.left_out}
-    why_not = (reason or late.get(s.id, "") for reason, s in zip(reasons(table), dataset.samples, strict=True))
+    names = dataset.column("id")
+    why_not = (reason or late.get(name, "") for reason, name in zip(reasons(table), names, strict=True))
     faces = pd.DataFrame(
         {
-            "id": [s.id for s in dataset.samples],
-            "expression": [s.expression or "" for s in dataset.samples],
+            "id": names,
+            "expression": [expression or "" for expression in dataset.column("expression")],
             "subject": _salted(dataset, home),
             "used": np.any([part != "" for part in parts.values()], axis=0),
             "reason": list(why_not),
@@ -286,17 +294,17 @@ def write_table(home: Path, dataset: Dataset, table: pd.DataFrame, assignment: A
 
 
 def _salted(dataset: Dataset, home: Path) -> list[str]:
-    salt, known = secrets.token_bytes(16), {}
+    salt, known, subjects = secrets.token_bytes(16), {}, dataset.column("subject")
     if (home / FACES).is_file():
         with contextlib.suppress(InputError):
             earlier = read_table(home)
             named = dict(zip(earlier["id"], earlier["subject"], strict=True))
-            known = {s.subject: named[s.id] for s in dataset.samples if s.id in named}
-    for sample in dataset.samples:
-        if sample.subject not in known:
-            text = sample.subject.encode("utf-8", "surrogateescape")
-            known[sample.subject] = sha256(salt + text).hexdigest()[:12]
-    return [known[s.subject] for s in dataset.samples]
+            told = zip(subjects, dataset.column("id"), strict=True)
+            known = {subject: named[name] for subject, name in told if name in named}
+    for subject in subjects:
+        if subject not in known:
+            known[subject] = sha256(salt + subject.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    return [known[subject] for subject in subjects]
 
 
 def read_table(home: Path) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -64,11 +64,11 @@ class Gathered:
     def fold_digest(self, fold: Fold) -> str:
         """Of the names of the faces in every part of a fold."""
         parts = (fold.train, fold.validation, fold.test)
-        return config_digest({"parts": [[self.dataset.samples[i].id for i in part] for part in parts]})
+        return config_digest({"parts": [self.dataset.take(part).column("id") for part in parts]})
 
     def blocks(self, fold: Fold, most: int) -> NDArray[np.intp]:
         """The block of subjects of each test face of a fold."""
-        return dealing.blocks([self.dataset.samples[i].subject for i in fold.test], most)
+        return dealing.blocks(self.dataset.take(fold.test).column("subject"), most)
 
     @contextmanager
     def pictures(self, sizes: Iterable[int], home: Path, progress: Stage) -> Iterator[Mapping[int, Pixels]]:
@@ -77,7 +77,7 @@ class Gathered:
         if not wanted:
             yield {}
             return
-        usable = np.flatnonzero(np.isfinite(self.points).all(axis=(1, 2)))
+        usable = np.flatnonzero(landmarking.complete(self.points))
         tick = progress("reading faces", len(usable))
         options: dict[str, Any] = {"boxes": self.boxes, "landmarks": self.points, "scratch": home, "shared": True}
         with stages.recorded(home, "pictures"):
@@ -90,8 +90,7 @@ class Gathered:
 
     def _as_landmarked(self) -> Dataset:
         """The faces, whose files must be those that the landmarks were found in."""
-        told = zip(self.dataset.samples, self.table["sha256"], strict=True)
-        return replace(self.dataset, samples=tuple(replace(sample, sha256=sha256) for sample, sha256 in told))
+        return self.dataset.changed(sha256=self.table["sha256"].array)
 
 
 @stages.timed("landmarks")
@@ -107,7 +106,7 @@ def gather(home: Path, plan: Plan, progress: Stage, engine: Engine | None = None
     table = faces.landmarks(dataset, home, plan.landmarker, progress, engine)
     points = landmarking.points(table)
     boxes = None if told["crop"] == "whole" else faces.crops(table, told["crop"])
-    usable = np.isfinite(points).all(axis=(1, 2))
+    usable = landmarking.complete(points)
     dealt = dealing.assign(dataset, usable, plan.config["folds"], plan.config["seed"])
     salted = faces.write_table(home, dataset, table, dealt)
     digest = config_digest({"data": told["digest"], "landmarks": faces.digest(table), "crop": told["crop"]})
@@ -168,5 +167,5 @@ def portrait(
 
 def needs_portrait(home: Path, gathered: Gathered) -> bool:
     """Whether ``mean_face.png`` is missing although there are people enough to make one of."""
-    people = {gathered.dataset.samples[i].subject for i in gathered.tested}
+    people = set(gathered.dataset.take(gathered.tested).column("subject"))
     return not (home / MEAN_FACE).is_file() and len(people) >= LEAST

@@ -157,6 +157,6 @@ def require_other_people(dataset: Dataset, folds: Sequence[Fold]) -> None:
         If one did.
     """
     for fold in folds:
-        people = [{dataset.samples[i].subject for i in part} for part in (fold.test, [*fold.train, *fold.validation])]
+        people = [set(dataset.take(part).column("subject")) for part in (fold.test, [*fold.train, *fold.validation])]
         if shared := sorted(people[0] & people[1]):
             raise InputError(f"{dataset.name}: subject {shared[0]!r} is tested and took part in training")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from xfer import landmarking
 from xfer.errors import InputError, unknown
 from xfer.progress import Stage, silent
 from xfer.study import assembly, computing, gathering, guiding, model_card, parts, plan, randomised, stages
@@ -252,7 +253,7 @@ def rivals(chosen: Plan, gathered: Gathered, units: Sequence[dict[str, Any]]) ->
     config = chosen.config
     if not config["draws"]:
         return []
-    usable = np.asarray(np.isfinite(gathered.points).all(axis=(1, 2)), bool)
+    usable = landmarking.complete(gathered.points)
     some = {fold.name: randomised.faces(gathered.dataset, fold.test, usable, config["seed"]) for fold in gathered.folds}
     source = chosen.versions(plan.RANDOMISING)
     found = []

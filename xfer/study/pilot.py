@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +15,16 @@ from numpy.typing import NDArray
 from xfer import landmarking
 from xfer.errors import InputError, TrainingError
 from xfer.progress import Stage, silent
-from xfer.study import computing, dealing, engine, faces, folder, networks, rehearsal, stages
+from xfer.study import computing, dealing, engine, faces, folder, networks, rehearsal, stages, twin_rehearsal
 from xfer.study.dealing import Fold
 from xfer.study.gathering import Gathered
 from xfer.study.mean_face import TOGETHER, mean_face
 from xfer.study.plan import Plan
 from xfer.study.rehearsal import Line, Rehearsed
 from xfer.study.stages import Seconds, Watch, now
-from xfer.study.trial import Trial, Tried, line, measure
+from xfer.study.trial import Trial, Tried, TwinTrial, line, measure
+from xfer.study.twin_rehearsal import TwinRehearsed
+from xfer.study.twins import TwinPlan, describe
 from xfer.training import Pixels, linear_baseline
 
 FACES = {"train": 24, "validation": 6, "test": 12}
@@ -51,10 +54,12 @@ class Pilot:
         Why a network cannot be trained.
     worker : array (2,)
         What a process takes to begin.
-    rehearsed : Rehearsed
+    rehearsed : Rehearsed or TwinRehearsed
         Scores, intervals and the page.
     memory_mb : float
         The most that this process has had.
+    listed_mb : float
+        Of a face in the tables of faces and landmarks.
     """
 
     folds: tuple[Fold, ...]
@@ -66,11 +71,12 @@ class Pilot:
     rivals: Mapping[str, Tried]
     failed: Mapping[str, str]
     worker: Seconds
-    rehearsed: Rehearsed
+    rehearsed: Rehearsed | TwinRehearsed
     memory_mb: float
+    listed_mb: float = 0.0
 
 
-def run(plan: Plan, workers: int, blocks: int, rows: int, progress: Stage) -> Pilot:
+def run(plan: Plan, workers: int, blocks: int, rows: int, progress: Stage, twins: TwinPlan | None = None) -> Pilot:
     """Try everything a study does.
 
     Parameters
@@ -81,6 +87,8 @@ def run(plan: Plan, workers: int, blocks: int, rows: int, progress: Stage) -> Pi
     blocks, rows : int
         Blocks of subjects in the study, and those of them, or folds, that a heatmap has.
     progress : callable
+    twins : TwinPlan, optional
+        Of a twin study whose network's plan that is: every arm is tried.
 
     Raises
     ------
@@ -89,7 +97,7 @@ def run(plan: Plan, workers: int, blocks: int, rows: int, progress: Stage) -> Pi
     TrainingError
         If no network can be trained.
     """
-    step = progress("measuring", len(plan.networks) + 3)
+    step = progress("measuring", (len(twins.arms.arms) if twins else len(plan.networks)) + 3)
     with tempfile.TemporaryDirectory(prefix="xfer-plan-") as place:
         home = Path(place) / "study"
         with folder.claim(home, plan.config):
@@ -99,14 +107,24 @@ def run(plan: Plan, workers: int, blocks: int, rows: int, progress: Stage) -> Pi
                 with engine.one_thread():
                     linear, portrait = _linear(gathered, pixels), _portrait(plan, gathered, pixels)
                 step()
-                tried, rivals, failed, worker = _tried(plan, gathered, pixels, home, workers, blocks, step)
+                units = _units(plan, twins, gathered)
+                tried, rivals, failed, worker = _tried(plan, units, pixels, home, workers, blocks, step)
             if not tried:
                 raise TrainingError(f"no network can be trained: {'; '.join(failed.values())}")
-            rehearsed = rehearsal.rehearse(plan, gathered, list(tried), set(rivals), home, rows)
+            rehearsed: Rehearsed | TwinRehearsed
+            if twins is None:
+                rehearsed = rehearsal.rehearse(plan, gathered, list(tried), set(rivals), home, rows)
+            else:
+                tested = len(folds[0].test)
+                rehearsed = twin_rehearsal.rehearse(twins, gathered, list(tried), tested, home)
             step()
+            listed = sum(
+                table.memory_usage(index=False, deep=True).sum() for table in (gathered.table, gathered.salted)
+            )
     return Pilot(
-        folds, landmarks, pictures, linear, portrait, tried, rivals, failed, worker, rehearsed, stages.peak_mb()
-    )
+        folds, landmarks, pictures, linear, portrait, tried, rivals, failed, worker, rehearsed, stages.peak_mb(),
+        float(listed) / 1e6 / len(gathered.dataset),
+    )  # fmt: skip
 
 
 def _gathered(plan: Plan, home: Path) -> tuple[tuple[Fold, ...], Gathered, Line]:
@@ -118,7 +136,7 @@ def _gathered(plan: Plan, home: Path) -> tuple[tuple[Fold, ...], Gathered, Line]
     chosen = np.concatenate(list(parts.values()))
     ends = np.cumsum([len(part) for part in parts.values()])
     fold = Fold("0", *np.split(np.arange(len(chosen)), ends[:-1]))
-    if all(plan.dataset.samples[i].landmarks is not None for i in chosen):
+    if plan.dataset.take(chosen).landmarked().all():
         few = home.parent / "few"
         few.mkdir()
         first, again = (stages.taken(_of_faces, plan, chosen[:_FEW], None, few, silent)[1] for _ in range(2))
@@ -138,8 +156,8 @@ def _spread(plan: Plan, positions: NDArray[np.intp], most: int) -> NDArray[np.in
     mixed = np.random.default_rng(plan.config["seed"]).permutation(positions)
     turns: dict[str, int] = {}
     turn = []
-    for i in mixed:
-        shown = plan.dataset.samples[i].expression or ""
+    for expression in plan.dataset.take(mixed).column("expression"):
+        shown = expression or ""
         turns[shown] = turns.get(shown, 0) + 1
         turn.append((not shown, turns[shown]))
     order = sorted(range(len(mixed)), key=turn.__getitem__)
@@ -151,7 +169,7 @@ def _of_faces(plan: Plan, chosen: NDArray[np.intp], fold: Fold | None, home: Pat
     told, dataset = plan.config["data"], plan.dataset.take(chosen)
     table = faces.landmarks(dataset, home, plan.landmarker, progress)
     points = landmarking.points(table)
-    usable = np.flatnonzero(np.isfinite(points).all(axis=(1, 2)))
+    usable = np.flatnonzero(landmarking.complete(points))
     if not len(usable):
         raise InputError(f"{dataset.name}: none of {len(dataset)} faces has landmarks: {table['reason'].iloc[0]}")
     whole = fold or Fold("0", usable, usable, usable)
@@ -183,26 +201,35 @@ def _portrait(plan: Plan, gathered: Gathered, pixels: Mapping[int, Pixels]) -> L
     return Line(rest, each)
 
 
+def _units(plan: Plan, twins: TwinPlan | None, gathered: Gathered) -> list[dict[str, Any]]:
+    """A unit of every network, as it is trained and with randomised weights; of twins one of every arm."""
+    if twins is not None:
+        return [{**each, "floors": False} for each in describe(twins, gathered)[: len(twins.arms.arms)]]
+    units = networks.describe(plan, gathered)
+    rivals = {each["network"]: each for each in networks.rivals(plan, gathered, units)}
+    return [*units, *rivals.values()]
+
+
 def _tried(
     plan: Plan,
-    gathered: Gathered,
+    units: list[dict[str, Any]],
     pixels: Mapping[int, Pixels],
     home: Path,
     workers: int,
     blocks: int,
     step: Callable[[], None],
 ) -> tuple[dict[str, Tried], dict[str, Tried], dict[str, str], Seconds]:
-    """Every network tried, side by side as in the study."""
-    units = networks.describe(plan, gathered)
-    rivals = {each["network"]: each for each in networks.rivals(plan, gathered, units)}
-    seconds = SECONDS * workers / (len(units) + len(rivals))
+    """Every unit tried, side by side as in the study."""
+    seconds = SECONDS * workers / len(units)
     test = np.resize(units[0]["test"], max(64, blocks))
     of_all = {"test": test, "blocks": np.arange(blocks - 1, blocks - 1 - len(test), -1) % blocks}
-    trials = []
-    for each in computing.longest_first([*units, *rivals.values()], len(gathered.dataset.expressions)):
+    trials: list[Trial] = []
+    for each in computing.longest_first(units, len(plan.dataset.expressions)):
+        kind = TwinTrial if "arm" in each else Trial
         rival = each.get("randomised") is not None
-        small = {**each, **of_all, "digest": rehearsal.digest(each["network"], rival), "home": home, "seconds": seconds}
-        trials.append(Trial(**small, pixels=pixels[each["settings"].size], parent=os.getpid()))
+        digest = rehearsal.digest(each.get("arm") or each["network"], rival)
+        small = {**each, **of_all, "digest": digest, "home": home, "seconds": seconds, "per_class": 0}
+        trials.append(kind(**small, pixels=pixels[each["settings"].size], parent=os.getpid()))
     if len(trials) == 1 and workers > 1 and plan.config["folds"] > 1:  # the study's is not alone on the machine either
         trials.append(replace(trials[0], fold="1", digest="beside"))
     tried: dict[str, Tried] = {}
@@ -211,12 +238,13 @@ def _tried(
     begun, arrived = time.time(), []
     for trial, result in engine.Local().run(trials, measure, engine.Needs(workers=workers), silent):
         if isinstance(result, Tried):
-            (tried if trial.randomised is None else besides)[trial.network] = result
+            (tried if trial.randomised is None else besides)[trial.key] = result
             arrived.append((result.arrived - begun, result.worker[1]))
         elif trial.randomised is None:
-            failed[trial.network] = computing.reason(result)
+            failed[trial.key] = computing.reason(result)
         if trial.randomised is None:
             step()
-    tried = {network.name: tried[network.name] for network in plan.networks if network.name in tried}
+    order = dict.fromkeys(each.get("arm") or each["network"] for each in units)
+    tried = {key: tried[key] for key in order if key in tried}
     first = sorted(arrived)[:workers] if workers > 1 and len(trials) > 1 else [(0.0, 0.0)]
     return tried, besides, failed, np.mean(first, axis=0)

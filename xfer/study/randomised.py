@@ -54,7 +54,7 @@ def faces(dataset: Dataset, test: ArrayLike, usable: NDArray[np.bool_], seed: in
         Places in `test`, ascending.
     """
     positions = np.asarray(test, np.intp)
-    shown = np.array([dataset.samples[i].expression or "" for i in positions])
+    shown = np.array([expression or "" for expression in dataset.take(positions).column("expression")])
     chosen: list[int] = []
     for number, expression in enumerate(dataset.expressions):
         pool = np.flatnonzero((shown == expression) & usable[positions])

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from xfer import models
 from xfer.progress import Stage, silent
 from xfer.study import stages
-from xfer.study.recognition import CHECKPOINTS, SHARDS
+from xfer.study.recognition import CHECKPOINTS, MAPS, SHARDS
 from xfer.study.stages import Seconds, Watch
+from xfer.study.twin import Twin
 from xfer.study.unit import EXPLAINED, Unit, Witness, compute
 from xfer.training import inputs
 
@@ -47,12 +48,27 @@ class Trial(Unit):
     parent: int = 0
     counted: list[int] | None = None
 
+    @property
+    def key(self) -> str:
+        """What is tried: a network, or of twins an arm."""
+        return self.network
+
     def witness(self, model: nn.Module) -> Witness | None:
         """Count what goes through the network; one that is listened to is not folded, so no time is taken of it."""
         if self.counted is not None:
             count = self.counted
             model.register_forward_pre_hook(lambda module, given: count.append(len(given[0])))
-        return None
+        return super().witness(model)
+
+
+@dataclass(frozen=True)
+class TwinTrial(Trial, Twin):  # type: ignore[misc]
+    """A twin whose faces stand for those of a whole study."""
+
+    @property
+    def key(self) -> str:
+        """The arm."""
+        return self.arm
 
 
 @dataclass(frozen=True)
@@ -76,6 +92,8 @@ class Tried:
     memory_mb : float
         The most that the process has had.
     checkpoint_mb, shard_mb : float
+    maps_mb : float
+        The maps of a single face, where they are kept.
     """
 
     arrived: float
@@ -91,6 +109,7 @@ class Tried:
     memory_mb: float = 0.0
     checkpoint_mb: float = 0.0
     shard_mb: float = 0.0
+    maps_mb: float = 0.0
 
     def training(self, epochs: int, batches: int, held: int, batch: int) -> Seconds:
         """A whole training: so many epochs of so many batches, with so many faces held out for validation."""
@@ -203,15 +222,23 @@ def _explained(trial: Trial) -> dict[str, Any]:
         forwards = (_counted(trial, 3) - forwards) / 2
     size = min(EXPLAINED, trial.settings.batch)
     faces = max(2, min(BATCHES * size, int(trial.seconds / 2 / max(took, 1e-3))))
+    _, one = _timed(trial, 1) if faces <= size else ([], np.zeros(2))
+    ticks, whole = _timed(trial, faces)
+    face, rest = line(ticks, size, whole, one)
+    shard, maps = (trial.home / sub / f"{trial.digest}.npz" for sub in (SHARDS, MAPS))
+    kept = maps.stat().st_size / 1e6 / len(ticks) if maps.exists() else 0.0
+    found = {"face": face, "rest": rest, "forwards": float(forwards)}
+    return {**found, "shard_mb": shard.stat().st_size / 1e6, "maps_mb": kept}
+
+
+def _timed(trial: Trial, faces: int) -> tuple[list[Seconds], Seconds]:
+    """When each of so many faces was explained, and what all of explaining took."""
     tried = replace(trial, test=np.resize(trial.test, faces), blocks=np.resize(trial.blocks, faces))
     watch, began = Watch(), stages.now()
     _anew(tried, watch)
     ended, stage = stages.now(), f"{trial.name}: heatmaps"
     alone = trial.black_box is not None or trial.randomised is not None
-    start = began if alone else watch.begun[stage]
-    face, rest = line(watch.done[stage], size, ended - start)
-    shard = trial.home / SHARDS / f"{trial.digest}.npz"
-    return {"face": face, "rest": rest, "forwards": float(forwards), "shard_mb": shard.stat().st_size / 1e6}
+    return watch.done[stage], ended - (began if alone else watch.begun[stage])
 
 
 def _counted(trial: Trial, faces: int) -> float:
@@ -224,13 +251,20 @@ def _counted(trial: Trial, faces: int) -> float:
 
 def _anew(trial: Trial, progress: Stage) -> None:
     """As a study computes it, whatever an earlier try left."""
-    (trial.home / SHARDS / f"{trial.digest}.npz").unlink(missing_ok=True)
+    for sub in (SHARDS, MAPS):
+        (trial.home / sub / f"{trial.digest}.npz").unlink(missing_ok=True)
     compute(trial, progress)
 
 
-def line(ticks: list[Seconds], size: int, whole: Seconds) -> tuple[Seconds, Seconds]:
-    """What one of many takes, and the rest; steps come in groups of `size`, of which the first is not counted."""
+def line(ticks: list[Seconds], size: int, whole: Seconds, one: Seconds | None = None) -> tuple[Seconds, Seconds]:
+    """What one of many takes, and the rest; steps come in groups of `size`, of which the first is not counted.
+
+    Where there is no second group, what one alone took tells them apart.
+    """
     n = len(ticks)
+    if n <= size and one is not None and n > 1:
+        each = np.maximum((whole - one) / (n - 1), 0)
+        return each, np.maximum(one - each, 0)
     if n <= size:
         return whole / max(1, n), np.zeros(2)
     each = (ticks[-1] - ticks[size - 1]) / (n - size)

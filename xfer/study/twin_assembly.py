@@ -15,7 +15,7 @@ from xfer.masks import Regions
 from xfer.metrics import METRICS
 from xfer.nulls.trivial import trivial_maps
 from xfer.progress import Stage
-from xfer.study import assembly, folder, provenance, results, shards, sums, twin_tables
+from xfer.study import assembly, folder, provenance, results, shards, stages, sums, twin_tables
 from xfer.study.assembly import Finished
 from xfer.study.gathering import Gathered, linear_accuracies
 from xfer.study.looking import GUIDED, JUDGED, Truth, coarse, others, split, uniform
@@ -26,6 +26,7 @@ from xfer.study.twin_study import ALL, DIFFERENCES, FLOOR_COLUMNS, FLOORS, LOOKI
 from xfer.study.twin_tables import SPECIFICITY, VALUE, Panel
 
 
+@stages.timed("scores")
 def write(home: Path, plan: Plan, truth: Truth, gathered: Gathered, finished: Finished, progress: Stage) -> None:
     """Merge the shards of finished twins and write all that follows from them.
 
@@ -66,6 +67,7 @@ def _csv(path: Path, table: pd.DataFrame) -> None:
     folder.write_whole(path, lambda aside: scoring.write_csv(table, aside))
 
 
+@stages.timed("intervals")
 def write_tables(home: Path, plan: Plan, looking: pd.DataFrame, progress: Stage) -> None:
     """``twins.csv`` and ``differences.csv``."""
     step = progress("intervals", 1)

@@ -48,6 +48,10 @@ class TwinStudy(Study):
     taking_part : DataFrame
         One row per guided training: ``guide seed guided_faces`` and the columns of
         `xfer.training.guided.ABSENT_COLUMNS`, faces of the kept epoch; no row where its log is gone.
+    mean_taking_part : DataFrame
+        Of that the means over trainings, by ``guide``.
+    majority : float
+        The accuracy of calling every test face what most of them show, in [0, 1].
 
     Raises
     ------
@@ -95,6 +99,17 @@ class TwinStudy(Study):
         ]
         table = pd.DataFrame(rows).reindex(columns=columns).dropna()
         return table.astype(dict.fromkeys(columns[2:], float))
+
+    @property
+    def mean_taking_part(self) -> pd.DataFrame:
+        """`taking_part` by ``guide``, mean over the trainings whose log is there."""
+        return self.taking_part.drop(columns="seed").groupby("guide").mean()
+
+    @cached_property
+    def majority(self) -> float:
+        """The accuracy of calling every test face what most of them show."""
+        shown = self.looking.drop_duplicates("face")["expression"]
+        return float(shown.value_counts(normalize=True).max())
 
     @property
     def arms(self) -> list[str]:

@@ -35,6 +35,7 @@ from xfer.study.places import writing
 from xfer.study.plan import Plan
 from xfer.study.recognition import SHOWN
 from xfer.study.results import config_digest
+from xfer.study.stages import now, record, recorded
 from xfer.study.twin import Twin
 from xfer.study.twin_study import TwinStudy
 from xfer.training import Settings
@@ -114,11 +115,13 @@ def guide_network(
     """
     if faces not in SHOWN:
         raise unknown("--faces", faces, SHOWN)
+    began = now()
     ranks = Ranks(devices, nodes, strategy)
     where = settle_engine(engine, ranks, workers)
     chosen = settle(model, ranks=ranks, out=out, fresh=fresh, **options)
     home, whole = chosen.plan.home, chosen.plan
     with claim(home, whole.config, fresh=fresh, engine=where, progress=progress), where.kept():
+        record(home, "options", now() - began)
         gathered = gathering.gather(home, whole, progress, where)
         require_other_people(gathered.dataset, gathered.folds)
         units = describe(chosen, gathered)
@@ -128,11 +131,12 @@ def guide_network(
         done = [each["digest"] for each in units if each["digest"] not in lost]
         twin_assembly.write(home, whole, chosen.truth, gathered, Finished(done, [], failed), progress)
         study = TwinStudy(home)
-        for card in twin_cards.of_study(study):
-            model_card.write(home, card)
-        step = progress("report", 1)
-        study.report(faces=faces)
-        step()
+        with recorded(home, "report"):
+            for card in twin_cards.of_study(study):
+                model_card.write(home, card)
+            step = progress("report", 1)
+            study.report(faces=faces)
+            step()
     return study
 
 

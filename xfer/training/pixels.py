@@ -1,7 +1,7 @@
 """Faces as small square pictures: decoded once, kept in memory, or in a scratch file where they are many."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
+from xfer.datasets.columns import Texts
 from xfer.datasets.samples import Dataset, Dropped
 from xfer.datasets.splits import split
 from xfer.errors import InputError
@@ -24,7 +25,8 @@ IN_MEMORY = 64_000_000
 class Pixels:
     """Some faces of a data set, all of one size, by their positions in the data set.
 
-    Pickled, it is 0.6 kB a face, and the pictures too where they are kept in memory; see `read_sizes` for sharing them.
+    Pickled, it is some tens of bytes a face, and the pictures too where they are kept in memory; see `read_sizes` for
+    sharing them.
 
     Attributes
     ----------
@@ -38,7 +40,7 @@ class Pixels:
         Position in `classes`; -1 where unlabelled or of another expression.
     landmarks : array (row, 68, 2)
         (x, y) in px of the small picture, float32; NaN where unknown.
-    ids, subjects : tuple of str
+    ids, subjects : sequence of str
         By row.
     dropped : tuple of Dropped
         Faces that could not be decoded, and why.
@@ -49,10 +51,20 @@ class Pixels:
     row: NDArray[np.intp]
     labels: NDArray[np.int64]
     landmarks: NDArray[np.float32]
-    ids: tuple[str, ...]
-    subjects: tuple[str, ...]
+    ids: Sequence[str]
+    subjects: Sequence[str]
     dropped: tuple[Dropped, ...]
     _store: Store
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the landmarks where they are in the pictures' file."""
+        filed = self.file is not None and isinstance(self.landmarks, np.memmap)
+        return vars(self) | ({"landmarks": None} if filed else {})
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """As it was, in another process."""
+        found = state["landmarks"]
+        self.__dict__.update(state | ({"landmarks": state["_store"].landmarks} if found is None else {}))
 
     @property
     def file(self) -> Path | None:
@@ -154,7 +166,6 @@ def read_sizes(
     part = dataset.take(chosen)
     kept: list[int] = []
     dropped: list[Dropped] = []
-    points = {size: np.full((len(chosen), 68, 2), np.nan, np.float32) for size in sizes}
     with stores(len(chosen), sizes, scratch, shared, in_memory) as kept_in, threadpool_limits(1):
         for i, (sample, picture) in enumerate(part.faces(workers)):
             if isinstance(picture, str):
@@ -163,9 +174,7 @@ def read_sizes(
                 box = np.array([0, 0, *picture.shape[1::-1]], float) if areas is None else areas[chosen[i]]
                 at = sample.landmarks if known is None else known[chosen[i]]
                 for size in sizes:
-                    kept_in[size].add(shrink(picture, size, box))
-                    if at is not None:
-                        points[size][len(kept)] = _placed(at, box, size)
+                    kept_in[size].add(shrink(picture, size, box), None if at is None else _placed(at, box, size))
                 kept.append(i)
             if tick:
                 tick()
@@ -175,7 +184,7 @@ def read_sizes(
     row = np.full(len(dataset), -1, np.intp)
     row[chosen[kept]] = np.arange(len(kept))
     facts = _facts(part.take(kept), tuple(classes or dataset.expressions), row, tuple(dropped))
-    return {s: Pixels(size=s, landmarks=points[s][: len(kept)], _store=kept_in[s], **facts) for s in sizes}
+    return {s: Pixels(size=s, landmarks=kept_in[s].landmarks, _store=kept_in[s], **facts) for s in sizes}
 
 
 def shrink(picture: NDArray[np.uint8], size: int, box: NDArray[np.float64]) -> NDArray[np.uint8]:
@@ -210,10 +219,9 @@ def hold_out(dataset: Dataset, train: ArrayLike, share: float, seed: int) -> tup
         If there are too few subjects.
     """
     positions = np.unique(np.asarray(train, np.intp))
-    pool = dataset.take(positions)
-    pool = replace(pool, samples=tuple(replace(s, split="") for s in pool.samples))
+    pool = dataset.take(positions).changed(split=[""] * len(positions))
     parts = split(pool, {"train": 1 - share, "validation": share}, seed)
-    held = np.array([s.split == "validation" for s in parts.samples])
+    held = np.array(parts.column("split")) == "validation"
     return positions[~held], positions[held]
 
 
@@ -230,8 +238,8 @@ def _facts(
     return {
         "classes": classes,
         "row": row,
-        "labels": np.array([number.get(s.expression or "", -1) for s in part.samples], np.int64),
-        "ids": tuple(s.id for s in part.samples),
-        "subjects": tuple(s.subject for s in part.samples),
+        "labels": np.array([number.get(shown or "", -1) for shown in part.column("expression")], np.int64),
+        "ids": Texts.of(part.column("id")),
+        "subjects": Texts.of(part.column("subject")),
         "dropped": dropped,
     }

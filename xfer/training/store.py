@@ -1,4 +1,4 @@
-"""Where pictures wait: in memory, or in a scratch file where they are many or several processes read them."""
+"""Where pictures and their landmarks wait: in memory, or in scratch files where they are many or shared."""
 
 import errno
 import os
@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 
 from xfer.errors import InputError
 
+POINTS = (68, 2)
+
 
 class Store:
-    """Takes pictures one by one, into memory or into a file, and gives them back by number.
+    """Takes pictures and their landmarks one by one, into memory or into a file, and gives them back by number.
 
     Parameters
     ----------
@@ -37,6 +39,7 @@ class Store:
         self._shape = (3, size, size)
         self._added = 0
         self._memory = np.empty((faces, *self._shape), np.uint8) if folder is None else None
+        self._points = np.empty((faces if folder is None else 0, *POINTS), np.float32)
         self.path: Path | None = None
         self._open: tuple[int, IO[bytes]] | None = None
         self._lock = threading.Lock()
@@ -59,18 +62,31 @@ class Store:
     def __getstate__(self) -> dict[str, Any]:
         if self._memory is None and self.path is None:
             raise TypeError("pictures in a nameless file stay in their process; read them with shared=True")
-        return {"_shape": self._shape, "_added": self._added, "_memory": self._memory, "path": self.path}
+        kept = {"_shape": self._shape, "_added": self._added, "_memory": self._memory, "path": self.path}
+        return {**kept, "_points": self._points if self.path is None else self._points[:0]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _end=None, _open=None, _lock=threading.Lock())
 
-    def add(self, picture: NDArray[np.uint8]) -> None:
-        """Take the next picture (3, size, size)."""
+    def add(self, picture: NDArray[np.uint8], points: NDArray[np.floating] | None) -> None:
+        """Take the next picture (3, size, size) and its landmarks (68, 2), if they are known."""
+        found = np.full(POINTS, np.nan, np.float32) if points is None else np.asarray(points, np.float32)
         if self._memory is not None:
-            self._memory[self._added] = picture
+            self._memory[self._added], self._points[self._added] = picture, found
         else:
-            self._file().write(picture.tobytes())
+            self._file().write(picture.tobytes() + found.tobytes())
         self._added += 1
+
+    @property
+    def landmarks(self) -> NDArray[np.float32]:
+        """Of every picture (row, 68, 2), NaN where they are not known."""
+        if self._memory is not None or not self._added:
+            return self._points[: self._added]
+        return np.memmap(self._file(), self._record, "r", shape=(self._added,))["points"]
+
+    @property
+    def _record(self) -> np.dtype[Any]:
+        return np.dtype([("picture", np.uint8, self._shape), ("points", np.float32, POINTS)])
 
     def seal(self) -> None:
         """Let other processes see what was added."""
@@ -88,12 +104,12 @@ class Store:
             return torch.empty((0, *self._shape), dtype=torch.uint8)
         if self._memory is not None:
             return torch.from_numpy(self._memory[rows])
-        length = prod(self._shape)
+        length, step = prod(self._shape), self._record.itemsize
         found = np.empty((len(rows), *self._shape), np.uint8)
         with self._lock:
             file = self._file()
             for i, row in enumerate(rows):
-                file.seek(int(row) * length)
+                file.seek(int(row) * step)
                 found[i] = np.frombuffer(file.read(length), np.uint8).reshape(self._shape)
         return torch.from_numpy(found)
 
@@ -107,12 +123,17 @@ class Store:
         return self._open[1]
 
 
+def bytes_of(size: int) -> int:
+    """What a picture of so many px and its landmarks take."""
+    return 3 * size**2 + 4 * prod(POINTS)
+
+
 @contextmanager
 def stores(
     faces: int, sizes: Sequence[int], folder: Path | None, shared: bool, in_memory: int
 ) -> Iterator[dict[int, Store]]:
     """A store per size; their files are removed if the reading fails."""
-    needed = faces * sum(3 * size**2 for size in sizes)
+    needed = faces * sum(bytes_of(size) for size in sizes)
     place = None
     if shared or needed > in_memory:
         place = Path(tempfile.gettempdir()) if folder is None else folder

@@ -1,4 +1,4 @@
-"""The table of landmarks: one row a picture, with 68 points or the reason why there are none."""
+"""Landmarks of faces: one row a picture, with 68 points or the reason why there are none."""
 
 import hashlib
 import os
@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,25 +24,13 @@ from xfer.datasets.stored import StoredPicture
 from xfer.errors import InputError
 from xfer.landmarkers import Finder, Landmarking, Pose
 from xfer.landmarkers.points import COLUMNS as POINTS
+from xfer.landmarking.table import COLUMNS, FORMAT, MEASURES, Row, Rows, complete, known, points, read, write
 from xfer.progress import Stage
 
-FORMAT = 1
-
-MEASURES = ("yaw", "pitch", "roll", "confidence")
-
-COLUMNS = (
-    "file",
-    "sha256",
-    "width",
-    "height",
-    *POINTS,
-    *MEASURES,
-    "n_faces",
-    "landmarker",
-    "digest",
-    "reason",
-)
-"""The table's columns; points are float32 px of the upright picture, angles degrees; "" and NaN where there is none."""
+__all__ = [
+    "COLUMNS", "FORMAT", "MEASURES", "POINTS", "PUBLISHED", "complete", "landmark", "landmark_folder", "points",
+    "published", "read", "summary", "write",
+]  # fmt: skip
 
 SAVE_EVERY = 2000
 """Rows after which the table is saved; later after each tenth more, so that saving stays a share of the work."""
@@ -56,21 +44,6 @@ Save = Callable[[pd.DataFrame], object]
 _NO_POINTS = np.full((68, 2), np.nan, np.float32)
 _NO_POSE = Pose(np.nan, np.nan, np.nan)
 _NO_MEASURES = (np.nan, np.nan, np.nan, np.nan)
-
-
-class Row(NamedTuple):
-    """A picture and what was found in it; `digest` is "" where the answer must not be used again."""
-
-    file: str
-    sha256: str
-    width: int
-    height: int
-    points: NDArray[np.float32]
-    measures: tuple[float, float, float, float]
-    n_faces: int
-    landmarker: str
-    digest: str
-    reason: str
 
 
 def landmark_folder(
@@ -131,7 +104,7 @@ def published(dataset: Dataset) -> pd.DataFrame:
     ValueError
         If a face has none.
     """
-    return _table(list(in_order(_published, dataset.samples)))
+    return Rows(in_order(_published, dataset.samples)).table()
 
 
 def _published(face: FaceSample) -> Row:
@@ -185,24 +158,27 @@ def _landmark(
         return landmarkers.open(landmarker) if finder is None else nullcontext(finder)
 
     advance = progress("landmarks", len(faces)) if progress else lambda: None
-    rows: list[Row] = []
-    known, due = _known(done), SAVE_EVERY
+    rows, earlier, due = Rows(), known(done), SAVE_EVERY
+
+    def so_far() -> pd.DataFrame:
+        ahead = Rows(earlier[face.id] for face in faces[len(rows) :] if face.id in earlier) if earlier else Rows()
+        if not len(ahead):
+            return rows.table()
+        table: pd.DataFrame = pd.concat([rows.table(), ahead.table()], ignore_index=True)
+        table.attrs["format"] = FORMAT
+        return table
+
     try:
-        for row in _rows(faces, landmarker.partition(":")[0], opened, workers, known):
+        for row in _rows(faces, landmarker.partition(":")[0], opened, workers, earlier):
             rows.append(row)
             advance()
             if save and len(rows) == due:
                 due += max(SAVE_EVERY, due // 10)
-                save(_table([*rows, *_ahead(faces, rows, known)]))
+                save(so_far())
     finally:
-        if save and rows:
-            save(_table([*rows, *_ahead(faces, rows, known)]))
-    return _table(rows)
-
-
-def _ahead(faces: Sequence[FaceSample | Dropped], rows: Sequence[Row], known: Mapping[str, Row]) -> Iterator[Row]:
-    """What an earlier table knows of the faces that this run has not reached, so that an interruption loses none."""
-    return (known[face.id] for face in faces[len(rows) :] if face.id in known)
+        if save and len(rows):
+            save(so_far())
+    return rows.table()
 
 
 def _rows(
@@ -210,7 +186,7 @@ def _rows(
     name: str,
     opened: Callable[[], AbstractContextManager[Finder]],
     workers: int,
-    known: Mapping[str, Row],
+    earlier: Mapping[str, Row],
 ) -> Iterator[Row]:
     """The faces' rows in order, a bounded number ahead."""
     free: SimpleQueue[Finder] = SimpleQueue()
@@ -221,7 +197,7 @@ def _rows(
         def work(face: FaceSample | Dropped) -> Row:
             finder = free.get()
             try:
-                return _row(face, finder, name, known)
+                return _row(face, finder, name, earlier)
             finally:
                 free.put(finder)
 
@@ -263,51 +239,6 @@ def _filled(file: str, sha256: str, size: tuple[int, ...], found: Landmarking, n
     points = _NO_POINTS if found.points is None else found.points.astype(np.float32)
     measures = (*(found.pose or _NO_POSE), found.confidence)
     return Row(file, sha256, size[0], size[1], points, measures, found.n_faces, name, digest, found.reason)
-
-
-def _table(rows: Sequence[Row]) -> pd.DataFrame:
-    points = np.array([row.points for row in rows], np.float32).reshape(len(rows), len(POINTS))
-    measures = np.array([row.measures for row in rows], np.float32).reshape(len(rows), len(MEASURES))
-    rest = pd.DataFrame(rows, columns=Row._fields).drop(columns=["points", "measures"])
-    parts = [rest, pd.DataFrame(points, columns=list(POINTS)), pd.DataFrame(measures, columns=list(MEASURES))]
-    table = pd.concat(parts, axis=1)[list(COLUMNS)].astype(dict.fromkeys(("width", "height", "n_faces"), "int32"))
-    table.attrs["format"] = FORMAT
-    return table
-
-
-def _known(table: pd.DataFrame | None) -> dict[str, Row]:
-    if table is None:
-        return {}
-    rest = [table[c] for c in ("file", "sha256", "width", "height")]
-    last = [table[c] for c in ("n_faces", "landmarker", "digest", "reason")]
-    measures = map(tuple, table[list(MEASURES)].to_numpy().tolist())
-    return {row[0]: Row(*row) for row in zip(*rest, points(table), measures, *last, strict=True)}
-
-
-def points(table: pd.DataFrame) -> NDArray[np.float32]:
-    """A table's points (n, 68, 2), NaN where there are none."""
-    return table[list(POINTS)].to_numpy(np.float32).reshape(-1, 68, 2)
-
-
-def read(path: Path) -> pd.DataFrame:
-    """A table that was written with ``DataFrame.to_parquet``.
-
-    Raises
-    ------
-    InputError
-        If it is missing, is not parquet, or is not a table of landmarks of this format.
-    """
-    if not path.is_file():
-        raise InputError(f"{shown(path)}: no such file; 'xfer landmarks DIR --out {shown(path)}' writes it")
-    try:
-        table = pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{shown(path)}: not a parquet file ({str(error).splitlines()[0][:100]})") from error
-    missing = [c for c in COLUMNS if c not in table]
-    if table.attrs.get("format") != FORMAT or missing:
-        why = f"no column {missing[0]}" if missing else f"format {table.attrs.get('format')} instead of {FORMAT}"
-        raise InputError(f"{shown(path)}: not a table that 'xfer landmarks' wrote ({why}); delete it or name another")
-    return table
 
 
 def summary(table: pd.DataFrame, names: int = 5) -> list[str]:
