@@ -84,7 +84,7 @@ def plan(
     """
     if gpus is not None:
         raise InputError(f"--gpus {gpus:g}: says what one network has; a plan is for all there are: --all-gpus")
-    twins = study == Path(GUIDE)
+    twins = study == GUIDE
     if model is not None and not twins:
         raise InputError(f"{model}: networks are named with --models, and the network of twins after 'guide'")
     if study is not None and not twins:
