@@ -173,6 +173,7 @@ def network_table(
         predictions = found["predictions"]
         rows.append(
             {
+                "checkpoint": "",
                 **facts,
                 "start": starts[facts["model"]],
                 "grid": " x ".join(map(str, facts["grid"])),
