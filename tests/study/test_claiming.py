@@ -1,6 +1,7 @@
 """A run holds a study in a store until something takes it away; then it ends in one line and goes on another time."""
 
 import errno
+import itertools
 import os
 import signal
 import threading
@@ -196,6 +197,67 @@ def test_a_machine_that_slept_writes_nothing_before_it_is_sure(store, monkeypatc
         (home / "scores.csv").write_text("stale")
         time.sleep(10 * claiming.EVERY)
         assert not store.exists("/box/study/scores.csv")
+
+
+def test_who_loses_the_lease_while_files_are_brought_brings_no_more_of_them(store, monkeypatch):
+    with run() as home:
+        wakes, whole, clock = threading.Event(), type(store).put_file, itertools.count(4e9, 1e3)
+
+        def asleep(self: Any, *arguments: Any, **options: Any) -> None:
+            whole(self, *arguments, **options)
+            if not wakes.is_set():
+                monkeypatch.setattr(time, "time", clock.__next__)
+                wakes.set()
+
+        mirror = Mirror.of(home)
+        assert mirror is not None
+        with mirror._lock:
+            for name in ("a.csv", "b.csv", "c.csv"):
+                (home / name).write_text("stale")
+            monkeypatch.setattr(type(store), "put_file", asleep)
+        assert wakes.wait(10)
+        time.sleep(10 * claiming.EVERY)
+        there = [name for name in ("a.csv", "b.csv", "c.csv") if store.exists(f"/box/study/{name}")]
+        assert len(there) == 1
+
+
+@pytest.mark.parametrize("when", ["pull", "require"])
+def test_who_loses_the_lease_before_the_work_or_at_its_end_is_told(store, monkeypatch, when):
+    whole = getattr(Mirror, when)
+
+    def late(self: Mirror, *arguments: Any, **options: Any) -> None:
+        whole(self, *arguments, **options)
+        if when == "require" or options.get("alone"):
+            taken()
+            time.sleep(10 * lease.BEAT)
+
+    monkeypatch.setattr(Mirror, when, late)
+    begun: list[Path] = []
+    expected = f"^{URL}: process 7 has taken over, so this run stopped; what is finished"
+    with pytest.raises(InputError, match=expected), run() as home:
+        begun.append(home)
+    assert len(begun) == (when == "require")
+
+
+def test_a_study_that_began_elsewhere_since_it_was_looked_at_is_not_mixed_with(store, monkeypatch):
+    whole = lease.Lease.take
+
+    def late(*arguments: Any, **options: Any) -> lease.Lease:
+        store.pipe("/box/study/study.toml", b'format = 1\nkind = "models"\nthreshold = "area"\n')
+        return whole(*arguments, **options)
+
+    monkeypatch.setattr(lease.Lease, "take", late)
+    expected = rf"^{URL}: belongs to another study \(threshold: 'area' there, 'otsu' now\)"
+    with pytest.raises(InputError, match=expected), run():
+        raise AssertionError
+    assert b"area" in store.cat("/box/study/study.toml")
+
+
+def test_nodes_that_train_together_do_not_see_a_mirror(store):
+    expected = f"^{URL}: --nodes 2: other nodes do not see it; give --out in a folder that all see$"
+    with pytest.raises(InputError, match=expected), run(nodes=2):
+        raise AssertionError
+    assert not store.exists("/box/study")
 
 
 def disconnected(*arguments: Any, **options: Any) -> None:

@@ -152,3 +152,18 @@ def test_readers_forget_a_run_that_was_killed_long_ago(store, monkeypatch):
     Lease.take(URL)
     monkeypatch.setattr(lease, "_FORGOTTEN", -1.0)
     assert told(URL) == ""
+
+
+def test_a_beat_counts_from_when_it_was_sent(store, monkeypatch):
+    """The others may have heard it long before its answer came."""
+    held, whole, clock = Lease.take(URL), Lease._write, [1000.0]
+    monkeypatch.setattr(time, "time", lambda: clock[0])
+
+    def slow(self: Lease) -> None:
+        whole(self)
+        clock[0] += 10 * lease.BEAT
+
+    monkeypatch.setattr(Lease, "_write", slow)
+    assert held._beat() == ""
+    with pytest.raises(objects.UnansweredError):
+        held.require()

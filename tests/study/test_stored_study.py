@@ -86,3 +86,15 @@ def test_the_command_line_names_what_would_work(capsys):
         with pytest.raises(SystemExit) as ended:
             cli.main(["report", url])
         assert (ended.value.code, capsys.readouterr().err) == (2, f"xfer: {told}\n")
+
+
+@pytest.mark.parametrize(
+    ("told", "why"), [(b"format = 9\n", "format 9; this xfer reads format 1"), (b"\xff", "not a study written by xfer")]
+)
+def test_a_configuration_that_cannot_be_read_is_named_by_its_url(store, told, why):
+    store.pipe("/box/study/study.toml", told)
+    for read in (Study, xfer.running, lambda url: xfer.load_model(f"{url}#songnet")):
+        with pytest.raises(InputError, match=f"^{URL}/study.toml: {why}"):
+            read(URL)
+    with pytest.raises(InputError, match=f"^{URL}/study.toml: {why}"):
+        xfer.train("songnet", out=URL)

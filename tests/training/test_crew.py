@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -161,6 +162,21 @@ def test_what_one_process_runs_into_is_what_is_raised_and_memory_halves_the_batc
     with pytest.raises(ValueError, match=r"^the second alone$"):
         fit(pixels, parts, uneven, loss=failing, devices=2)
     fitted = fit(pixels, parts, uneven, loss=hungry, devices=2)
+    assert fitted.remarks == ("memory ran out with 11 faces in a batch; trained with 5",)
+
+
+def test_what_the_first_process_runs_into_is_not_what_the_other_fails_with_after_it(
+    pixels: training.Pixels, parts: tuple, uneven: Settings
+) -> None:
+    def hungry(model: nn.Module, batch: Batch) -> torch.Tensor:
+        if len(batch.labels) > 3 and batch.place.rank == 0:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        if len(batch.labels) > 3:
+            time.sleep(0.5)
+            raise RuntimeError("[gloo/transport/tcp/pair.cc] Connection closed by peer")
+        return training.cross_entropy(model, batch)
+
+    fitted = fit(pixels, parts, uneven.change(epochs=1), loss=hungry, devices=2)
     assert fitted.remarks == ("memory ran out with 11 faces in a batch; trained with 5",)
 
 

@@ -1,7 +1,9 @@
 """Processes that train together, acted out in one: parts, shares and sums make the whole batch again."""
 
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from math import isnan
 from typing import Any
 
@@ -247,3 +249,16 @@ def test_a_single_training_under_a_launcher(
     with pytest.raises(InputError) as error:
         training.fit(wide(network()), pixels, *parts, settings, devices=2)
     assert told(error) == "--devices 2: with srun, call xfer.train, compare or guide, which share their trainings"
+
+
+def test_a_process_that_never_comes_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meeting, "PATIENCE", timedelta(seconds=1))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    counts = {"STEP_NUM_TASKS": 2, "NTASKS": 2, "NTASKS_PER_NODE": 2, "NNODES": 1}
+    given = {f"SLURM_{name}": number for name, number in {**counts, "NODEID": 0, "PROCID": 0, "LOCALID": 0}.items()}
+    for name, value in {**given, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}.items():
+        monkeypatch.setenv(name, str(value))
+    expected = f"^--devices 2: the processes do not meet at 127.0.0.1:{port} \\(.*\\); start all of them, or set"
+    with pytest.raises(ConnectionError, match=expected):
+        meeting.found(Ranks(2))

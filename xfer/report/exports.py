@@ -73,7 +73,7 @@ def write_tables(study: Study, folder: str | Path) -> list[Path]:
     """
     found = {name: table for name, table in tables(study).items() if len(table)}
     if not found:
-        raise InputError(f"{study.folder}: has no statistics to export; run its 'xfer compare' line with draws again")
+        raise InputError(f"{study.place}: has no statistics to export; run its 'xfer compare' line with draws again")
     home = Path(folder)
     try:
         home.mkdir(parents=True, exist_ok=True)

@@ -136,7 +136,7 @@ def build_differences(first: Study, second: Study) -> str:
     for study in (first, second):
         if study.config["kind"] not in _COMPARED:
             raise InputError(
-                f"{study.folder}: is of kind {study.config['kind']!r}; --diff is for studies of 'xfer compare'; "
+                f"{study.place}: is of kind {study.config['kind']!r}; --diff is for studies of 'xfer compare'; "
                 "what twins differ by stands in their own page and with --tables"
             )
     name = f"{first.name} against {second.name}"

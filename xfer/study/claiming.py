@@ -25,7 +25,13 @@ PATIENCE = 600.0
 
 @contextmanager
 def claim(
-    home: Path, config: Mapping[str, Any], *, fresh: bool = False, engine: Any = None, progress: Stage = silent
+    home: Path,
+    config: Mapping[str, Any],
+    *,
+    fresh: bool = False,
+    engine: Any = None,
+    nodes: int = 1,
+    progress: Stage = silent,
 ) -> Iterator[None]:
     """Hold the study of `config` for one run, as `xfer.study.folder.claim` does; one of a store there too.
 
@@ -38,6 +44,8 @@ def claim(
         Set a study that is there aside.
     engine : Engine, optional
         Where units are worked on.
+    nodes : int
+        On which a network is trained.
     progress : callable
         Told of the wait for a run that may be dead.
 
@@ -56,14 +64,18 @@ def claim(
             f"{mirror.url}: nodes of a Ray cluster do not see it; give --out in a folder that all of them see, or "
             "leave --address out"
         )
+    if nodes > 1:
+        raise InputError(
+            f"{mirror.url}: --nodes {nodes}: other nodes do not see it; give --out in a folder that all see"
+        )
     with _named(mirror), mirror.alone():
         mirror.begin(fresh)
-        with folder.claim(home, config), _leased(mirror, fresh, progress):
+        with folder.claim(home, config), _leased(mirror, config, fresh, progress):
             yield
 
 
 @contextmanager
-def _leased(mirror: Mirror, fresh: bool, progress: Stage) -> Iterator[None]:
+def _leased(mirror: Mirror, config: Mapping[str, Any], fresh: bool, progress: Stage) -> Iterator[None]:
     """Hold the lease, begin with what the store has, and bring there what the block writes."""
     run = _Run()
     lease = Lease.take(mirror.url, mirror.holder, progress)
@@ -74,6 +86,7 @@ def _leased(mirror: Mirror, fresh: bool, progress: Stage) -> Iterator[None]:
             mirror.set_aside()
         else:
             mirror.pull(lambda name: not name.startswith(f"{MAPS}/"), alone=True)
+            folder.require_same(mirror.home, config)  # another run may have begun and ended since that was looked at
         mirror.push()
         try:
             with run.interruptible(), _followed(mirror, lease, run):
@@ -89,6 +102,7 @@ def _leased(mirror: Mirror, fresh: bool, progress: Stage) -> Iterator[None]:
         lease.confirm()
         mirror.push()
         mirror.require()
+        run.require()
 
 
 @contextmanager
@@ -110,7 +124,7 @@ def _followed(mirror: Mirror, lease: Lease, run: "_Run") -> Iterator[None]:
         while not over.wait(EVERY) and run.failure is None:
             try:
                 lease.require()
-                mirror.push()
+                mirror.push(lease.require)
                 answered = time.monotonic()
             except InputError as error:
                 if not isinstance(error, UnansweredError) or time.monotonic() > answered + PATIENCE:
@@ -153,7 +167,11 @@ class _Run:
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Let `fail` interrupt the block, in the main thread; elsewhere it is told of at the end."""
+        """Let `fail` interrupt the block, in the main thread; elsewhere it is told of at the end.
+
+        A run that has failed already does not begin it.
+        """
+        self.require()
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -161,8 +179,10 @@ class _Run:
         deaf = before in (signal.SIG_IGN, None)  # as in the background of a script
         if deaf:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        self._interruptible = True
         try:
+            with self._lock:
+                self._interruptible = True
+            self.require()  # what came before
             yield
         finally:
             with self._lock:

@@ -15,8 +15,8 @@ import pandas as pd
 from xfer import scoring
 from xfer.errors import InputError
 from xfer.study import stages
-from xfer.study.folder import COSTS, read_config, write_whole
-from xfer.study.places import named, reading
+from xfer.study.folder import COSTS, write_whole
+from xfer.study.places import config_of, named, reading
 from xfer.study.recognition import UNITS
 from xfer.study.results import config_digest
 
@@ -206,12 +206,14 @@ def read(home: Path) -> pd.DataFrame | None:
     try:
         table = scoring.read_csv(path)
         numbers = {name: pd.to_numeric(table[name], errors="coerce") for name in COLUMNS[2:]}
-        config = read_config(home)
+        config = config_of(home)
         if config is not None and set(table["config"]) != {config_digest(config)}:
             return None
         return table.assign(**numbers)[list(COLUMNS)]
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: is damaged ({' '.join(str(error).split())}); plan again, or remove it") from None
+        raise InputError(
+            f"{named(path)}: is damaged ({' '.join(str(error).split())}); plan again, or remove it"
+        ) from None
 
 
 def planned_seconds(home: Path) -> dict[str, float]:

@@ -162,10 +162,21 @@ def _freeze(folder: Path, config: Mapping[str, Any]) -> None:
     for pattern in _LEFTOVERS:
         for left in folder.glob(pattern):
             shutil.rmtree(left) if left.is_dir() else left.unlink()
-    there = read_config(folder)
-    if there is None:
+    if read_config(folder) is None:
         write_whole(folder / CONFIG, lambda p: p.write_text(tomli_w.dumps(dict(config)), encoding="utf-8"))
-    elif there != config:
+    else:
+        require_same(folder, config)
+
+
+def require_same(folder: Path, config: Mapping[str, Any]) -> None:
+    """That a study folder has some configuration.
+
+    Raises
+    ------
+    InputError
+        If it has another one, or none.
+    """
+    if (there := read_config(folder) or {}) != config:
         raise InputError(
             f"{folder}: belongs to another study ({'; '.join(differences(there, config))}); "
             "give another --out, or --fresh to set the old one aside"

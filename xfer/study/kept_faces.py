@@ -117,7 +117,7 @@ def _read(study: Study) -> tuple[dict[tuple[str, str], _Held], tuple[str, ...]]:
     files = [here(study.folder / MAPS / f"{unit}.npz") for unit in study.provenance.get("shards", ())]
     there = [path for path in files if path.is_file()]
     if not there:
-        raise InputError(f"{study.folder}: kept no maps of single faces; make it with per_face=True (--per-face)")
+        raise InputError(f"{study.place}: kept no maps of single faces; make it with per_face=True (--per-face)")
     found: dict[tuple[str, str], _Held] = {}
     explainers: tuple[str, ...] = ()
     for path in there:

@@ -188,8 +188,9 @@ class Lease:
         with reaching(self.url, "written"):
             if why := self._lost():
                 return why
+            began = time.time()  # others may have heard it long before the store's answer comes
             self._write()
-        self._heard, self._trouble = time.time(), None
+        self._heard, self._trouble = began, None
         return ""
 
     def _lost(self) -> str:

@@ -15,8 +15,8 @@ from xfer.models.facts import Facts, named, triple
 from xfer.models.layers import heatmap_layer, layer_at
 from xfer.models.onnx import OnnxNetwork
 from xfer.models.weights import expected_shapes
-from xfer.study.folder import CONFIG, TWIN_KIND, command, read_config, slug
-from xfer.study.places import reading
+from xfer.study import places
+from xfer.study.folder import CONFIG, TWIN_KIND, command, slug
 from xfer.study.recognition import CHECKPOINTS
 from xfer.study.unit import checkpoint_name
 from xfer.training import Settings, load_into, read_weights
@@ -139,8 +139,10 @@ def _of_study(folder: str, network: str) -> tuple[nn.Module, Facts]:
     """A checkpoint of a study, with the settings that the study has."""
     name, _, fold = network.partition("/")
     weights = f"{CHECKPOINTS}/{slug(name)}-"
-    home = reading(folder, lambda each: each == CONFIG or (each.startswith(weights) and each.endswith(".safetensors")))
-    config = read_config(home)
+    home = places.reading(
+        folder, lambda each: each == CONFIG or (each.startswith(weights) and each.endswith(".safetensors"))
+    )
+    config = places.config_of(home)
     if config is None:
         raise InputError(f"{folder}: is not a study folder (no {CONFIG}); write {FORMS}")
     trained = config.get("networks", {})
@@ -153,7 +155,7 @@ def _of_study(folder: str, network: str) -> tuple[nn.Module, Facts]:
     settings = Settings.from_config({k: v for k, v in trained[name].items() if k in {f.name for f in fields(Settings)}})
     classes = tuple(config["data"]["expressions"])
     built = models.build(name, len(classes), size=settings.size, output_stride=_stride(trained[name]))
-    load_into(built, read_weights(path)[0], str(path))
+    load_into(built, read_weights(path)[0], places.named(path))
     return built, Facts(settings.size, settings.mean, settings.std, classes)
 
 
@@ -165,12 +167,13 @@ def _checkpoint(home: Path, name: str, fold: str, config: Mapping[str, Any]) -> 
         control = config.get("guide", {}).get("control", "none")
         prefix = checkpoint_name(name, "0", control).removesuffix("0")
         pattern = re.compile(re.escape(prefix) + r"(\w+)\.safetensors")
-    places = sorted((home / CHECKPOINTS).glob("*.safetensors"))
-    folds = {found[1]: path for path in places if (found := pattern.fullmatch(path.name))}
+    where = f"{places.named(home)}#{name}"
+    files = sorted((home / CHECKPOINTS).glob("*.safetensors"))
+    folds = {found[1]: path for path in files if (found := pattern.fullmatch(path.name))}
     if not folds:
-        raise InputError(f"{home}#{name}: is not trained yet; run the study's {command(config)!r} line again")
+        raise InputError(f"{where}: is not trained yet; run the study's {command(config)!r} line again")
     chosen = fold or next(iter(folds))
     if chosen not in folds or (not fold and len(folds) > 1):
         what = "twins" if twins else "folds"
-        raise InputError(f"{home}#{name}: its {what} are {', '.join(folds)}; write {home}#{name}/{next(iter(folds))}")
+        raise InputError(f"{where}: its {what} are {', '.join(folds)}; write {where}/{next(iter(folds))}")
     return folds[chosen]

@@ -146,11 +146,16 @@ class Mirror:
                 if alone:
                     raise InputError(f"{self.url}/{lost[0]}: {_MISMATCH}")
 
-    def push(self) -> None:
+    def push(self, sure: Callable[[], object] = lambda: None) -> None:
         """Bring to the store what has changed here; then remove what trainings have left behind.
 
         Weights follow their logs, checkpoints to go on from their weights, everything else the order of writing: where
         this ends half-way, what is there is sound.
+
+        Parameters
+        ----------
+        sure : callable
+            Called before every file; raises where this run may not write any more.
 
         Raises
         ------
@@ -163,13 +168,16 @@ class Mirror:
                 raise InputError(f"{self.url}: its working folder in the cache is gone; run the same line again")
             for name, each in sorted(here.items(), key=_turn):
                 if not name.endswith(CHECKPOINT) and self._mark(name) != each.mark:
+                    sure()
                     self._put(name, self.home / name, each.mark)
             for link in sorted(held.iterdir()):
                 name = f"{CHECKPOINTS}/{link.name}"
                 if name in here and self._mark(name) != (told := mark({name: link.stat()})):
+                    sure()
                     self._put(name, link, told)
             for name in self._files.keys() - here.keys():
                 if name.endswith(_PASSING) or name.startswith(f"{PARTIALS}/"):
+                    sure()
                     store, path = at(f"{self.url}/{name}")
                     with suppress(FileNotFoundError):
                         store.rm_file(path)

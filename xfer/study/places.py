@@ -2,21 +2,25 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from xfer.datasets.objects import place
+from xfer.errors import InputError
 from xfer.study import lease
-from xfer.study.folder import note_holder
+from xfer.study.folder import PARTIALS, note_holder, read_config
 from xfer.study.mirror import CHECKPOINT, READERS, RUNS, Mirror
 from xfer.study.recognition import MAPS, SHARDS
 
 
 def light(name: str) -> bool:
-    """Whether readers need a file at once: tables, maps and logs, not shards, weights and the maps of single faces.
+    """Whether readers need a file at once: tables, maps and logs; not shards, their parts, weights and maps of faces.
 
-    >>> light("scores.csv"), light("checkpoints/songnet-f0.csv"), light("shards/0a.npz")
-    (True, True, False)
+    >>> light("scores.csv"), light("checkpoints/songnet-f0.csv"), light("shards/0a.npz"), light("partials/0a.npz")
+    (True, True, False, False)
     """
-    return not name.startswith((f"{SHARDS}/", f"{MAPS}/")) and not name.endswith((".safetensors", CHECKPOINT))
+    return not name.startswith((f"{SHARDS}/", f"{PARTIALS}/", f"{MAPS}/")) and not name.endswith(
+        (".safetensors", CHECKPOINT)
+    )
 
 
 def writing(where: str | Path) -> Path:
@@ -67,6 +71,14 @@ def named(path: Path) -> str:
         return str(path)
     inner = path.absolute().relative_to(mirror.home).as_posix()
     return mirror.url if inner == "." else f"{mirror.url}/{inner}"
+
+
+def config_of(home: Path) -> dict[str, Any] | None:
+    """The configuration of a study, as `xfer.study.folder.read_config` reads it; errors name its URL."""
+    try:
+        return read_config(home)
+    except InputError as error:
+        raise InputError(str(error).replace(str(home), named(home))) from None
 
 
 def here(path: Path) -> Path:

@@ -20,7 +20,7 @@ from xfer.models.starting import Start
 from xfer.study import black_boxes, faces, folder, guiding, provenance, results
 from xfer.study.black_boxes import BlackBox
 from xfer.study.hiding import hiding_settings
-from xfer.study.places import writing
+from xfer.study.places import config_of, writing
 from xfer.study.protocols import PROTOCOLS
 from xfer.training import Settings, presets
 from xfer.training.ranks import ONE, Ranks
@@ -273,7 +273,7 @@ def settle(
         "networks": {name: (boxed.get(name) or settings[name]).config() for name in names},
     }
     home = writing(out) if out else _default_folder(config)
-    known = {} if fresh else (folder.read_config(home) or {}).get("networks", {})
+    known = {} if fresh else (config_of(home) or {}).get("networks", {})
     starts = _starts(settings, len(dataset.expressions), pretrained, files, known)
     settled = tuple(
         boxed.get(name)

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from xfer.errors import InputError
-from xfer.study.folder import CONFIG, TWIN_KIND, holder, read_config, slug
-from xfer.study.places import exists, named, reading
+from xfer.study.folder import CONFIG, TWIN_KIND, holder, slug
+from xfer.study.places import config_of, exists, named, reading
 from xfer.study.recognition import CHECKPOINTS, CURVE_COLUMNS, NETWORKS, UNITS
 from xfer.study.study import PROVENANCE, Study
 from xfer.study.twin_study import as_twins
@@ -95,7 +95,7 @@ def running(folder: str | Path) -> Running:
     place = named(home)
     if not home.is_dir():
         raise InputError(f"{home}: there is no such folder yet; if the study was moved, give its new place")
-    config = read_config(home)
+    config = config_of(home)
     if config is None:
         raise InputError(f"{place}: is not a study folder (no {CONFIG}); 'xfer compare --out {place}' makes one")
     if not isinstance(config.get("networks"), Mapping):

@@ -17,8 +17,8 @@ from xfer.mask_sources import MaskSources
 from xfer.statistics import clades, ranks
 from xfer.statistics.variance import Shares, Winners, shares, winner_changes
 from xfer.study import likeness
-from xfer.study.folder import CONFIG, command, read_config, slug, write_whole
-from xfer.study.places import here, named, reading, written
+from xfer.study.folder import CONFIG, command, slug, write_whole
+from xfer.study.places import config_of, here, named, reading, written
 from xfer.study.recognition import Recognition
 from xfer.study.significance import Significance
 
@@ -71,7 +71,7 @@ class Study(Recognition, Significance):
             raise InputError(
                 f"{self.folder}: is not a study folder: there is none; if it was moved, give its new place"
             )
-        config = read_config(self.folder)
+        config = config_of(self.folder)
         if config is None:
             raise InputError(f"{self.place}: is not a study folder (no {CONFIG}); 'xfer compare' makes one")
         if absent := [key for key in _KEYS if key not in config]:

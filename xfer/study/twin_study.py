@@ -62,7 +62,7 @@ class TwinStudy(Study):
     def __init__(self, folder: str | Path) -> None:
         super().__init__(folder)
         if self.config["kind"] != TWIN_KIND:
-            raise InputError(f"{self.folder}: is no twin study; 'xfer guide' makes one")
+            raise InputError(f"{self.place}: is no twin study; 'xfer guide' makes one")
 
     @property
     def _trained(self) -> bool:

@@ -74,17 +74,21 @@ class Crew:
         work : callable
         own, sent : tuple
         """
-        call, self._calls = self._calls, self._calls + 1
+        call, self._calls, first = self._calls, self._calls + 1, False
         place, payload = Place(self.ranks), [cloudpickle.dumps((work, sent))]
         try:
             self._muster(call, kind)
             with meeting.group(self.store, call, kind, place, here=self.path is not None):
                 distributed.broadcast_object_list(payload, device=torch.device("cpu"))
-                return work(place, *own)
+                try:
+                    return work(place, *own)
+                except Exception:  # before the group ends, by which the others fail too
+                    first = _is_first(self.store, call)
+                    raise
         except TrainingError:
             raise
         except Exception as error:
-            cause = self._cause(call, error)
+            cause = error if first and not _of_connection(error) else self._cause(call, error)
             self._broken = self.path is None
             self.dismiss()
             if self.path is None:
@@ -128,7 +132,7 @@ class Crew:
         if self.store.check([f"error {call}"]):
             found: Exception = pickle.loads(self.store.get(f"error {call}"))
             return found
-        if self._lost() or any(word in str(error) for word in ("gloo", "NCCL")):
+        if self._lost() or _of_connection(error):
             return TrainingError("a process that trained with this one was killed, most likely for its memory")
         return error
 
@@ -265,7 +269,7 @@ def _serve(store: Any, place: Place, call: int, *, here: bool = False) -> int:
             pass
         except BaseException as error:
             with suppress(Exception):
-                if store.add(f"errors {call}", 1) == 1:
+                if _is_first(store, call):
                     store.set(f"error {call}", _plain(error))
             os._exit(1)
         call += 1
@@ -276,6 +280,16 @@ def _called(store: Any, call: int) -> str:
     while not store.check([key]):
         time.sleep(_BEAT)
     return str(store.get(key).decode())
+
+
+def _is_first(store: Any, call: int) -> bool:
+    """Whether no other process has failed in a call; each asks once, when it does."""
+    return bool(store.add(f"errors {call}", 1) == 1)
+
+
+def _of_connection(error: Exception) -> bool:
+    """Whether an error says that another process is gone."""
+    return any(word in str(error) for word in ("gloo", "NCCL"))
 
 
 def _plain(error: BaseException) -> bytes:

@@ -50,7 +50,14 @@ def found(ranks: Ranks) -> tuple[Place, Any] | None:
         raise InputError(f"{ranks}: does not fit what {name} started; give it {wanted}") from None
     place = Place(ranks, there.global_rank(), there.local_rank(), there.node_rank())
     os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = there.main_address, str(there.main_port)
-    store, _, _ = next(distributed.rendezvous("env://", place.rank, ranks.processes, timeout=PATIENCE))
+    try:
+        store, _, _ = next(distributed.rendezvous("env://", place.rank, ranks.processes, timeout=PATIENCE))
+    except RuntimeError as error:  # a port that is taken, or a process that never came
+        told = (str(error).splitlines() or [""])[0]
+        raise ConnectionError(
+            f"{ranks}: the processes do not meet at {there.main_address}:{there.main_port} ({told}); start all of "
+            "them, or set another MASTER_PORT"
+        ) from None
     return place, distributed.PrefixStore("xfer", store)
 
 
