@@ -74,6 +74,21 @@ def test_fields_told_anew_go_with_their_faces() -> None:
     assert [face.split for face in data.samples] == [sample.split for sample in SAMPLES]
 
 
+def test_places_from_the_end_go_with_what_is_told_anew() -> None:
+    for whole in (Dataset("some", sealed(SAMPLES)), Dataset("plain", SAMPLES)):
+        some = whole.changed(split=list("abcdef")).take([-1, 0])
+        assert [(face.id, face.split) for face in some.samples] == [("f", "f"), ("a.jpg", "a")]
+
+
+def test_texts_are_not_what_is_no_text() -> None:
+    assert columns.Texts.of(["1", "2"]) != [1, 2]
+
+
+def test_nothing_is_no_face() -> None:
+    nothing = sealed(())
+    assert (len(nothing), list(nothing), nothing.column("id"), nothing.landmarked().tolist()) == (0, [], [], [])
+
+
 def test_places_outside_are_refused() -> None:
     with pytest.raises(IndexError):
         sealed(SAMPLES)[6]

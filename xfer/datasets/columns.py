@@ -1,5 +1,6 @@
 """Facts of many faces by column; what is long waits in a scratch file of no name, which goes with the process."""
 
+import operator
 import tempfile
 import weakref
 from array import array
@@ -127,7 +128,7 @@ class Texts(Sequence[str]):
 
     def __eq__(self, other: object) -> bool:
         """Whether another sequence holds the same strings."""
-        return isinstance(other, Sequence) and len(self) == len(other) and all(map(str.__eq__, self, other))
+        return isinstance(other, Sequence) and len(self) == len(other) and all(map(operator.eq, self, other))
 
     __hash__ = None  # type: ignore[assignment]
 
