@@ -15,9 +15,9 @@ from xfer import datasets, landmarkers, landmarking
 from xfer.datasets import Dataset, FaceSample
 from xfer.datasets.faces import Columns
 from xfer.datasets.objects import StoredFile, Whole
-from xfer.progress import silent
 from xfer.errors import InputError
 from xfer.landmarkers import Landmarking, Open
+from xfer.progress import silent
 from xfer.study import faces, landmark_shards
 from xfer.study.engine import Local
 from xfer.study.folder import PARTIALS

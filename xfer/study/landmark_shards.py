@@ -159,7 +159,7 @@ def _needs(shards: Sequence[Shard]) -> Needs:
 
 
 _FREE: dict[tuple[str, str], list[Finder]] = {}
-"""Open landmarkers that no shard is using, by name and digest: opened again and again MediaPipe has ended its process."""
+"""Open landmarkers that no shard uses, by name and digest: opened again and again MediaPipe has ended its process."""
 
 
 @contextmanager
