@@ -117,15 +117,18 @@ def test_little_of_a_face_stays_in_memory(monkeypatch: pytest.MonkeyPatch) -> No
     assert held / faces < 40
 
 
-def test_no_room_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("act", ["write", "flush"])
+def test_no_room_is_one_line(act: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columns, "IN_MEMORY", 2**4)
     records = columns.Records()
 
-    def full(content: bytes) -> None:
+    def full(*content: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(records._content._file, "write", full)
+    monkeypatch.setattr(records._content._file, act, full)
     with pytest.raises(InputError) as refusal:
-        records.append(b"a")
+        records.append(b"a" * 2**5)
+        records.sealed()
     assert str(refusal.value) == (
         f"{tempfile.gettempdir()}: cannot hold what is told of the faces (No space left on device); "
         "let TMPDIR name a folder with more room"
