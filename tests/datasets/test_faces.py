@@ -117,6 +117,11 @@ def test_little_of_a_face_stays_in_memory(monkeypatch: pytest.MonkeyPatch) -> No
     assert held / faces < 40
 
 
+def fill(records: columns.Records) -> None:
+    records.append(b"a" * 2**5)
+    records.sealed()
+
+
 @pytest.mark.parametrize("act", ["write", "flush"])
 def test_no_room_is_one_line(act: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(columns, "IN_MEMORY", 2**4)
@@ -127,8 +132,7 @@ def test_no_room_is_one_line(act: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(records._content._file, act, full)
     with pytest.raises(InputError) as refusal:
-        records.append(b"a" * 2**5)
-        records.sealed()
+        fill(records)
     assert str(refusal.value) == (
         f"{tempfile.gettempdir()}: cannot hold what is told of the faces (No space left on device); "
         "let TMPDIR name a folder with more room"

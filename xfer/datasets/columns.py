@@ -56,7 +56,8 @@ def _room() -> Iterator[None]:
     except OSError as error:
         place = tempfile.gettempdir()
         raise InputError(
-            f"{place}: cannot hold what is told of the faces ({error.strerror}); let TMPDIR name a folder with more room"
+            f"{place}: cannot hold what is told of the faces ({error.strerror}); "
+            "let TMPDIR name a folder with more room"
         ) from None
 
 
