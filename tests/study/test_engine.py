@@ -3,6 +3,7 @@
 import sys
 import threading
 from collections import Counter
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from xfer.cli.groups import engined
 from xfer.errors import InputError
 from xfer.progress import Stage, silent
-from xfer.study.engine import Local, Needs, Ray, settle
+from xfer.study.engine import Local, Needs, Ray, ray_worker, settle
 from xfer.study.engine.work import Event, Relay, reporter
 from xfer.training.ranks import Ranks
 
@@ -136,3 +137,10 @@ def test_what_is_rays_is_not_asked_of_others() -> None:
     command()
     command(engine="ray", address="auto", gpus=0.5)
     assert [each["engine"] for each in asked] == ["local", Ray("auto", 0.5)]
+
+
+@pytest.mark.parametrize("name", ["torch", "onnxruntime", "mediapipe", "POT"])
+def test_a_worker_has_the_libraries_that_units_follow_from(name: str) -> None:
+    """Landmarks and nulls are units too."""
+    told = ray_worker.trouble(ray_worker.Asked({**ray_worker.versions(), name: "0.1"}, (), "."))
+    assert told == f"has {name} {version(name)} there, 0.1 here; install the same there"
