@@ -135,12 +135,12 @@ def page(rows: list[dict[str, float]]) -> str:
     lines = [
         "# Faces from tar shards to what networks read",
         "",
-        f"{SIDE} px JPEG files with landmarks, {IN_SHARD:,} a shard, to 32 px in a scratch file; {platform.machine()}, "
-        f"{os.cpu_count()} cores, Python {platform.python_version()}. Seconds are the processor's, decoding in one "
-        "thread. Memory is the process's own (RssAnon) beyond what it had after going through all phases with one "
-        "shard: what is *kept* when a phase ends, and the most while it ran (looked at every 20 ms). Names, landmarks "
-        "and pictures are in files; what of these is mapped at the end (RssFile, libraries included) the system can "
-        "drop at any time.",
+        f"{SIDE} px JPEG files with landmarks beside them (none is sought), {IN_SHARD:,} a shard, to 32 px in a "
+        f"scratch file; {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}. Seconds are "
+        "the processor's, decoding in one thread. Memory is the process's own (RssAnon) beyond what it had after going "
+        "through all phases with one shard: what is *kept* when a phase ends, and the most while it ran (looked at "
+        "every 20 ms). Names, landmarks and pictures are in files; what of these is mapped at the end (RssFile, "
+        "libraries included) the system can drop at any time.",
         "",
         "| faces | open (s) | landmarks (s) | decode (s) | faces/s | kept: open, landmarks, decode (MB) "
         "| at most: open, landmarks, decode (MB) | mapped (MB) |",

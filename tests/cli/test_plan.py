@@ -83,9 +83,10 @@ def test_a_file_of_settings_says_whose_pictures_are_shown_not_how_many_faces(
 ) -> None:
     asked: dict[str, Any] = {}
     monkeypatch.setattr(xfer, "plan", lambda **options: asked.update(options) or planned)
-    (tmp_path / "study.toml").write_text('format = 1\nmodels = "songnet"\nfaces = "mean"\nengine = "ray"\ngpus = 0.5\n')
+    (tmp_path / "study.toml").write_text('format = 1\nmodels = "songnet"\nfaces = "mean"\nengine = "ray"\ngpus = 0.5\n'
+                                         "workers = 3\n")  # fmt: skip
     assert run("plan", "--config", "study.toml")[0] == 0
-    assert (asked["models"], asked["faces"], asked["all_gpus"]) == ("songnet", None, None)
+    assert (asked["models"], asked["faces"], asked["all_gpus"], asked["workers"]) == ("songnet", None, None, 3)
     assert run("plan", "--config", "study.toml", "--faces", "50")[0] == 0
     assert asked["faces"] == 50
 

@@ -74,6 +74,21 @@ def test_fields_told_anew_go_with_their_faces() -> None:
     assert [face.split for face in data.samples] == [sample.split for sample in SAMPLES]
 
 
+def test_places_from_the_end_go_with_what_is_told_anew() -> None:
+    for whole in (Dataset("some", sealed(SAMPLES)), Dataset("plain", SAMPLES)):
+        some = whole.changed(split=list("abcdef")).take([-1, 0])
+        assert [(face.id, face.split) for face in some.samples] == [("f", "f"), ("a.jpg", "a")]
+
+
+def test_texts_are_not_what_is_no_text() -> None:
+    assert columns.Texts.of(["1", "2"]) != [1, 2]
+
+
+def test_nothing_is_no_face() -> None:
+    nothing = sealed(())
+    assert (len(nothing), list(nothing), nothing.column("id"), nothing.landmarked().tolist()) == (0, [], [], [])
+
+
 def test_places_outside_are_refused() -> None:
     with pytest.raises(IndexError):
         sealed(SAMPLES)[6]
@@ -102,15 +117,22 @@ def test_little_of_a_face_stays_in_memory(monkeypatch: pytest.MonkeyPatch) -> No
     assert held / faces < 40
 
 
-def test_no_room_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def fill(records: columns.Records) -> None:
+    records.append(b"a" * 2**5)
+    records.sealed()
+
+
+@pytest.mark.parametrize("act", ["write", "flush"])
+def test_no_room_is_one_line(act: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columns, "IN_MEMORY", 2**4)
     records = columns.Records()
 
-    def full(content: bytes) -> None:
+    def full(*content: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(records._content._file, "write", full)
+    monkeypatch.setattr(records._content._file, act, full)
     with pytest.raises(InputError) as refusal:
-        records.append(b"a")
+        fill(records)
     assert str(refusal.value) == (
         f"{tempfile.gettempdir()}: cannot hold what is told of the faces (No space left on device); "
         "let TMPDIR name a folder with more room"

@@ -174,6 +174,17 @@ def test_more_faces_and_workers(made_up: Callable[..., Forecast]) -> None:
     assert one.memory_mb == 100
 
 
+def test_many_test_faces_are_explained_in_parts_after_all_trainings(
+    made_up: Callable[..., Forecast], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xfer.study.parts.FACES", 5)  # 18 faces in 4 parts
+    one, many = (made_up(1, workers).costs() for workers in (1, 8))
+    trainings = [seconds_of(many, f"{name}: training") for name in ("songnet", "mobilenetv3")]
+    assert seconds_of(many, "networks") == pytest.approx(6 + max(trainings) + 11 / 4)
+    assert seconds_of(one, "networks") == pytest.approx(6 + sum(trainings) + 2 * 11)
+    assert one.stages.set_index("stage").loc["networks", "units"] == 2 + 2 * 4
+
+
 def test_networks_with_randomised_weights_are_explained_last(made_up: Callable[..., Forecast]) -> None:
     rival = Tried(0.0, both(0), face=both(0.5), rest=both(10), forwards=1.0, memory_mb=1.0)
     plan = made_up(1, 2, {"songnet": rival})

@@ -3,13 +3,15 @@
 import sys
 import threading
 from collections import Counter
+from importlib.metadata import version
+from typing import Any
 
 import pytest
 
-from xfer.cli.options import engine_of
+from xfer.cli.groups import engined
 from xfer.errors import InputError
 from xfer.progress import Stage, silent
-from xfer.study.engine import Local, Needs, Ray, settle
+from xfer.study.engine import Local, Needs, Ray, ray_worker, settle
 from xfer.study.engine.work import Event, Relay, reporter
 from xfer.training.ranks import Ranks
 
@@ -124,7 +126,21 @@ def test_without_ray_the_line_that_installs_it_is_told(monkeypatch: pytest.Monke
 
 
 def test_what_is_rays_is_not_asked_of_others() -> None:
+    asked: list[dict[str, Any]] = []
+
+    @engined
+    def command(*, engine_options: dict[str, Any]) -> None:
+        asked.append(engine_options)
+
     with pytest.raises(InputError, match="--address, --gpus needs --engine ray"):
-        engine_of("local", "auto", 0.5, None)
-    assert engine_of("local", None, None, None) == "local"
-    assert engine_of("ray", "auto", 0.5, None) == Ray("auto", 0.5)
+        command(address="auto", gpus=0.5)
+    command()
+    command(engine="ray", address="auto", gpus=0.5)
+    assert [each["engine"] for each in asked] == ["local", Ray("auto", 0.5)]
+
+
+@pytest.mark.parametrize("name", ["torch", "onnxruntime", "mediapipe", "POT"])
+def test_a_worker_has_the_libraries_that_units_follow_from(name: str) -> None:
+    """Landmarks and nulls are units too."""
+    told = ray_worker.trouble(ray_worker.Asked({**ray_worker.versions(), name: "0.1"}, (), "."))
+    assert told == f"has {name} {version(name)} there, 0.1 here; install the same there"

@@ -1,5 +1,6 @@
 """Landmarks in shards: the table of one pass, whatever works on them; what a killed run found is not sought again."""
 
+import pickle
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,8 +13,11 @@ from PIL import Image
 
 from xfer import datasets, landmarkers, landmarking
 from xfer.datasets import Dataset, FaceSample
+from xfer.datasets.faces import Columns
+from xfer.datasets.objects import StoredFile, Whole
 from xfer.errors import InputError
 from xfer.landmarkers import Landmarking, Open
+from xfer.progress import silent
 from xfer.study import faces, landmark_shards
 from xfer.study.engine import Local
 from xfer.study.folder import PARTIALS
@@ -115,6 +119,48 @@ def test_answers_that_must_not_be_used_again_are_not(
     log.clear()
     assert len(find(data, name="points")) == len(set(log)) == COUNT
     assert list((tmp_path / "study" / PARTIALS).iterdir()) == []
+
+
+def test_an_object_of_another_version_is_another_picture() -> None:
+    stamps = {
+        landmark_shards._stamp(FaceSample("a.jpg", Whole(StoredFile("s3://bucket/a.jpg", 9, version))))
+        for version in ("v1", "v2")
+    }
+    assert len(stamps) == 2
+
+
+def test_a_shard_takes_its_own_faces_along_and_no_others(tmp_path: Path) -> None:
+    columns = Columns()
+    for i in range(2000):
+        columns.append(FaceSample(f"{i}.png", tmp_path / f"{i}.png", "fear", extra={"what": "x" * 100}))
+    faces = columns.sealed()
+    (shard, *_) = landmark_shards._shards(faces, "any", "d", tmp_path, None)
+    sent = pickle.dumps(shard)
+    assert len(sent) < 500 * len(shard.faces)
+    assert pickle.loads(sent).faces == tuple(faces[: landmark_shards.FACES])
+
+
+def test_an_earlier_row_goes_to_the_shard_of_its_face(
+    data: Dataset, find: Callable[..., pd.DataFrame], tmp_path: Path
+) -> None:
+    done = find(data).iloc[::-1].iloc[1:]
+    known = [shard.known for shard in landmark_shards._shards(data.samples, "any", "d", tmp_path, done)]
+    assert [list(rows["file"]) for rows in known if rows is not None] == [
+        ["0.png", "1.png", "2.png", "3.png"], ["4.png", "5.png", "6.png", "7.png"], ["8.png", "9.png"],
+    ]  # fmt: skip
+
+
+def test_a_landmarker_that_a_process_keeps_is_not_one_of_another_digest(
+    data: Dataset, log: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process of a cluster outlives a study, and with it the file of landmarks that it has read."""
+    digests = iter(["d", "e"])
+    monkeypatch.setattr(landmarkers, "open", lambda name: Scripted(log, next(digests)))
+    monkeypatch.setattr(landmark_shards, "_FREE", {})
+    for digest in ("d", "d", "e"):
+        shard = landmark_shards.Shard(data.samples[:1], "any", digest, tmp_path / "shard.parquet", None)
+        landmark_shards.compute(shard, silent)
+        assert landmarking.read(shard.path)["digest"].tolist() == [digest]
 
 
 def test_few_faces_and_drawn_ones_need_no_shards(data: Dataset, log: list[str]) -> None:

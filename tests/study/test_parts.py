@@ -150,6 +150,18 @@ def test_parts_merge_to_the_unit_done_as_one(
             np.testing.assert_array_equal(a[name], b[name])
 
 
+def test_parts_that_nobody_asks_for_any_more_go(made: Callable[..., Unit], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "FACES", 9)
+    old, new = (parts.cut(made(digest=digest))[0] for digest in ("old", "new"))
+    for piece in (old, new):
+        for path in (piece.path, piece.maps):
+            path.touch()
+    other = old.path.with_name("landmarks-old.parquet")
+    other.touch()
+    parts.clear(old.unit.home, {"new"})
+    assert set(other.parent.iterdir()) == {new.path, new.maps, other}
+
+
 def test_what_is_done_as_one(made: Callable[..., Unit], monkeypatch: pytest.MonkeyPatch) -> None:
     assert parts.cut(made()) == [], "few faces"
     monkeypatch.setattr(parts, "FACES", 8)

@@ -11,7 +11,7 @@ from xfer.errors import InputError
 
 app = typer.Typer()
 
-_APART = ("faces", *ENGINE_OPTIONS)
+_APART = {"faces", *ENGINE_OPTIONS} - {"workers"}
 """Options of 'xfer compare' that say nothing to 'xfer plan', or something else."""
 _SIGNS = {"good": "ok ", "optional": "-- ", "bad": "!! "}
 
@@ -22,7 +22,7 @@ def _settings(context: typer.Context, path: Path | None) -> Path | None:
         from xfer.study.settings import read_settings
 
         names = {str(parameter.name) for parameter in context.command.params} - {"config", "fresh", "help"}
-        apart = set(_APART) if context.command.name == "plan" else set()
+        apart = _APART if context.command.name == "plan" else set()
         found = read_settings(path, names | apart)
         context.default_map = {name: _as_option(name, found[name]) for name in found.keys() - apart}
     return path

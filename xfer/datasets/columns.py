@@ -1,9 +1,11 @@
 """Facts of many faces by column; what is long waits in a scratch file of no name, which goes with the process."""
 
+import operator
 import tempfile
 import weakref
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, overload
 
 import numpy as np
@@ -33,23 +35,30 @@ class Scratch:
         InputError
             If the system's folder for such files has no room.
         """
-        try:
+        with _room():
             self._file.write(content)
-        except OSError as error:
-            place = tempfile.gettempdir()
-            raise InputError(
-                f"{place}: cannot hold what is told of the faces ({error.strerror}); "
-                "let TMPDIR name a folder with more room"
-            ) from None
         self.size += len(content)
 
     def sealed(self) -> Any:
-        """All so far, as a buffer: mapped into memory where it is a file."""
+        """All so far, as a buffer: mapped into memory where it is a file; raises as `write`."""
         if self.size > IN_MEMORY:
-            self._file.flush()
+            with _room():
+                self._file.flush()
             return pa.py_buffer(np.memmap(self._file, np.uint8, "r", shape=(self.size,)))
         self._file.seek(0)
         return pa.py_buffer(self._file.read())
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        place = tempfile.gettempdir()
+        raise InputError(
+            f"{place}: cannot hold what is told of the faces ({error.strerror}); "
+            "let TMPDIR name a folder with more room"
+        ) from None
 
 
 class Records:
@@ -127,7 +136,7 @@ class Texts(Sequence[str]):
 
     def __eq__(self, other: object) -> bool:
         """Whether another sequence holds the same strings."""
-        return isinstance(other, Sequence) and len(self) == len(other) and all(map(str.__eq__, self, other))
+        return isinstance(other, Sequence) and len(self) == len(other) and all(map(operator.eq, self, other))
 
     __hash__ = None  # type: ignore[assignment]
 

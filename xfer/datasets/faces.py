@@ -174,6 +174,7 @@ class Faces(Sequence[FaceSample]):
     def take(self, places: Iterable[int]) -> "Faces":
         """Some of them."""
         chosen = np.asarray(places if isinstance(places, np.ndarray | range) else list(places), np.int64).reshape(-1)
+        chosen = np.where(chosen < 0, chosen + len(self), chosen)  # as an array counts them; Arrow does not
         changes = {name: values.take(pa.array(chosen)) for name, values in self._changes.items()}
         return Faces(self.rows[chosen], self._columns, changes)
 

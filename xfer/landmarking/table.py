@@ -1,7 +1,7 @@
 """The table of landmarks: a row a picture; names and points of many wait in scratch files, not in memory."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -112,12 +112,15 @@ def complete(points: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 def known(table: pd.DataFrame | None) -> Mapping[str, Row]:
     """The rows of an earlier table by file."""
-    if table is None:
-        return {}
+    return {} if table is None else {row.file: row for row in rows_of(table)}
+
+
+def rows_of(table: pd.DataFrame) -> Iterator[Row]:
+    """The rows of a table in their order."""
     rest = [table[c] for c in ("file", "sha256", "width", "height")]
     last = [table[c] for c in ("n_faces", "landmarker", "digest", "reason")]
     measures = map(tuple, table[list(MEASURES)].to_numpy().tolist())
-    return {row[0]: Row(*row) for row in zip(*rest, points(table), measures, *last, strict=True)}
+    return (Row(*row) for row in zip(*rest, points(table), measures, *last, strict=True))
 
 
 def write(table: pd.DataFrame, path: Path) -> None:

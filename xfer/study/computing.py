@@ -49,6 +49,7 @@ def work(
         sizes.add(max(network.settings.size for network in chosen.networks))
     for done in {each["digest"] for each in described_units} - {each["digest"] for each in pending}:
         folder.sweep(home, f"{done}.*")
+    parts.clear(home, {each["digest"] for each in described_units})
     with gathered.pictures(sizes, home, progress) as pixels:
         with one_thread():
             gathering.baselines(home, gathered, chosen, pixels, progress)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from xfer.study import faces, randomised, stages
+from xfer.study import faces, parts, randomised, stages
 from xfer.study.costs import COLUMNS, HEATMAPS, RANDOMISED, TRAINING, Costs, makespan, part_name
 from xfer.study.pilot import Pilot
 from xfer.study.plan import Network, Plan
@@ -80,33 +80,41 @@ class Forecast:
 
     def _networks(self) -> list[dict[str, Any]]:
         """The networks side by side, and the parts of each."""
-        config = self.plan.config
+        folds, times = self.plan.config["folds"], self.plan.config["randomised"]
         rows: list[dict[str, Any]] = []
-        trained: dict[str, Seconds] = {}
-        others: dict[str, Seconds] = {}
+        longest: list[tuple[Seconds, list[Seconds], list[Seconds]]] = []
         for network in self.tried:
-            made = [self._training(network), self._heatmaps(network)]
-            rows += [each for each in made if each is not None]
-            trained[network.name] = sum((_both(each) for each in made if each is not None), np.zeros(2))
-            if (rival := self._rival(network)) is not None:
-                rows.append(rival)
-                others[network.name] = _both(rival)
-        folds, times = config["folds"], config["randomised"]
-        order = sorted(trained, key=lambda name: -trained[name][0])
-        units = [trained[name] / folds for name in order for _ in range(folds)]
-        units += [others[name] / folds / times for name in order if name in others for _ in range(folds * times)]
-        return [self._side_by_side(units), *rows]
+            trained, explained = self._training(network), self._heatmaps(network)
+            rows += [each for each in (trained, explained) if each is not None]
+            rival = self._rival(network)
+            rows += [] if rival is None else [rival]
+            rivals = [] if rival is None else [_both(rival) / folds / times] * folds * times
+            longest.append((*self._fold(trained, explained), rivals))
+        longest.sort(key=lambda each: -np.sum([each[0], *each[1]], axis=0)[0])
+        units = [unit for unit, _, _ in longest for _ in range(folds)] + [each for *_, some in longest for each in some]
+        pieces = [piece for _, some, _ in longest for piece in some * folds]
+        return [self._side_by_side(units, pieces), *rows]
 
-    def _side_by_side(self, units: Sequence[Seconds]) -> dict[str, Any]:
-        """The stage of so many units that take so long, begun in their order; a unit's time is that of the longest."""
-        tried = self.pilot
-        processes = min(self.workers, len(units)) if self.plan.device == "cpu" else 1
+    def _fold(self, trained: Mapping[str, Any] | None, explained: Mapping[str, Any]) -> tuple[Seconds, list[Seconds]]:
+        """What one of all folds takes until its parts begin, and each of its parts, if it has some."""
+        config = self.plan.config
+        begin = np.zeros(2) if trained is None else _both(trained) / config["folds"]
+        heatmaps, faces = _both(explained) / config["folds"], explained["units"] / config["folds"]
+        count = min(config["blocks"], math.ceil(faces / parts.FACES))
+        if count < 2 or (config["selection"] == "predicted" and config["per_class"]):
+            return begin + heatmaps, []
+        return begin, [heatmaps / count] * count
+
+    def _side_by_side(self, units: Sequence[Seconds], pieces: Sequence[Seconds] = ()) -> dict[str, Any]:
+        """The stage of units begun in their order, and after them of parts; a unit's time is that of the longest."""
+        tried, all_of_them = self.pilot, [*units, *pieces]
+        processes = min(self.workers, len(all_of_them)) if self.plan.device == "cpu" else 1
         begin = tried.worker * (1, processes)
-        took = begin + np.sum(units, axis=0)
-        took[0] = begin[0] + makespan([each[0] for each in units], self.workers)
+        took = begin + np.sum(all_of_them, axis=0)
+        took[0] = begin[0] + sum(makespan([each[0] for each in some], self.workers) for some in (units, pieces) if some)
         most = max(each.memory_mb for each in (*tried.tried.values(), *tried.rivals.values()))
         memory = tried.memory_mb + processes * most if processes > 1 else max(most, tried.memory_mb)
-        return row("networks", len(units), np.max(units, axis=0), took, memory)
+        return row("networks", len(all_of_them), np.max(all_of_them, axis=0), took, memory)
 
     def _training(self, network: Network) -> dict[str, Any] | None:
         if network.black_box is not None:

@@ -5,6 +5,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pandas as pd
@@ -14,6 +15,7 @@ from xfer.datasets import Dataset, FaceSample
 from xfer.datasets.stored import StoredPicture
 from xfer.errors import InputError
 from xfer.landmarkers import Finder
+from xfer.landmarking.table import Rows, rows_of
 from xfer.progress import Stage
 from xfer.study.engine import Engine, Needs
 from xfer.study.folder import PARTIALS, sweep, write_whole
@@ -28,18 +30,25 @@ class Shard:
 
     Attributes
     ----------
-    faces : tuple of FaceSample
+    faces : sequence of FaceSample
     landmarker : str
+    digest : str
+        The landmarker's, in place of "" one of this run: what a process keeps open of another digest is not used.
     path : Path
         Where its table goes.
     known : DataFrame or None
         Rows of an earlier table, see `landmarking.landmark`.
     """
 
-    faces: tuple[FaceSample, ...]
+    faces: Sequence[FaceSample]
     landmarker: str
+    digest: str
     path: Path
     known: pd.DataFrame | None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Faces travel one by one: by column they would take those of the whole data set along."""
+        return Shard, (tuple(self.faces), self.landmarker, self.digest, self.path, self.known)
 
 
 def compute(shard: Shard, progress: Stage) -> None:
@@ -50,7 +59,7 @@ def compute(shard: Shard, progress: Stage) -> None:
     InputError
         If the landmarker cannot be opened.
     """
-    with _opened(shard.landmarker) as finder:
+    with _opened(shard.landmarker, shard.digest) as finder:
         data = Dataset("", shard.faces)
         table = landmarking.landmark(data, shard.landmarker, finder=finder, done=shard.known, progress=progress)
     write_whole(shard.path, table.to_parquet)
@@ -89,24 +98,21 @@ def landmark(
     """
     tick = progress("landmarks", len(faces))
     try:
-        with _opened(landmarker) as finder:
-            digest = finder.digest or uuid4().hex  # an answer that must not be used again
+        finder = landmarkers.open(landmarker)
+        digest = finder.digest or uuid4().hex  # an answer that must not be used again
+        _FREE[landmarker, digest] = [finder]
         shards = list(_shards(faces, landmarker, digest, home, done))
         (home / PARTIALS).mkdir(exist_ok=True)
-        tables = {shard.path: table for shard in shards if (table := _read(shard.path)) is not None}
-        for _ in range(sum(map(len, tables.values()))):
+        missing = [shard for shard in shards if _read(shard.path) is None]
+        for _ in range(len(faces) - sum(len(shard.faces) for shard in missing)):
             tick()
-        missing = [shard for shard in shards if shard.path not in tables]
         with closing(engine.run(missing, compute, _needs(missing), lambda stage, steps: tick)) as results:
             for _, result in results:
                 if isinstance(result, Exception):
                     raise result
     finally:
         _close()
-    whole = [tables[shard.path] if shard.path in tables else landmarking.read(shard.path) for shard in shards]
-    table = pd.concat(whole, ignore_index=True)
-    table.attrs["format"] = landmarking.FORMAT
-    return table
+    return Rows(row for shard in shards for row in rows_of(landmarking.read(shard.path))).table()
 
 
 def clear(home: Path) -> None:
@@ -117,22 +123,24 @@ def clear(home: Path) -> None:
 def _shards(
     faces: Sequence[FaceSample], landmarker: str, digest: str, home: Path, done: pd.DataFrame | None
 ) -> Iterator[Shard]:
+    place = {} if done is None else {file: i for i, file in enumerate(done["file"])}
     for start in range(0, len(faces), FACES):
-        some = tuple(faces[start : start + FACES])
+        some = faces[start : start + FACES]
         told = "\0".join([digest, *map(_stamp, some)])
         name = sha256(told.encode("utf-8", "backslashreplace")).hexdigest()[:24]
-        known = None if done is None else done[done["file"].isin({face.id for face in some})]
-        yield Shard(some, landmarker, home / PARTIALS / f"landmarks-{name}.parquet", known)
+        known = None if done is None else done.iloc[[place[face.id] for face in some if face.id in place]]
+        yield Shard(some, landmarker, digest, home / PARTIALS / f"landmarks-{name}.parquet", known)
 
 
 def _stamp(face: FaceSample) -> str:
-    """A face's name, and the size and time of its picture as far as they can be had."""
-    told = f"{face.id} {face.source.size}" if isinstance(face.source, StoredPicture) else face.id
+    """A face's name, and the size and time, or in a store the version, of its picture as far as they can be had."""
+    if isinstance(face.source, StoredPicture):
+        return f"{face.id} {face.source.parted()}"
     with suppress(OSError):
         if isinstance(face.source, Path):
             seen = face.source.stat()
-            return f"{told} {seen.st_size} {seen.st_mtime_ns}"
-    return told
+            return f"{face.id} {seen.st_size} {seen.st_mtime_ns}"
+    return face.id
 
 
 def _read(path: Path) -> pd.DataFrame | None:
@@ -150,20 +158,21 @@ def _needs(shards: Sequence[Shard]) -> Needs:
     return Needs(files=tuple(path for path in files if path.is_file())[:1], own_process=False)
 
 
-_FREE: dict[str, list[Finder]] = {}
-"""Open landmarkers that no shard is using, by name: opened again and again MediaPipe has ended its process."""
+_FREE: dict[tuple[str, str], list[Finder]] = {}
+"""Open landmarkers that no shard uses, by name and digest: opened again and again MediaPipe has ended its process."""
 
 
 @contextmanager
-def _opened(landmarker: str) -> Iterator[Finder]:
+def _opened(landmarker: str, digest: str) -> Iterator[Finder]:
+    free = _FREE.setdefault((landmarker, digest), [])
     try:
-        finder = _FREE.setdefault(landmarker, []).pop()
+        finder = free.pop()
     except IndexError:
         finder = landmarkers.open(landmarker)
     try:
         yield finder
     finally:
-        _FREE.setdefault(landmarker, []).append(finder)
+        free.append(finder)
 
 
 def _close() -> None:

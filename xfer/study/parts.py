@@ -7,7 +7,7 @@ and squares over blocks are added in another order, and the same but for the rou
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -136,6 +136,13 @@ def _resident(unit: Unit, progress: Stage) -> Ready:
 def forget() -> None:
     """Let the network go that this process keeps."""
     _READY.clear()
+
+
+def clear(home: Path, kept: Collection[str]) -> None:
+    """Remove the parts of units that are not among those kept, by their digests: another version of xfer left them."""
+    for path in (home / PARTIALS).glob("*-of-*.npz"):
+        if path.name.partition(".")[0] not in kept:
+            path.unlink()
 
 
 def merge(unit: Unit, pieces: Sequence[Piece]) -> Done:

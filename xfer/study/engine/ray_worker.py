@@ -50,10 +50,14 @@ class Answer(NamedTuple):
     processor_seconds: float
 
 
+_BESIDES = ("onnxruntime", "mediapipe", "POT")
+"""What black boxes, landmarks and null models follow from."""
+
+
 @cache
 def versions() -> dict[str, str]:
     """What the numbers of a unit follow from, as this process has it."""
-    libraries = {**provenance.library_versions(), "onnxruntime": version("onnxruntime")}
+    libraries = {**provenance.library_versions(), **{name: version(name) for name in _BESIDES}}
     return {"Python": python_version(), "xfer's source": provenance.source_digest()[:12], **libraries}
 
 
