@@ -24,6 +24,19 @@ def test_a_claimed_folder_holds_its_config_and_is_resumed(tmp_path: Path) -> Non
     assert folder.read_config(home) == CONFIG
 
 
+def test_what_a_lost_worker_was_writing_goes_and_what_it_finished_stays(tmp_path: Path) -> None:
+    partials = tmp_path / "s" / folder.PARTIALS
+    with folder.claim(tmp_path / "s", CONFIG):
+        partials.mkdir()
+        (partials / ".0a.1-of-3.npz.99.tmp").write_text("half")
+        (partials / "0a.0-of-3.npz").write_text("whole")
+    assert [path.name for path in partials.iterdir()] == ["0a.0-of-3.npz"]
+    with folder.claim(tmp_path / "s", CONFIG):
+        (partials / "0a.0-of-3.npz").unlink()
+        (partials / ".0a.1-of-3.npz.99.tmp").write_text("half")
+    assert not partials.exists()
+
+
 def test_another_config_is_refused_with_the_differences(tmp_path: Path) -> None:
     with folder.claim(tmp_path / "s", CONFIG):
         pass

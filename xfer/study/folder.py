@@ -132,6 +132,7 @@ def claim(folder: Path, config: Mapping[str, Any], *, fresh: bool = False) -> It
         try:
             yield
         finally:
+            sweep(folder, ".*.tmp")  # what a lost worker was just writing
             with contextlib.suppress(OSError):  # some are left: the same line goes on with them
                 (folder / PARTIALS).rmdir()
 
