@@ -52,6 +52,7 @@ class FakeStudy:
     support: np.ndarray
     folder: Path = Path("reports/fake")
     name: str = "fake"
+    place: str = "reports/fake"
     config: dict[str, Any] = field(
         default_factory=lambda: {"format": 1, "kind": "heatmaps", "threshold": "otsu", "missing": []}
     )
