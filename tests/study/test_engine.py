@@ -1,5 +1,6 @@
 """Engines: what they are given, what they are asked, and what is refused before anything is done."""
 
+import signal
 import sys
 import threading
 from collections import Counter
@@ -12,6 +13,7 @@ from xfer.cli.groups import engined
 from xfer.errors import InputError
 from xfer.progress import Stage, silent
 from xfer.study.engine import Local, Needs, Ray, ray_worker, settle
+from xfer.study.engine.ray import uninterrupted
 from xfer.study.engine.work import Event, Relay, reporter
 from xfer.training.ranks import Ranks
 
@@ -144,3 +146,12 @@ def test_a_worker_has_the_libraries_that_units_follow_from(name: str) -> None:
     """Landmarks and nulls are units too."""
     told = ray_worker.trouble(ray_worker.Asked({**ray_worker.versions(), name: "0.1"}, (), "."))
     assert told == f"has {name} {version(name)} there, 0.1 here; install the same there"
+
+
+def test_an_interruption_waits_until_ray_has_connected() -> None:
+    done, before = [], signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), uninterrupted():
+        signal.raise_signal(signal.SIGINT)
+        done.append("connected")
+    assert done == ["connected"]
+    assert signal.getsignal(signal.SIGINT) is before

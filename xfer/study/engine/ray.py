@@ -122,16 +122,20 @@ class Ray:
                 place = tempfile.TemporaryDirectory(prefix="xfer-ray-", dir=short, ignore_cleanup_errors=True)
                 options = {"address": "local", "num_cpus": workers_for(1), "include_dashboard": False}
                 options["_temp_dir"] = stack.enter_context(place)
-            for last in (False, True):
-                try:
-                    ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
-                    break
-                except Exception as error:  # of every kind; Ray gives a start 30 s, which a busy machine may need
-                    _end(ray, error)
-                    if last or self.address:
-                        raise self._unanswered(error) from None
-            stack.callback(ray.shutdown)
+            with uninterrupted():
+                self._connect(ray, options)
+                stack.callback(ray.shutdown)
             yield ray
+
+    def _connect(self, ray: Any, options: dict[str, Any]) -> None:
+        for last in (False, True):
+            try:
+                ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
+                return
+            except Exception as error:  # of every kind; Ray gives a start 30 s, which a busy machine may need
+                _end(ray, error)
+                if last or self.address:
+                    raise self._unanswered(error) from None
 
     def _unanswered(self, error: Exception) -> InputError:
         told = " ".join(str(error).split())
@@ -139,6 +143,23 @@ class Ray:
             return InputError(f"--engine ray: no cluster could be started on this machine ({told})")
         mend = "start one with 'ray start --head', or leave --address out for one of this machine's cores"
         return InputError(f"--address {self.address}: no Ray cluster that takes this run ({told}); {mend}")
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold an interruption back until the block is over: as Ray connects it would be lost, or end the process hard."""
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _end(ray: Any, error: Exception) -> None:
