@@ -150,8 +150,13 @@ def test_a_worker_has_the_libraries_that_units_follow_from(name: str) -> None:
 
 def test_an_interruption_waits_until_ray_has_connected() -> None:
     done, before = [], signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt), uninterrupted():
-        signal.raise_signal(signal.SIGINT)
-        done.append("connected")
+
+    def connect() -> None:
+        with uninterrupted():
+            signal.raise_signal(signal.SIGINT)
+            done.append("connected")
+
+    with pytest.raises(KeyboardInterrupt):
+        connect()
     assert done == ["connected"]
     assert signal.getsignal(signal.SIGINT) is before
