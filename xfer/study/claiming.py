@@ -13,6 +13,7 @@ from xfer.datasets.objects import UnansweredError
 from xfer.errors import InputError
 from xfer.progress import Stage, silent
 from xfer.study import folder
+from xfer.study.background import beside
 from xfer.study.lease import Lease
 from xfer.study.mirror import Mirror
 from xfer.study.recognition import MAPS
@@ -117,9 +118,8 @@ def _named(mirror: Mirror) -> Iterator[None]:
 @contextmanager
 def _followed(mirror: Mirror, lease: Lease, run: "_Run") -> Iterator[None]:
     """Bring what changes to the store while the block runs."""
-    over = threading.Event()
 
-    def follow() -> None:
+    def follow(over: threading.Event) -> None:
         answered = time.monotonic()
         while not over.wait(EVERY) and run.failure is None:
             try:
@@ -130,13 +130,8 @@ def _followed(mirror: Mirror, lease: Lease, run: "_Run") -> Iterator[None]:
                 if not isinstance(error, UnansweredError) or time.monotonic() > answered + PATIENCE:
                     run.fail(error)
 
-    thread = threading.Thread(target=follow, daemon=True)
-    thread.start()
-    try:
+    with beside(follow):
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 class _Run:

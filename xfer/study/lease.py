@@ -19,6 +19,7 @@ from uuid import uuid4
 from xfer.datasets.objects import UnansweredError, at, create, listed, reaching
 from xfer.errors import InputError
 from xfer.progress import Stage, duration, silent
+from xfer.study.background import beside
 
 BEAT = 5.0
 """Seconds between two beats."""
@@ -160,14 +161,10 @@ class Lease:
     @contextmanager
     def kept(self, fail: Callable[[InputError], Any]) -> Iterator[None]:
         """Beat while the block runs, and give the lease back; `fail` is told once where it is lost."""
-        over = threading.Event()
-        thread = threading.Thread(target=self._keep, args=(over, fail), daemon=True)
-        thread.start()
         try:
-            yield
+            with beside(lambda over: self._keep(over, fail)):
+                yield
         finally:
-            over.set()
-            thread.join()
             with suppress(Exception):  # who comes next then waits for some beats
                 if not self._lost():
                     self._write(free=True)

@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from xfer.errors import TrainingError
 from xfer.progress import Stage
+from xfer.study.background import beside
 from xfer.study.engine.work import BEAT, Compute, Needs, Relay, Result, Results, Work, reporter
 
 _RESTARTED = "A worker was (stopped|restarted) while some jobs were given to the executor"
@@ -159,9 +160,9 @@ def _remote(compute: Compute[Work, Result], unit: Work) -> Result:
 @contextmanager
 def _relayed(told: Any, progress: Stage) -> Iterator[None]:
     """Hand what workers report to `progress` while the block runs."""
-    over, relay = threading.Event(), Relay(progress)
+    relay = Relay(progress)
 
-    def listen() -> None:
+    def listen(over: threading.Event) -> None:
         while not over.is_set():
             try:
                 event = told.get(timeout=BEAT)
@@ -169,10 +170,5 @@ def _relayed(told: Any, progress: Stage) -> Iterator[None]:
                 continue
             relay(event)
 
-    thread = threading.Thread(target=listen, daemon=True)
-    thread.start()
-    try:
+    with beside(listen):
         yield
-    finally:
-        over.set()
-        thread.join()

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from xfer.errors import InputError
 from xfer.progress import Stage
 from xfer.study import provenance
+from xfer.study.background import beside
 from xfer.study.engine.work import BEAT, Compute, Event, Result, Work, reporter
 
 
@@ -114,9 +115,8 @@ def place_of(gpu: int | str, visible: str) -> int:
 def _reported(board: Any) -> Iterator[Stage]:
     """The progress of a worker: what happened is sent once a beat."""
     events: SimpleQueue[Event] = SimpleQueue()
-    over = threading.Event()
 
-    def send() -> None:
+    def send(over: threading.Event) -> None:
         last = False
         while not last:
             last = over.wait(BEAT)
@@ -124,10 +124,5 @@ def _reported(board: Any) -> Iterator[Stage]:
                 with suppress(Exception):  # nobody listens any more
                     board.put_nowait_batch(found)
 
-    thread = threading.Thread(target=send, daemon=True)
-    thread.start()
-    try:
+    with beside(send):
         yield reporter(events.put)
-    finally:
-        over.set()
-        thread.join()
