@@ -39,14 +39,18 @@ def both(seconds: float) -> np.ndarray:
     return np.array([seconds, 2 * seconds])
 
 
-def simulated(seconds: list[int], workers: int) -> int:
-    """Units begun in their order whenever a worker is free, second by second."""
-    waiting, busy, clock = list(seconds), [0] * workers, 0
-    while waiting or any(busy):
+def simulated(seconds: list[int], workers: int, parts: dict[int, list[int]] | None = None) -> int:
+    """Units begun in their order whenever a worker is free, and then their parts, second by second."""
+    waiting, clock = [(each, (parts or {}).get(place, [])) for place, each in enumerate(seconds)], 0
+    busy: list[tuple[int, list[int]]] = [(0, [])] * workers
+    while waiting or any(left for left, _ in busy):
         for worker in range(workers):
-            while not busy[worker] and waiting:
+            if not busy[worker][0] and waiting:
                 busy[worker] = waiting.pop(0)
-        busy = [max(0, left - 1) for left in busy]
+        for worker, (left, released) in enumerate(busy):
+            if left == 1:
+                waiting += [(each, []) for each in released]
+            busy[worker] = max(0, left - 1), released
         clock += 1
     return clock
 
@@ -58,6 +62,13 @@ units = st.lists(st.integers(1, 9), min_size=1, max_size=6)
 @settings(deadline=None, max_examples=50)
 def test_units_side_by_side_take_as_long_as_second_by_second(seconds: list[int], workers: int) -> None:
     assert makespan(seconds, workers) == simulated(seconds, workers)
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 4)), min_size=1, max_size=5), st.integers(1, 4))
+@settings(deadline=None, max_examples=50)
+def test_parts_wait_for_their_unit(trainings: list[tuple[int, int]], workers: int) -> None:
+    seconds, parts = [each for each, _ in trainings], {i: [2] * count for i, (_, count) in enumerate(trainings)}
+    assert makespan(seconds, workers, parts) == simulated(seconds, workers, parts)
 
 
 @given(units, st.integers(1, 3))
@@ -174,14 +185,16 @@ def test_more_faces_and_workers(made_up: Callable[..., Forecast]) -> None:
     assert one.memory_mb == 100
 
 
-def test_many_test_faces_are_explained_in_parts_after_all_trainings(
+def test_many_test_faces_are_explained_in_parts_after_their_training(
     made_up: Callable[..., Forecast], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("xfer.study.parts.FACES", 5)  # 18 faces in 4 parts
-    one, many = (made_up(1, workers).costs() for workers in (1, 8))
+    one, two, many = (made_up(1, workers).costs() for workers in (1, 2, 8))
     trainings = [seconds_of(many, f"{name}: training") for name in ("songnet", "mobilenetv3")]
     assert seconds_of(many, "networks") == pytest.approx(6 + max(trainings) + 11 / 4)
     assert seconds_of(one, "networks") == pytest.approx(6 + sum(trainings) + 2 * 11)
+    first = max(max(trainings), min(trainings) + 11)  # the other's parts while the longer training runs
+    assert seconds_of(two, "networks") == pytest.approx(6 + first + 11 / 2)
     assert one.stages.set_index("stage").loc["networks", "units"] == 2 + 2 * 4
 
 

@@ -2,10 +2,12 @@
 
 import html
 import json
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from heapq import heapify, heapreplace
+from heapq import heappop, heappush
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -37,17 +39,29 @@ _SHOWN = {
 }  # fmt: skip
 
 
-def makespan(seconds: Sequence[float], workers: int) -> float:
+def makespan(seconds: Sequence[float], workers: int, parts: Mapping[int, Sequence[float]] | None = None) -> float:
     """How long units take that are begun in their order, each as soon as one of so many workers is free.
 
-    >>> makespan([3, 2, 2], 2), makespan([2, 2, 3], 2)
-    (4.0, 5.0)
+    The parts of a unit, by its place, wait behind all others from its end on.
+
+    >>> makespan([3, 2, 2], 2), makespan([2, 2, 3], 2), makespan([3, 1], 2, {1: [1, 1, 1]})
+    (4.0, 5.0, 4.0)
     """
-    free = [0.0] * max(1, min(workers, len(seconds)))
-    heapify(free)
-    for each in seconds:
-        heapreplace(free, free[0] + each)
-    return max(free)
+    waiting: deque[tuple[float, Sequence[float]]] = deque(
+        (each, (parts or {}).get(place, ())) for place, each in enumerate(seconds)
+    )
+    busy: list[tuple[float, int, Sequence[float]]] = []
+    now = 0.0
+    for turn in count():
+        if waiting and len(busy) < max(1, workers):
+            each, released = waiting.popleft()
+            heappush(busy, (now + each, turn, released))
+        elif busy:
+            now, _, released = heappop(busy)
+            waiting.extend((each, ()) for each in released)
+        else:
+            break
+    return now
 
 
 @dataclass(frozen=True, eq=False)

@@ -50,6 +50,11 @@ class Piece:
     device: str
 
     @property
+    def digest(self) -> str:
+        """The unit's."""
+        return self.unit.digest
+
+    @property
     def path(self) -> Path:
         """Where it is kept until all parts are there."""
         cut = f"{self.part.number}-of-{self.part.count}.{self.part.start}-{self.part.stop}"
@@ -120,6 +125,11 @@ def compute(piece: Piece, progress: Stage) -> Done:
         face_maps.write(piece.maps, explained.maps, unit.pixels, facts)
     shards.write(piece.path, replace(explained.sums, facts={**facts, "silent": explained.silent}), tables_of(explained))
     return Done(0.0, time.perf_counter() - began, math.nan)
+
+
+def faces(piece: Piece) -> int:
+    """How many faces a part has, which is there."""
+    return len(shards.read_tables(piece.path)["predictions"])
 
 
 _READY: dict[str, Ready] = {}
