@@ -37,8 +37,8 @@ class Fakes:
         some: dict[str, Any] = {
             "network": name, "fold": "0", "digest": name, "trained": name, "settings": Settings(size=32),
             "start": Start("scratch", ""), "device": "cpu", "pixels": None, "train": np.arange(2),
-            "validation": np.arange(2), "test": np.arange(faces), "blocks": np.arange(faces), "explainers": ("grad_cam",),
-            "selection": "true", "per_class": 0, "frame": "xfer", "home": self.home,
+            "validation": np.arange(2), "test": np.arange(faces), "blocks": np.arange(faces),
+            "explainers": ("grad_cam",), "selection": "true", "per_class": 0, "frame": "xfer", "home": self.home,
         }  # fmt: skip
         return Unit(**{**some, **changes})
 

@@ -336,7 +336,9 @@ def run_of(tmp_path: Path) -> Path:
     (tmp_path / stages.STAGES).write_text("".join(json.dumps(line) + "\n" for line in lines))
     one = {"model": "songnet", "fold": "0", "train_seconds": 10.0, "explain_seconds": 2.0}
     logged = [one, {**one, "fold": "1"}, {**one, "train_seconds": 0.0, "explain_seconds": 4.0, "randomised": 9}]
-    (tmp_path / "units.jsonl").write_text("".join(json.dumps(line) + "\n" for line in logged) + '{"model')
+    damaged = [{**one, "train_seconds": None}, {**one, "explain_seconds": "2"}, {**one, "model": 1}, [one], None, 7]
+    lines = [json.dumps(line) for line in (*logged, *damaged)]
+    (tmp_path / "units.jsonl").write_text("\n".join([*lines, '{"model']))
     return tmp_path
 
 

@@ -1,24 +1,22 @@
 """The units of a study computed by an engine: in what order, which in parts, and what is logged of each."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import replace
 from math import inf, isnan
-from os import SEEK_END
 from pathlib import Path
 from typing import Any
 
 from xfer.errors import InputError, TrainingError
 from xfer.models import operations
 from xfer.progress import Stage
-from xfer.study import costs, folder, gathering, parts, shards, stages
+from xfer.study import costs, folder, gathering, parts, shards, stages, unit_log
 from xfer.study.engine import Engine, Needs, one_thread
 from xfer.study.folder import PARTIALS
 from xfer.study.gathering import Gathered
 from xfer.study.parts import Piece
 from xfer.study.plan import Plan
-from xfer.study.recognition import CHECKPOINTS, SHARDS, UNITS
+from xfer.study.recognition import CHECKPOINTS, SHARDS
 from xfer.study.unit import Done, Unit
 from xfer.study.unit import compute as compute_unit
 from xfer.training.settings import Settings
@@ -161,13 +159,8 @@ class _UnderWay:
 
 def _trained(home: Path) -> set[str]:
     """The units of which an ended run has finished the training, by their digests."""
-    found = set()
-    for line in (home / UNITS).read_text(encoding="utf-8").splitlines() if (home / UNITS).is_file() else []:
-        with suppress(ValueError):  # a line that a kill has torn
-            told = json.loads(line)
-            if told["until"] == "weights" and (home / CHECKPOINTS / f"{told['checkpoint']}.safetensors").is_file():
-                found.add(str(told["unit"]))
-    return found
+    ended = (entry for entry in unit_log.read(home) if entry["until"] == "weights")
+    return {each["unit"] for each in ended if (home / CHECKPOINTS / f"{each['checkpoint']}.safetensors").is_file()}
 
 
 def longest_first(
@@ -209,10 +202,7 @@ def _log(home: Path, task: Task, done: Done) -> None:
         line["randomised"] = unit.randomised
     if isnan(done.accuracy):
         line["accuracy"] = None
-    with (home / UNITS).open("ab+") as log:
-        if log.tell() and (log.seek(-1, SEEK_END), log.read(1))[1] != b"\n":
-            log.write(b"\n")  # a kill has torn the last line
-        log.write(json.dumps(line).encode() + b"\n")
+    unit_log.append(home, line)
 
 
 def reason(error: Exception) -> str:

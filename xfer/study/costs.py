@@ -1,7 +1,6 @@
 """What a study costs, stage by stage: planned before it runs, and afterwards against what it took."""
 
 import html
-import json
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,10 +15,9 @@ import pandas as pd
 
 from xfer import scoring
 from xfer.errors import InputError
-from xfer.study import stages
+from xfer.study import stages, unit_log
 from xfer.study.folder import COSTS, write_whole
 from xfer.study.places import config_of, named, reading
-from xfer.study.recognition import UNITS
 from xfer.study.results import config_digest
 
 COLUMNS = (
@@ -292,23 +290,11 @@ def part_name(network: str, part: str) -> str:
 
 def _of_networks(home: Path) -> dict[tuple[str, str], float]:
     took: dict[tuple[str, str], float] = {}
-    for unit in _logged(home / UNITS):
+    for unit in unit_log.read(home):
         parts: Iterable[tuple[str, str]] = ((TRAINING, "train_seconds"), (HEATMAPS, "explain_seconds"))
         if "randomised" in unit:
             parts = ((RANDOMISED, "explain_seconds"),)
         for part, name in parts:
-            key = str(unit.get("model", "")), part
-            took[key] = took.get(key, 0.0) + float(unit.get(name, 0.0))
+            key = unit["model"], part
+            took[key] = took.get(key, 0.0) + unit[name]
     return took
-
-
-def _logged(path: Path) -> list[dict[str, Any]]:
-    found = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
-        try:
-            unit = json.loads(line)
-        except ValueError:  # a line that a kill has torn
-            continue
-        if isinstance(unit, dict):
-            found.append(unit)
-    return found
