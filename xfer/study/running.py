@@ -16,7 +16,7 @@ from xfer.study.folder import CONFIG, TWIN_KIND, holder, slug
 from xfer.study.places import config_of, exists, named, reading
 from xfer.study.recognition import CHECKPOINTS, CURVE_COLUMNS, NETWORKS, UNITS
 from xfer.study.study import PROVENANCE, Study
-from xfer.study.twin_study import as_twins
+from xfer.study.twin_study import as_twins, require_told
 from xfer.training.fitting import LOG
 
 STAGES = ("waiting", "training", "trained", "explained", "failed")
@@ -101,6 +101,8 @@ def running(folder: str | Path) -> Running:
     if not isinstance(config.get("networks"), Mapping):
         raise InputError(f"{place}: its heatmaps came from files, no network was trained")
     twins = config["kind"] == TWIN_KIND
+    if twins:
+        require_told(home, config)
     logs, torn = _logs(home, list(config["networks"]), twins)
     finished = (home / PROVENANCE).is_file() and not holder(home)
     units = [entry for entry in unit_log.read(home) if "randomised" not in entry]
