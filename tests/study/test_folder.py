@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -134,6 +136,27 @@ def test_write_whole_keeps_the_old_file_when_writing_fails(tmp_path: Path) -> No
         folder.write_whole(target, fail)
     assert target.read_text() == "old"
     assert os.listdir(tmp_path) == ["scores.csv"]  # noqa: PTH208
+
+
+def test_two_who_write_a_file_at_once_do_not_meet(tmp_path: Path) -> None:
+    """Threads have one process number, as processes of two machines may have."""
+    both, asides = threading.Barrier(2, timeout=60), list[Path]()
+
+    def write(path: Path) -> None:
+        asides.append(path)
+        path.write_text("half")
+        both.wait()
+        path.write_text("format = 1")
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda _: folder.write_whole(tmp_path / "study.toml", write), range(2)))
+    assert (tmp_path / "study.toml").read_text() == "format = 1"
+    assert len(set(asides)) == 2
+    for left in asides:
+        left.write_text("half")
+        assert folder._ours(left)
+    folder._freeze(tmp_path, {"format": 1})
+    assert [path.name for path in tmp_path.iterdir()] == ["study.toml"]
 
 
 def test_write_whole_replaces_folders(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import shutil
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import tomli_w
@@ -38,7 +39,7 @@ def slug(text: str) -> str:
 
 def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
     """Let `write` fill a temporary name beside `path`, then rename it: the old file or the new one, never half."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    aside = path.with_name(f".{path.name}.{token_hex(8)}.tmp")
     try:
         write(aside)
         if path.is_dir() and not path.is_symlink():
