@@ -237,7 +237,7 @@ def test_what_is_rays_is_not_asked_of_others() -> None:
     assert [each["engine"] for each in asked] == ["local", Ray("auto", 0.5)]
 
 
-@pytest.mark.parametrize("name", ["torch", "onnxruntime", "mediapipe", "POT"])
+@pytest.mark.parametrize("name", ["torch", "captum", "onnxruntime", "mediapipe", "POT"])
 def test_a_worker_has_the_libraries_that_units_follow_from(name: str) -> None:
     """Landmarks and nulls are units too."""
     told = ray_worker.trouble(ray_worker.Asked({**ray_worker.versions(), name: "0.1"}, (), "."))
