@@ -176,7 +176,7 @@ def merge(unit: Unit, pieces: Sequence[Piece]) -> Done:
     for sub in (SHARDS, MAPS) if unit.per_face else (SHARDS,):
         (unit.home / sub).mkdir(exist_ok=True)
     if unit.per_face:
-        face_maps.merge(unit.home / MAPS / name, (piece.maps for piece in pieces), names)
+        face_maps.merge(unit.home / MAPS / name, [piece.maps for piece in pieces], names)
     shards.write(unit.home / SHARDS / name, whole, tables)
     sweep(unit.home, f"{unit.digest}.*")
     return Done(0.0, 0.0, training.accuracy(tables["predictions"]))
