@@ -79,7 +79,7 @@ def write(path: Path, kept: FaceMaps, pixels: Pixels, facts: Mapping[str, Any]) 
 
 
 def merge(path: Path, parts: Sequence[Path], faces: Sequence[str]) -> None:
-    """Write the maps of several files as one, faces in the order of some names; memory holds a part, and the one before."""
+    """Write the maps of several files as one, faces in the order of some names; in memory are two files at most."""
     joined = {name: np.concatenate([_member(part, name) for part in parts]) for name in ("face", "target")}
     place = {name: i for i, name in enumerate(faces)}
     order = np.argsort([place[name] for name in joined["face"].tolist()])
