@@ -15,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import xfer
+from xfer import landmarking
 from xfer.errors import InputError
+from xfer.landmarking.table import Row, Rows
 from xfer.study import Study, computing, costs, folder, pilot, planning, stages, trial
 from xfer.study.costs import COLUMNS, Costs, makespan
 from xfer.study.dealing import Fold
@@ -158,6 +160,22 @@ def test_maps_of_single_faces_and_tables_of_faces_are_on_the_disk(made_up: Calla
     assert table.loc["songnet: heatmaps", "disk_mb"] == pytest.approx(2 + 18 * 0.25)
     assert table.loc["landmarks", "disk_mb"] == pytest.approx(72 * 0.001)
     assert found.disk_mb == pytest.approx(plan.costs().disk_mb + 2 * 18 * 0.25 + 0.072)
+
+
+def test_a_table_of_few_faces_tells_what_many_take_on_the_disk(rng: np.random.Generator, tmp_path: Path) -> None:
+    """The file of so few is mostly its header, and what memory holds of a row is more than the file."""
+
+    def landmarks(count: int) -> pd.DataFrame:
+        shown = rng.uniform(0, 200, (count, 68, 2)).astype(np.float32)
+        numbers = (1.0, np.nan, 0.5, 0.25), 1, "mediapipe", "d" * 64, ""
+        return Rows(Row(f"{i:06}.png", rng.bytes(32).hex(), 224, 224, shown[i], *numbers) for i in range(count)).table()
+
+    few, many = landmarks(42), landmarks(3000)
+    landmarking.write(many, tmp_path / "many")
+    a_row = (tmp_path / "many").stat().st_size / 1e6 / len(many)
+    assert pilot.stored_mb(few, landmarking.write) == pytest.approx(a_row, rel=0.05)
+    assert many.memory_usage(index=False, deep=True).sum() / 1e6 / len(many) > 1.15 * a_row
+    assert pilot.stored_mb(few.iloc[:0], landmarking.write) == 0
 
 
 def test_what_was_not_measured_is_said(made_up: Callable[..., Forecast]) -> None:
