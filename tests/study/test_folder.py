@@ -13,6 +13,7 @@ import pytest
 
 from xfer.errors import InputError
 from xfer.study import folder
+from xfer.training import crew
 
 CONFIG = {"format": 1, "kind": "heatmaps", "threshold": "otsu"}
 
@@ -122,6 +123,20 @@ def test_a_second_run_is_told_who_holds_the_folder_and_kill_9_frees_it(tmp_path:
     time.sleep(0.05)
     with folder.claim(home, CONFIG):
         assert (home / "study.toml").is_file()
+
+
+def test_a_line_that_srun_starts_several_times_is_told_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
+    told = f"^{tmp_path}: is being written by process {os.getpid()}; wait for it or give another --out"
+    more = "; with srun, start one task, or give --devices and --nodes for tasks that train together"
+    with folder.claim(tmp_path, CONFIG):
+        with pytest.raises(InputError, match=f"{told}{more}$"), folder.claim(tmp_path, CONFIG):
+            pass
+        monkeypatch.setattr(crew, "_crew", "those that srun started")
+        with pytest.raises(InputError, match=f"{told}$"), folder.claim(tmp_path, CONFIG):
+            pass
 
 
 def test_write_whole_keeps_the_old_file_when_writing_fails(tmp_path: Path) -> None:
