@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from xfer import landmarking
@@ -51,6 +52,19 @@ def test_a_file_in_pieces_is_read_as_one(tmp_path: Path, monkeypatch: pytest.Mon
     assert pieces.attrs == whole.attrs
     landmarking.write(whole.iloc[:0], tmp_path / "none.parquet")
     assert landmarking.read(tmp_path / "none.parquet").empty
+
+
+def test_a_file_keeps_coordinates_plainly_and_what_recurs_once(tmp_path: Path) -> None:
+    """A dictionary of coordinates, each of which is there once, makes the file larger."""
+    whole = Rows(rows(2000)).table()
+    landmarking.write(whole, tmp_path / "plain.parquet")
+    whole.to_parquet(tmp_path / "default.parquet")
+    plain, default = ((tmp_path / f"{name}.parquet").stat().st_size for name in ("plain", "default"))
+    assert plain < 0.85 * default
+    part = pq.ParquetFile(tmp_path / "plain.parquet").metadata.row_group(0)
+    kept = {part.column(i).path_in_schema: part.column(i).encodings for i in range(part.num_columns)}
+    assert not any("DICTIONARY" in each for each in kept["x0"])
+    assert any("DICTIONARY" in each for each in kept["landmarker"])
 
 
 def test_points_are_not_copied_and_found_in_any_order() -> None:

@@ -15,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import xfer
+from xfer import landmarking
 from xfer.errors import InputError
+from xfer.landmarking.table import Row, Rows
 from xfer.study import Study, computing, costs, folder, pilot, planning, stages, trial
 from xfer.study.costs import COLUMNS, Costs, makespan
 from xfer.study.dealing import Fold
@@ -39,14 +41,18 @@ def both(seconds: float) -> np.ndarray:
     return np.array([seconds, 2 * seconds])
 
 
-def simulated(seconds: list[int], workers: int) -> int:
-    """Units begun in their order whenever a worker is free, second by second."""
-    waiting, busy, clock = list(seconds), [0] * workers, 0
-    while waiting or any(busy):
+def simulated(seconds: list[int], workers: int, parts: dict[int, list[int]] | None = None) -> int:
+    """Units begun in their order whenever a worker is free, and then their parts, second by second."""
+    waiting, clock = [(each, (parts or {}).get(place, [])) for place, each in enumerate(seconds)], 0
+    busy: list[tuple[int, list[int]]] = [(0, [])] * workers
+    while waiting or any(left for left, _ in busy):
         for worker in range(workers):
-            while not busy[worker] and waiting:
+            if not busy[worker][0] and waiting:
                 busy[worker] = waiting.pop(0)
-        busy = [max(0, left - 1) for left in busy]
+        for worker, (left, released) in enumerate(busy):
+            if left == 1:
+                waiting += [(each, []) for each in released]
+            busy[worker] = max(0, left - 1), released
         clock += 1
     return clock
 
@@ -58,6 +64,13 @@ units = st.lists(st.integers(1, 9), min_size=1, max_size=6)
 @settings(deadline=None, max_examples=50)
 def test_units_side_by_side_take_as_long_as_second_by_second(seconds: list[int], workers: int) -> None:
     assert makespan(seconds, workers) == simulated(seconds, workers)
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 4)), min_size=1, max_size=5), st.integers(1, 4))
+@settings(deadline=None, max_examples=50)
+def test_parts_wait_for_their_unit(trainings: list[tuple[int, int]], workers: int) -> None:
+    seconds, parts = [each for each, _ in trainings], {i: [2] * count for i, (_, count) in enumerate(trainings)}
+    assert makespan(seconds, workers, parts) == simulated(seconds, workers, parts)
 
 
 @given(units, st.integers(1, 3))
@@ -149,6 +162,22 @@ def test_maps_of_single_faces_and_tables_of_faces_are_on_the_disk(made_up: Calla
     assert found.disk_mb == pytest.approx(plan.costs().disk_mb + 2 * 18 * 0.25 + 0.072)
 
 
+def test_a_table_of_few_faces_tells_what_many_take_on_the_disk(rng: np.random.Generator, tmp_path: Path) -> None:
+    """The file of so few is mostly its header, and what memory holds of a row is more than the file."""
+
+    def landmarks(count: int) -> pd.DataFrame:
+        shown = rng.uniform(0, 200, (count, 68, 2)).astype(np.float32)
+        numbers = (1.0, np.nan, 0.5, 0.25), 1, "mediapipe", "d" * 64, ""
+        return Rows(Row(f"{i:06}.png", rng.bytes(32).hex(), 224, 224, shown[i], *numbers) for i in range(count)).table()
+
+    few, many = landmarks(42), landmarks(3000)
+    landmarking.write(many, tmp_path / "many")
+    a_row = (tmp_path / "many").stat().st_size / 1e6 / len(many)
+    assert pilot.stored_mb(few, landmarking.write) == pytest.approx(a_row, rel=0.05)
+    assert many.memory_usage(index=False, deep=True).sum() / 1e6 / len(many) > 1.15 * a_row
+    assert pilot.stored_mb(few.iloc[:0], landmarking.write) == 0
+
+
 def test_what_was_not_measured_is_said(made_up: Callable[..., Forecast]) -> None:
     assert made_up().costs().notes == ()
     (more,) = made_up(10).costs().notes
@@ -174,14 +203,16 @@ def test_more_faces_and_workers(made_up: Callable[..., Forecast]) -> None:
     assert one.memory_mb == 100
 
 
-def test_many_test_faces_are_explained_in_parts_after_all_trainings(
+def test_many_test_faces_are_explained_in_parts_after_their_training(
     made_up: Callable[..., Forecast], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("xfer.study.parts.FACES", 5)  # 18 faces in 4 parts
-    one, many = (made_up(1, workers).costs() for workers in (1, 8))
+    one, two, many = (made_up(1, workers).costs() for workers in (1, 2, 8))
     trainings = [seconds_of(many, f"{name}: training") for name in ("songnet", "mobilenetv3")]
     assert seconds_of(many, "networks") == pytest.approx(6 + max(trainings) + 11 / 4)
     assert seconds_of(one, "networks") == pytest.approx(6 + sum(trainings) + 2 * 11)
+    first = max(max(trainings), min(trainings) + 11)  # the other's parts while the longer training runs
+    assert seconds_of(two, "networks") == pytest.approx(6 + first + 11 / 2)
     assert one.stages.set_index("stage").loc["networks", "units"] == 2 + 2 * 4
 
 
@@ -323,7 +354,9 @@ def run_of(tmp_path: Path) -> Path:
     (tmp_path / stages.STAGES).write_text("".join(json.dumps(line) + "\n" for line in lines))
     one = {"model": "songnet", "fold": "0", "train_seconds": 10.0, "explain_seconds": 2.0}
     logged = [one, {**one, "fold": "1"}, {**one, "train_seconds": 0.0, "explain_seconds": 4.0, "randomised": 9}]
-    (tmp_path / "units.jsonl").write_text("".join(json.dumps(line) + "\n" for line in logged) + '{"model')
+    damaged = [{**one, "train_seconds": None}, {**one, "explain_seconds": "2"}, {**one, "model": 1}, [one], None, 7]
+    lines = [json.dumps(line) for line in (*logged, *damaged)]
+    (tmp_path / "units.jsonl").write_text("\n".join([*lines, '{"model']))
     return tmp_path
 
 

@@ -3,18 +3,21 @@
 import signal
 import sys
 import threading
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Iterator
+from concurrent.futures import Future
 from importlib.metadata import version
 from typing import Any
 
 import pytest
+from loky.process_executor import BrokenProcessPool
 
 from xfer.cli.groups import engined
 from xfer.errors import InputError
 from xfer.progress import Stage, silent
-from xfer.study.engine import Local, Needs, Ray, ray_worker, settle
+from xfer.study.engine import Local, Needs, Ray, local, ray_worker, settle
 from xfer.study.engine.ray import uninterrupted
-from xfer.study.engine.work import Event, Relay, reporter
+from xfer.study.engine.work import AHEAD, Event, Relay, reporter
 from xfer.training.ranks import Ranks
 
 
@@ -63,6 +66,99 @@ def test_a_full_disk_ends_threads_too() -> None:
     with pytest.raises(OSError, match="No space left on device"):
         list(Local().run(range(99), full, Needs(workers=2, own_process=False), silent))
     assert len(begun) < 99
+
+
+def parts_of(unit: str, result: object) -> list[str]:
+    """What may begin after a training."""
+    return [f"{unit}{number}" for number in range(3)] if unit.isalpha() and not isinstance(result, Exception) else []
+
+
+def test_what_follows_a_unit_waits_behind_those_that_are_there() -> None:
+    begun: list[str] = []
+
+    def note(unit: str, progress: Stage) -> None:
+        begun.append(unit)
+        if unit == "b":
+            raise ValueError("b")
+
+    found = dict(Local().run("abc", note, Needs(workers=1), silent, parts_of))
+    assert begun == [*"abc", "a0", "a1", "a2", "c0", "c1", "c2"]
+    assert list(found) == begun
+    assert repr(found["b"]) == "ValueError('b')"
+
+
+def test_what_follows_begins_while_others_still_work() -> None:
+    """The second unit ends when a part of the first has begun: who waited for all units would wait for ever."""
+    begun, part = list[str](), threading.Event()
+
+    def note(unit: str, progress: Stage) -> bool:
+        begun.append(unit)
+        if unit == "a1":
+            part.set()
+        return unit != "b" or part.wait(60)
+
+    found = dict(Local().run("ab", note, Needs(workers=2, own_process=False), silent, parts_of))
+    assert sorted(begun) == sorted(found) == ["a", "a0", "a1", "a2", "b", "b0", "b1", "b2"]
+    assert all(found.values())
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_few_units_are_taken_from_those_that_wait(workers: int) -> None:
+    """With what was begun and not read, however many there are."""
+    waiting, futures, most = deque(range(100)), list[Future[int]](), 0
+
+    def begin(unit: int) -> Future[int]:
+        futures.append(Future())
+        futures[-1].set_result(unit)
+        return futures[-1]
+
+    for done, (unit, future) in enumerate(local._ended(waiting, begin, workers)):
+        assert future.result() == unit
+        most = max(most, len(futures) - done)
+    assert (len(futures), most) == (100, AHEAD * workers)
+
+
+def test_a_lost_worker_costs_what_had_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those units get a process each, and the others begin in workers as before."""
+    pools: list[int] = []
+
+    def pool(waiting: deque[int], compute: object, workers: int, progress: Stage) -> Iterator[tuple[int, Any]]:
+        pools.append(workers)
+        lost: list[int] = []
+
+        def begin(unit: int) -> Future[int]:
+            future = Future[int]()
+            if unit == 3:
+                future.set_exception(BrokenProcessPool())
+            elif lost or unit == 6:  # it was lost unseen
+                lost.append(unit)
+                raise BrokenProcessPool
+            else:
+                future.set_result(unit)
+            return future
+
+        for unit, future in local._ended(waiting, begin, workers):
+            yield unit, future.exception() or future.result()
+
+    monkeypatch.setattr(local, "_pool", pool)
+    found = dict(Local().run(range(12), halved, Needs(workers=2), silent))
+    told = "its process was killed, most likely for its memory"
+    assert str(found.pop(3)) == str(found.pop(6)) == told
+    assert found == {unit: unit for unit in range(12) if unit not in (3, 6)}
+    assert pools == [2, 1, 2, 1, 1, 2]
+
+
+@pytest.mark.parametrize(("asked", "workers"), [(2, 5), (5, 2), (2, None)])
+def test_no_stage_has_more_workers_than_are_asked_for(asked: int, workers: int | None) -> None:
+    """Units meet in pairs; whatever limit a stage has by itself, the lower one counts."""
+    names, meeting = set[str](), threading.Barrier(2, timeout=60)
+
+    def note(unit: int, progress: Stage) -> None:
+        names.add(threading.current_thread().name)
+        meeting.wait()
+
+    list(settle("local", workers=asked).run(range(8), note, Needs(workers=workers, own_process=False), silent))
+    assert len(names) == 2
 
 
 def test_what_a_worker_reports_reaches_the_progress() -> None:
@@ -116,7 +212,7 @@ def test_a_network_that_several_processes_train_is_worked_on_here_and_alone() ->
     assert str(error.value) == (
         "--workers 3: with --devices 2 --nodes 2 one network is trained after another; leave --workers out"
     )
-    assert settle("local", Ranks(2), 1) == settle("local", workers=3) == Local()
+    assert (settle("local", Ranks(2), 1), settle("local", workers=3)) == (Local(1), Local(3))
 
 
 def test_without_ray_the_line_that_installs_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +237,7 @@ def test_what_is_rays_is_not_asked_of_others() -> None:
     assert [each["engine"] for each in asked] == ["local", Ray("auto", 0.5)]
 
 
-@pytest.mark.parametrize("name", ["torch", "onnxruntime", "mediapipe", "POT"])
+@pytest.mark.parametrize("name", ["torch", "captum", "onnxruntime", "mediapipe", "POT"])
 def test_a_worker_has_the_libraries_that_units_follow_from(name: str) -> None:
     """Landmarks and nulls are units too."""
     told = ray_worker.trouble(ray_worker.Asked({**ray_worker.versions(), name: "0.1"}, (), "."))

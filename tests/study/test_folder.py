@@ -4,13 +4,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from xfer.errors import InputError
 from xfer.study import folder
+from xfer.training import crew
 
 CONFIG = {"format": 1, "kind": "heatmaps", "threshold": "otsu"}
 
@@ -122,6 +125,20 @@ def test_a_second_run_is_told_who_holds_the_folder_and_kill_9_frees_it(tmp_path:
         assert (home / "study.toml").is_file()
 
 
+def test_a_line_that_srun_starts_several_times_is_told_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
+    told = f"^{tmp_path}: is being written by process {os.getpid()}; wait for it or give another --out"
+    more = "; with srun, start one task, or give --devices and --nodes for tasks that train together"
+    with folder.claim(tmp_path, CONFIG):
+        with pytest.raises(InputError, match=f"{told}{more}$"), folder.claim(tmp_path, CONFIG):
+            pass
+        monkeypatch.setattr(crew, "_crew", "those that srun started")
+        with pytest.raises(InputError, match=f"{told}$"), folder.claim(tmp_path, CONFIG):
+            pass
+
+
 def test_write_whole_keeps_the_old_file_when_writing_fails(tmp_path: Path) -> None:
     target = tmp_path / "scores.csv"
     target.write_text("old")
@@ -134,6 +151,27 @@ def test_write_whole_keeps_the_old_file_when_writing_fails(tmp_path: Path) -> No
         folder.write_whole(target, fail)
     assert target.read_text() == "old"
     assert os.listdir(tmp_path) == ["scores.csv"]  # noqa: PTH208
+
+
+def test_two_who_write_a_file_at_once_do_not_meet(tmp_path: Path) -> None:
+    """Threads have one process number, as processes of two machines may have."""
+    both, asides = threading.Barrier(2, timeout=60), list[Path]()
+
+    def write(path: Path) -> None:
+        asides.append(path)
+        path.write_text("half")
+        both.wait()
+        path.write_text("format = 1")
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda _: folder.write_whole(tmp_path / "study.toml", write), range(2)))
+    assert (tmp_path / "study.toml").read_text() == "format = 1"
+    assert len(set(asides)) == 2
+    for left in asides:
+        left.write_text("half")
+        assert folder._ours(left)
+    folder._freeze(tmp_path, {"format": 1})
+    assert [path.name for path in tmp_path.iterdir()] == ["study.toml"]
 
 
 def test_write_whole_replaces_folders(tmp_path: Path) -> None:

@@ -14,12 +14,13 @@ from PIL import Image
 from xfer import datasets, landmarkers, landmarking
 from xfer.datasets import Dataset, FaceSample
 from xfer.datasets.faces import Columns
-from xfer.datasets.objects import StoredFile, Whole
+from xfer.datasets.objects import Part, StoredFile, Whole
 from xfer.errors import InputError
 from xfer.landmarkers import Landmarking, Open
 from xfer.progress import silent
 from xfer.study import faces, landmark_shards
 from xfer.study.engine import Local
+from xfer.study.engine.ray_worker import Asked, trouble
 from xfer.study.folder import PARTIALS
 
 POINTS = np.random.default_rng(3).uniform(4, 26, (68, 2))
@@ -168,6 +169,23 @@ def test_few_faces_and_drawn_ones_need_no_shards(data: Dataset, log: list[str]) 
     assert not landmark_shards.divisible(data.samples[:4])
     drawn = datasets.open("synthetic", faces=12, size=24)
     assert not landmark_shards.divisible([replace(sample, landmarks=None) for sample in drawn.samples])
+
+
+def test_a_node_that_cannot_see_the_pictures_is_told_which(data: Dataset, tmp_path: Path) -> None:
+    """Pictures in a store are seen from everywhere; those in files of a folder are as the first one."""
+    archives = [tmp_path / "faces-0.tar", tmp_path / "faces-1.tar"]
+    for path in archives:
+        path.write_bytes(b"face")
+    inside = [Part(StoredFile.of(archives[i // 4]), 0, 4) for i in range(8)]
+    sources = [*(face.source for face in data.samples[:3]), *inside, Whole(StoredFile("s3://box/a.png", 4, "v"))]
+    faces = [FaceSample(f"{i}", source) for i, source in enumerate(sources)]
+    shards = list(landmark_shards._shards(faces, "any", "d", tmp_path, None))
+    needs = landmark_shards._needs(shards)
+    assert needs.files == (data.samples[0].source, *archives)
+    asked = Asked({}, needs.files, str(tmp_path))
+    assert trouble(asked) == ""
+    archives[1].unlink()
+    assert trouble(asked) == f"cannot see {archives[1]}; put data and --out where all nodes see them"
 
 
 def test_what_no_shard_can_do_ends_the_run(

@@ -360,3 +360,23 @@ def wait(done: Callable[[], bool], seconds: float = 300) -> None:
     while not done():
         assert time.monotonic() < end
         time.sleep(0.2)
+
+
+def test_parts_begin_while_another_network_is_trained_and_follow_a_lost_training_once(
+    connected: Any, tmp_path: Path
+) -> None:
+    """B's training waits for a part of A: who handed parts out after all trainings would wait for ever."""
+    log, gate = tmp_path / "log", tmp_path / "gate"
+    trainings = [Chore("b", log, until=gate), Chore("a", log, act="die once"), Chore("c", log, act="fail")]
+
+    def follow(chore: Chore, result: Any) -> list[Chore]:
+        well = len(chore.name) == 1 and not isinstance(result, Exception)
+        return (
+            [Chore(f"{chore.name}{number}", gate if chore.name == "a" else log) for number in range(2)] if well else []
+        )
+
+    found = {chore.name: result for chore, result in Ray(workers=2).run(trainings, do, Needs(), silent, follow)}
+    begun = Counter(line for line in (log.read_text() + gate.read_text()).splitlines() if line.startswith("began"))
+    assert begun == {"began a": 2, **dict.fromkeys((f"began {n}" for n in ("b", "c", "a0", "a1", "b0", "b1")), 1)}
+    assert repr(found.pop("c")) == "TrainingError('c: no')"
+    assert found == {name: f"1 {name}" for name in ("a", "b", "a0", "a1", "b0", "b1")}

@@ -1,5 +1,6 @@
 """A twin study from faces to tables: what is in the folder, what is kept, what is refused."""
 
+import copy
 import json
 import shutil
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import tomli_w
 import torch
 
 import xfer
@@ -220,6 +222,31 @@ def test_how_far_twins_are_is_told(study: TwinStudy, tmp_path: Path) -> None:
         "of 1); 3 waiting: songnet (au-s0), songnet (au-s1), songnet (none-s1)); nobody works on it now; run its "
         "'xfer guide' line again, it goes on from there"
     )
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("ablate", None), ("seeds", "two"), ("seed", None), ("models", []), ("explainers", "grad_cam"), ("arms", {}),
+        ("data.name", None), ("data.expressions", 6), ("guide.masks", None), ("arms.au", "au"), ("pairs", [["au"]]),
+        ("pairs", [["au", "nobody"]]), ("networks", None), ("draws", None), ("guide", []),
+    ],
+)  # fmt: skip
+def test_a_damaged_study_toml_is_told_by_whoever_reads_it(
+    key: str, value: Any, study: TwinStudy, tmp_path: Path
+) -> None:
+    config, (*outer, last) = copy.deepcopy(study.config), key.split(".")
+    table = config[outer[0]] if outer else config
+    table[last] = value
+    if value is None:
+        del table[last]
+    (tmp_path / "study.toml").write_text(tomli_w.dumps(config))
+    told = rf"study\.toml: is damaged \({key}[^)]*\); mend it, or run the 'xfer guide' line with --fresh"
+    with pytest.raises(InputError, match=told):
+        TwinStudy(tmp_path)
+    if isinstance(config.get("networks"), dict):
+        with pytest.raises(InputError, match=r"study\.toml: is damaged"):
+            running(tmp_path)
 
 
 def test_the_tables_are_printed_and_the_page_is_written_anew(

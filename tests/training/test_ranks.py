@@ -12,7 +12,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
+from torch import distributed, nn
 
 from xfer import training
 from xfer.errors import InputError
@@ -220,6 +220,21 @@ def test_a_batch_smaller_than_the_processes(
     with pytest.raises(InputError) as error:
         training.fit(wide(network()), pixels, *parts, settings, devices=9)
     assert told(error) == "a batch of 8 faces is too small for 9 processes"
+
+
+@pytest.mark.parametrize(
+    ("error", "gone"),
+    [
+        (distributed.DistBackendError("a kind of network that nobody has thought of"), True),
+        (distributed.DistNetworkError("the client socket has timed out"), True),
+        (RuntimeError("[enforce fail at .../gloo/transport/tcp/pair.cc] Connection closed by peer"), True),
+        (RuntimeError("NCCL communicator was aborted"), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (ConnectionError("s3://box/faces.tar: does not answer"), False),
+    ],
+)
+def test_what_tells_that_another_process_is_gone(error: Exception, gone: bool) -> None:
+    assert crew._of_connection(error) is gone
 
 
 def test_several_nodes_need_a_launcher() -> None:

@@ -13,11 +13,14 @@ class StoredPicture(ABC):
 
     Attributes
     ----------
+    file : StoredFile
+        What it lies in.
     size : int
         Bytes; of what it lies in where its own number is not known without reading it.
     """
 
     __slots__ = ()
+    file: Any
     size: int
 
     @abstractmethod

@@ -1,10 +1,10 @@
 """Folders of map and mask files as labelled arrays."""
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 from pathlib import Path
+from secrets import token_hex
 
 import numpy as np
 import pandas as pd
@@ -228,7 +228,7 @@ def write_masks(masks: xr.DataArray, folder: str | Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         for name, mask in zip(masks.coords["expression"].values, masks.values, strict=True):
             path = folder / f"{labels.expression(str(name))}_gt.png"
-            aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+            aside = path.with_name(f".{path.name}.{token_hex(8)}.tmp")
             try:
                 Image.fromarray(np.rint(np.clip(mask, 0, 1) * 255).astype(np.uint8)).save(aside, format="png")
                 aside.replace(path)

@@ -1,8 +1,8 @@
 """The labelled form of heatmaps: its schema, and its zarr store (format 1)."""
 
-import os
 import shutil
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import numpy as np
@@ -108,7 +108,7 @@ def save(heatmaps: xr.DataArray, path: str | Path) -> None:
     stored = check(heatmaps).assign_coords(strings).to_dataset(name=NAME).assign_attrs(format=FORMAT)
     checked: dict[str, Any] = {"compressors": [Zstd(level=3, checksum=True)]}
     encoding = {NAME: {**checked, "chunks": (1, *heatmaps.shape[1:])}, **dict.fromkeys(labels.KEY, checked)}
-    aside, old = (path.with_name(f".{path.name}.{os.getpid()}.{role}") for role in ("new", "old"))
+    aside, old = (path.with_name(f".{path.name}.{token_hex(8)}.{role}") for role in ("new", "old"))
     try:
         stored.to_zarr(aside, mode="w", zarr_format=2, consolidated=True, encoding=encoding, write_empty_chunks=True)
         if path.exists():

@@ -124,11 +124,12 @@ def rows_of(table: pd.DataFrame) -> Iterator[Row]:
 
 
 def write(table: pd.DataFrame, path: Path) -> None:
-    """Write a table as ``DataFrame.to_parquet`` does, some rows at a time."""
+    """Write a table as ``DataFrame.to_parquet`` does, some rows at a time; coordinates, which do not recur, plainly."""
     attributes = {b"PANDAS_ATTRS": json.dumps(table.attrs).encode()}
     first = pa.Table.from_pandas(table.iloc[:0], preserve_index=False).schema
     schema = first.with_metadata({**(first.metadata or {}), **attributes})
-    with pq.ParquetWriter(path, schema) as file:
+    recurring = [field.name for field in schema if not pa.types.is_floating(field.type)]
+    with pq.ParquetWriter(path, schema, use_dictionary=recurring) as file:
         for start in range(0, len(table), _GROUP):
             part = pa.Table.from_pandas(table.iloc[start : start + _GROUP], preserve_index=False)
             file.write_table(part.cast(schema))

@@ -1,6 +1,5 @@
 """From shards to a study of networks: heatmaps, tables, scores."""
 
-import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from xfer.labels import EXPRESSIONS, KEY
 from xfer.mask_sources import MaskSources
 from xfer.nulls.canvas import fill
 from xfer.progress import Stage
-from xfer.study import folder, provenance, results, shards, stages, sums
+from xfer.study import folder, provenance, results, shards, stages, sums, unit_log
 from xfer.study.absent import dropped_rows, with_absent
 from xfer.study.engine import Engine
 from xfer.study.gathering import Gathered, linear_accuracies
@@ -29,7 +28,6 @@ from xfer.study.recognition import (
     NETWORKS,
     PREDICTIONS,
     SHARDS,
-    UNITS,
 )
 from xfer.study.study import CLUSTERS, HEATMAPS, MASKS, RANDOMISED, SCORES, SCORES_CSV, Study
 from xfer.study.unit import Unit
@@ -205,16 +203,8 @@ def network_table(
 
 def _seconds(home: Path, units: Collection[str]) -> dict[tuple[str, str], dict[str, float]]:
     """What each network and fold took, summed over the runs that worked on it."""
-    path = home / UNITS
     took: dict[tuple[str, str], dict[str, float]] = {}
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    for line in filter(None, lines):
-        try:
-            entry = json.loads(line)
-        except ValueError:  # the last line of a run that was killed
-            continue
-        if entry["unit"] not in units:
-            continue
+    for entry in (each for each in unit_log.read(home) if each["unit"] in units):
         sums_of = took.setdefault((entry["model"], entry["fold"]), {"train_seconds": 0.0, "explain_seconds": 0.0})
         for name in sums_of:
             sums_of[name] += entry[name]

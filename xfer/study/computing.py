@@ -1,27 +1,27 @@
 """The units of a study computed by an engine: in what order, which in parts, and what is logged of each."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import replace
 from math import inf, isnan
-from os import SEEK_END
 from pathlib import Path
 from typing import Any
 
 from xfer.errors import InputError, TrainingError
 from xfer.models import operations
 from xfer.progress import Stage
-from xfer.study import costs, folder, gathering, parts, shards, stages
+from xfer.study import costs, folder, gathering, parts, shards, stages, unit_log
 from xfer.study.engine import Engine, Needs, one_thread
 from xfer.study.folder import PARTIALS
 from xfer.study.gathering import Gathered
 from xfer.study.parts import Piece
 from xfer.study.plan import Plan
-from xfer.study.recognition import CHECKPOINTS, SHARDS, UNITS
-from xfer.study.unit import Done, Unit, compute
+from xfer.study.recognition import CHECKPOINTS, SHARDS
+from xfer.study.unit import Done, Unit
+from xfer.study.unit import compute as compute_unit
 from xfer.training.settings import Settings
 
+Task = Unit | Piece
 Worked = tuple[Unit, Done | str]
 """A unit with what it took, or the reason why it failed."""
 
@@ -32,7 +32,6 @@ def work(
     gathered: Gathered,
     described_units: Sequence[dict[str, Any]],
     engine: Engine,
-    workers: int | None,
     progress: Stage,
     *,
     until: str = "heatmaps",
@@ -58,108 +57,110 @@ def work(
             kind(**each, pixels=pixels[each["settings"].size], home=home, until=until, ranks=chosen.ranks)
             for each in longest_first(pending, len(gathered.dataset.expressions), costs.planned_seconds(home))
         ]
-        one = workers if chosen.ranks.processes == 1 else 1
         with stages.recorded(home, "networks"):
-            return _worked(home, units, engine, _needs(units, chosen.device, one), progress)
+            return _worked(
+                home, units, engine, _needs(units, chosen.device, None if chosen.ranks.processes == 1 else 1), progress
+            )
+
+
+def compute(task: Task, progress: Stage) -> Done:
+    """What an engine does: a unit, or a part of one."""
+    return parts.compute(task, progress) if isinstance(task, Piece) else compute_unit(task, progress)
 
 
 def _worked(home: Path, units: Sequence[Unit], engine: Engine, needs: Needs, progress: Stage) -> list[Worked]:
-    """All units: first those that have no parts, and the training of the others, then the parts."""
-    pieces = {unit.digest: found for unit in units if (found := parts.cut(unit))}
-    trained = _trained(home)
-    first = [unit for unit in units if unit.digest not in pieces or (unit.is_trained and unit.digest not in trained)]
-    worked = list(_whole(home, first, pieces, engine, needs, progress))
-    trained |= {unit.digest for unit, result in worked if isinstance(result, Done)}
-    alone = [pair for pair in worked if pair[0].digest not in pieces or isinstance(pair[1], str)]
-    cut = [unit for unit in units if unit.digest in pieces and (not unit.is_trained or unit.digest in trained)]
-    return alone + list(_in_parts(home, cut, pieces, engine, needs, progress))
-
-
-def _whole(
-    home: Path,
-    units: Sequence[Unit],
-    pieces: Mapping[str, Sequence[Piece]],
-    engine: Engine,
-    needs: Needs,
-    progress: Stage,
-) -> Iterator[Worked]:
-    """The units that have no parts; of the others the training."""
-    first = [replace(unit, until="weights") if unit.digest in pieces else unit for unit in units]
-    with closing(engine.run(first, compute, needs, progress)) as results:
-        for unit, result in results:
-            if isinstance(result, Done):
-                _log(home, unit, result)
-                yield unit, result
-            else:
-                yield unit, reason(result)
-
-
-def _in_parts(
-    home: Path,
-    units: Sequence[Unit],
-    pieces: Mapping[str, Sequence[Piece]],
-    engine: Engine,
-    needs: Needs,
-    progress: Stage,
-) -> Iterator[Worked]:
-    """Units part by part, one network after another; a shard is merged when the last of its parts is there."""
-    if not units:
-        return
-    (home / PARTIALS).mkdir(exist_ok=True)
-    missing = {unit.digest: {p.path for p in pieces[unit.digest] if not shards.whole(p.path)} for unit in units}
-    pending = [piece for unit in units for piece in pieces[unit.digest] if piece.path in missing[unit.digest]]
-    by_digest = {unit.digest: unit for unit in units}
-    yield from (_merged(home, unit, pieces[unit.digest]) for unit in units if not missing[unit.digest])
-    failed: dict[str, str] = {}
+    """All units; the parts of one begin as soon as it is trained, and a worker is free."""
+    under_way = _UnderWay(home, units)
+    told, follow = under_way.told(progress), under_way.follow if under_way.pieces else None
     try:
-        with closing(engine.run(pending, parts.compute, needs, _together(units, progress))) as results:
-            for piece, result in results:
-                digest = piece.unit.digest
-                missing[digest].discard(piece.path)
-                if isinstance(result, Done):
-                    _log(home, piece.unit, result, until="part", part=piece.part.number)
-                else:
-                    failed.setdefault(digest, reason(result))
-                if not missing[digest]:
-                    unit = by_digest[digest]
-                    yield (unit, failed[digest]) if digest in failed else _merged(home, unit, pieces[digest])
+        with closing(engine.run(under_way.tasks, compute, needs, told, follow)) as results:
+            return [*under_way.merged(), *(each for task, result in results for each in under_way.end(task, result))]
     finally:
         parts.forget()
 
 
+class _UnderWay:
+    """Units, and what is left to do of them.
+
+    Attributes
+    ----------
+    pieces : dict of str to list of Piece
+        By its digest, the parts of a unit that has some.
+    tasks : list of Unit or Piece
+        What may begin: units that have no parts, of the others the training, then parts of those that are trained.
+    """
+
+    def __init__(self, home: Path, units: Sequence[Unit]) -> None:
+        self._home, self._units = home, {unit.digest: unit for unit in units}
+        self.pieces = {unit.digest: found for unit in units if (found := parts.cut(unit))}
+        self._missing = {
+            digest: [p for p in found if not shards.whole(p.path)] for digest, found in self.pieces.items()
+        }
+        trained = _trained(home)
+        first = [u for u in units if u.digest not in self.pieces or (u.is_trained and u.digest not in trained)]
+        begun = {unit.digest for unit in first}
+        self.tasks: list[Task] = [replace(u, until="weights") if u.digest in self.pieces else u for u in first]
+        self.tasks += [piece for digest, some in self._missing.items() if digest not in begun for piece in some]
+        self._left = {digest: (digest in begun) + len(self._missing.get(digest, ())) for digest in self._units}
+        self._found: dict[str, Done | str] = {}
+        if self.pieces:
+            (home / PARTIALS).mkdir(exist_ok=True)
+
+    def follow(self, task: Task, result: Done | Exception) -> Sequence[Task]:
+        """The parts of a unit that has just been trained."""
+        return self._missing.get(task.digest, ()) if isinstance(task, Unit) and isinstance(result, Done) else ()
+
+    def merged(self) -> Iterator[Worked]:
+        """The units whose parts were all there."""
+        return (self._whole(digest) for digest, left in self._left.items() if not left)
+
+    def end(self, task: Task, result: Done | Exception) -> Iterator[Worked]:
+        """Note what a task came to; the unit, if that was the last of it."""
+        digest = task.digest
+        self._left[digest] -= 1
+        if isinstance(result, Exception):
+            self._found.setdefault(digest, reason(result))
+            self._left[digest] *= isinstance(task, Piece)  # of a network that is not trained no part begins
+        else:
+            _log(self._home, task, result)
+            if digest not in self.pieces:
+                self._found[digest] = result
+        if not self._left[digest]:
+            yield self._whole(digest)
+
+    def _whole(self, digest: str) -> Worked:
+        """A unit of which nothing is left to do but to merge its parts."""
+        unit = self._units[digest]
+        if digest not in self._found:
+            try:
+                self._found[digest] = done = parts.merge(unit, self.pieces[digest])
+                _log(self._home, unit, done)
+            except InputError as error:
+                self._found[digest] = reason(error)
+        return unit, self._found[digest]
+
+    def told(self, progress: Stage) -> Stage:
+        """The parts of a unit as one stage, which begins with the faces of those that were there."""
+        cut = {found[0].unit.explaining: digest for digest, found in self.pieces.items()}
+        there = {digest: [p for p in found if p not in self._missing[digest]] for digest, found in self.pieces.items()}
+        ticks: dict[str, Callable[[], None]] = {}
+
+        def stage(name: str, steps: int) -> Callable[[], None]:
+            if name not in cut:
+                return progress(name, steps)
+            if name not in ticks:
+                ticks[name] = progress(name, len(self._units[cut[name]].test))
+                for _ in range(sum(map(parts.faces, there[cut[name]]))):
+                    ticks[name]()
+            return ticks[name]
+
+        return stage
+
+
 def _trained(home: Path) -> set[str]:
     """The units of which an ended run has finished the training, by their digests."""
-    found = set()
-    for line in (home / UNITS).read_text(encoding="utf-8").splitlines() if (home / UNITS).is_file() else []:
-        with suppress(ValueError):  # a line that a kill has torn
-            told = json.loads(line)
-            if told["until"] == "weights" and (home / CHECKPOINTS / f"{told['checkpoint']}.safetensors").is_file():
-                found.add(str(told["unit"]))
-    return found
-
-
-def _merged(home: Path, unit: Unit, pieces: Sequence[Piece]) -> Worked:
-    try:
-        done = parts.merge(unit, pieces)
-    except InputError as error:
-        return unit, reason(error)
-    _log(home, unit, done)
-    return unit, done
-
-
-def _together(units: Sequence[Unit], progress: Stage) -> Stage:
-    """The parts of a unit as one stage."""
-    faces = {unit.explaining: len(unit.test) for unit in units}
-    ticks: dict[str, Callable[[], None]] = {}
-
-    def stage(name: str, steps: int) -> Callable[[], None]:
-        if name not in faces:
-            return progress(name, steps)
-        if name not in ticks:
-            ticks[name] = progress(name, faces[name])
-        return ticks[name]
-
-    return stage
+    ended = (entry for entry in unit_log.read(home) if entry["until"] == "weights")
+    return {each["unit"] for each in ended if (home / CHECKPOINTS / f"{each['checkpoint']}.safetensors").is_file()}
 
 
 def longest_first(
@@ -193,17 +194,15 @@ def _needs(units: Sequence[Unit], device: str, workers: int | None) -> Needs:
     return Needs(threads, device, workers, files, shared="pixels")
 
 
-def _log(home: Path, unit: Unit, done: Done, **facts: Any) -> None:
+def _log(home: Path, task: Task, done: Done) -> None:
+    unit, facts = (task, {}) if isinstance(task, Unit) else (task.unit, {"until": "part", "part": task.part.number})
     key = {"model": unit.network, "fold": unit.fold, "checkpoint": unit.name}
     line = {"unit": unit.digest, **key, "until": unit.until, **vars(done), **facts}
     if unit.randomised is not None:
         line["randomised"] = unit.randomised
     if isnan(done.accuracy):
         line["accuracy"] = None
-    with (home / UNITS).open("ab+") as log:
-        if log.tell() and (log.seek(-1, SEEK_END), log.read(1))[1] != b"\n":
-            log.write(b"\n")  # a kill has torn the last line
-        log.write(json.dumps(line).encode() + b"\n")
+    unit_log.append(home, line)
 
 
 def reason(error: Exception) -> str:

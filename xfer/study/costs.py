@@ -1,11 +1,12 @@
 """What a study costs, stage by stage: planned before it runs, and afterwards against what it took."""
 
 import html
-import json
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from heapq import heapify, heapreplace
+from heapq import heappop, heappush
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,9 @@ import pandas as pd
 
 from xfer import scoring
 from xfer.errors import InputError
-from xfer.study import stages
+from xfer.study import stages, unit_log
 from xfer.study.folder import COSTS, write_whole
 from xfer.study.places import config_of, named, reading
-from xfer.study.recognition import UNITS
 from xfer.study.results import config_digest
 
 COLUMNS = (
@@ -37,17 +37,29 @@ _SHOWN = {
 }  # fmt: skip
 
 
-def makespan(seconds: Sequence[float], workers: int) -> float:
+def makespan(seconds: Sequence[float], workers: int, parts: Mapping[int, Sequence[float]] | None = None) -> float:
     """How long units take that are begun in their order, each as soon as one of so many workers is free.
 
-    >>> makespan([3, 2, 2], 2), makespan([2, 2, 3], 2)
-    (4.0, 5.0)
+    The parts of a unit, by its place, wait behind all others from its end on.
+
+    >>> makespan([3, 2, 2], 2), makespan([2, 2, 3], 2), makespan([3, 1], 2, {1: [1, 1, 1]})
+    (4.0, 5.0, 4.0)
     """
-    free = [0.0] * max(1, min(workers, len(seconds)))
-    heapify(free)
-    for each in seconds:
-        heapreplace(free, free[0] + each)
-    return max(free)
+    waiting: deque[tuple[float, Sequence[float]]] = deque(
+        (each, (parts or {}).get(place, ())) for place, each in enumerate(seconds)
+    )
+    busy: list[tuple[float, int, Sequence[float]]] = []
+    now = 0.0
+    for turn in count():
+        if waiting and len(busy) < max(1, workers):
+            each, released = waiting.popleft()
+            heappush(busy, (now + each, turn, released))
+        elif busy:
+            now, _, released = heappop(busy)
+            waiting.extend((each, ()) for each in released)
+        else:
+            break
+    return now
 
 
 @dataclass(frozen=True, eq=False)
@@ -278,23 +290,11 @@ def part_name(network: str, part: str) -> str:
 
 def _of_networks(home: Path) -> dict[tuple[str, str], float]:
     took: dict[tuple[str, str], float] = {}
-    for unit in _logged(home / UNITS):
+    for unit in unit_log.read(home):
         parts: Iterable[tuple[str, str]] = ((TRAINING, "train_seconds"), (HEATMAPS, "explain_seconds"))
         if "randomised" in unit:
             parts = ((RANDOMISED, "explain_seconds"),)
         for part, name in parts:
-            key = str(unit.get("model", "")), part
-            took[key] = took.get(key, 0.0) + float(unit.get(name, 0.0))
+            key = unit["model"], part
+            took[key] = took.get(key, 0.0) + unit[name]
     return took
-
-
-def _logged(path: Path) -> list[dict[str, Any]]:
-    found = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
-        try:
-            unit = json.loads(line)
-        except ValueError:  # a line that a kill has torn
-            continue
-        if isinstance(unit, dict):
-            found.append(unit)
-    return found

@@ -1,10 +1,13 @@
 """The maps of single faces, kept where they are asked for."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
+from shutil import copyfileobj
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -66,7 +69,7 @@ def write(path: Path, kept: FaceMaps, pixels: Pixels, facts: Mapping[str, Any]) 
     """Write maps by the names of faces and classes, with what a shard's facts say of the network."""
     named = {
         "format": np.array(1),
-        "face": np.array([pixels.ids[row] for row in pixels.rows(kept.index)]),
+        "face": np.array([pixels.ids[row] for row in pixels.rows(kept.index)], str),
         "target": np.array(pixels.classes)[kept.targets],
         "maps": kept.maps,
         **{name: np.array(facts[name]) for name in ("model", "fold", "layer")},
@@ -75,16 +78,47 @@ def write(path: Path, kept: FaceMaps, pixels: Pixels, facts: Mapping[str, Any]) 
     write_whole(path, lambda aside: _save(aside, named))
 
 
-def merge(path: Path, parts: Iterable[Path], faces: Sequence[str]) -> None:
-    """Write the maps of several files as one, faces in the order of some names; memory holds them all, as before."""
-    read = []
-    for each in parts:
-        with np.load(each, allow_pickle=False) as held:
-            read.append({name: held[name] for name in held.files})
-    joined = {name: np.concatenate([each[name] for each in read]) for name in ("face", "target", "maps")}
+def merge(path: Path, parts: Sequence[Path], faces: Sequence[str]) -> None:
+    """Write the maps of several files as one, faces in the order of some names; in memory are two files at most."""
+    joined = {name: np.concatenate([_member(part, name) for part in parts]) for name in ("face", "target")}
     place = {name: i for i, name in enumerate(faces)}
     order = np.argsort([place[name] for name in joined["face"].tolist()])
-    write_whole(path, lambda aside: _save(aside, read[0] | {name: each[order] for name, each in joined.items()}))
+    with np.load(parts[0], allow_pickle=False) as first:
+        told = {name: joined[name][order] if name in joined else first[name] for name in first.files}
+        told["maps"] = told["maps"][:0].copy()
+
+    def write(aside: Path) -> None:
+        with TemporaryFile(dir=aside.parent) as scratch, zipfile.ZipFile(aside, "w") as archive:
+            _put_in_order(parts, np.argsort(order), scratch)
+            for name, array in told.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
+                    if name == "maps":
+                        header = np.lib.format.header_data_from_array_1_0(array)
+                        header["shape"] = (len(order), *array.shape[1:])
+                        np.lib.format.write_array_header_1_0(stream, header)
+                        copyfileobj(scratch, stream)
+                    else:
+                        np.lib.format.write_array(stream, array, allow_pickle=False)
+
+    write_whole(path, write)
+
+
+def _put_in_order(parts: Sequence[Path], rows: NDArray[np.intp], scratch: IO[bytes]) -> None:
+    """Bring the maps of all parts into a file; `rows` are those of their faces, one part after another."""
+    begin = 0
+    for part in parts:
+        maps = _member(part, "maps")
+        for row, each in zip(rows[begin:], maps, strict=False):
+            scratch.seek(int(row) * each.nbytes)
+            scratch.write(each.tobytes())
+        begin += len(maps)
+    scratch.seek(0)
+
+
+def _member(path: Path, name: str) -> NDArray[Any]:
+    with np.load(path, allow_pickle=False) as held:
+        found: NDArray[Any] = held[name]
+    return found
 
 
 def _save(path: Path, stored: Mapping[str, NDArray[Any]]) -> None:

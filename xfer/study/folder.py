@@ -8,6 +8,7 @@ import shutil
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import tomli_w
@@ -38,7 +39,7 @@ def slug(text: str) -> str:
 
 def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
     """Let `write` fill a temporary name beside `path`, then rename it: the old file or the new one, never half."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    aside = path.with_name(f".{path.name}.{token_hex(8)}.tmp")
     try:
         write(aside)
         if path.is_dir() and not path.is_symlink():
@@ -249,6 +250,16 @@ def writer(folder: Path) -> str:
         return ""
 
 
+def _instead() -> str:
+    """What to do where another run holds a folder, which may be the same line that a launcher has started too."""
+    from xfer.training.crew import strangers
+
+    wait = "wait for it or give another --out"
+    if launcher := strangers():
+        return f"{wait}; with {launcher}, start one task, or give --devices and --nodes for tasks that train together"
+    return wait
+
+
 @contextlib.contextmanager
 def _lock(folder: Path) -> Iterator[None]:
     writer = folder / _HOLDER
@@ -257,7 +268,7 @@ def _lock(folder: Path) -> Iterator[None]:
         held.acquire(timeout=0)
     except Timeout:
         who = holder(folder) or "another run"
-        raise InputError(f"{folder}: is being written by {who}; wait for it or give another --out") from None
+        raise InputError(f"{folder}: is being written by {who}; {_instead()}") from None
     try:
         writer.write_text(f"process {os.getpid()}", encoding="utf-8")
         yield

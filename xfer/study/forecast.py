@@ -91,9 +91,9 @@ class Forecast:
             rivals = [] if rival is None else [_both(rival) / folds / times] * folds * times
             longest.append((*self._fold(trained, explained), rivals))
         longest.sort(key=lambda each: -np.sum([each[0], *each[1]], axis=0)[0])
-        units = [unit for unit, _, _ in longest for _ in range(folds)] + [each for *_, some in longest for each in some]
-        pieces = [piece for _, some, _ in longest for piece in some * folds]
-        return [self._side_by_side(units, pieces), *rows]
+        units = [(unit, some) for unit, some, _ in longest for _ in range(folds)]
+        rest: list[tuple[Seconds, list[Seconds]]] = [(each, []) for *_, some in longest for each in some]
+        return [self._side_by_side([*units, *rest]), *rows]
 
     def _fold(self, trained: Mapping[str, Any] | None, explained: Mapping[str, Any]) -> tuple[Seconds, list[Seconds]]:
         """What one of all folds takes until its parts begin, and each of its parts, if it has some."""
@@ -105,13 +105,14 @@ class Forecast:
             return begin + heatmaps, []
         return begin, [heatmaps / count] * count
 
-    def _side_by_side(self, units: Sequence[Seconds], pieces: Sequence[Seconds] = ()) -> dict[str, Any]:
-        """The stage of units begun in their order, and after them of parts; a unit's time is that of the longest."""
-        tried, all_of_them = self.pilot, [*units, *pieces]
+    def _side_by_side(self, units: Sequence[tuple[Seconds, Sequence[Seconds]]]) -> dict[str, Any]:
+        """The stage of units begun in their order, each with its parts; a unit's time is that of the longest."""
+        tried, all_of_them = self.pilot, [each for unit, some in units for each in (unit, *some)]
         processes = min(self.workers, len(all_of_them)) if self.plan.device == "cpu" else 1
         begin = tried.worker * (1, processes)
         took = begin + np.sum(all_of_them, axis=0)
-        took[0] = begin[0] + sum(makespan([each[0] for each in some], self.workers) for some in (units, pieces) if some)
+        parts = {place: [each[0] for each in some] for place, (_, some) in enumerate(units)}
+        took[0] = begin[0] + makespan([unit[0] for unit, _ in units], self.workers, parts)
         most = max(each.memory_mb for each in (*tried.tried.values(), *tried.rivals.values()))
         memory = tried.memory_mb + processes * most if processes > 1 else max(most, tried.memory_mb)
         return row("networks", len(all_of_them), np.max(all_of_them, axis=0), took, memory)

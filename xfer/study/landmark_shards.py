@@ -153,9 +153,14 @@ def _read(path: Path) -> pd.DataFrame | None:
 
 
 def _needs(shards: Sequence[Shard]) -> Needs:
-    """A core each; a landmarker lets other threads work. That workers see the pictures is tried on the first one."""
-    files = [face.source for shard in shards[:1] for face in shard.faces if isinstance(face.source, Path)]
-    return Needs(files=tuple(path for path in files if path.is_file())[:1], own_process=False)
+    """A core each; a landmarker lets other threads work.
+
+    That workers see the pictures is tried on the first that is a file of its own, and all files that others lie in.
+    """
+    first = [face.source for shard in shards[:1] for face in shard.faces if isinstance(face.source, Path)]
+    pictures = (face.source for shard in shards for face in shard.faces if isinstance(face.source, StoredPicture))
+    files = dict.fromkeys(each.file.place for each in pictures if isinstance(each.file.place, Path))
+    return Needs(files=(*[path for path in first if path.is_file()][:1], *files), own_process=False)
 
 
 _FREE: dict[tuple[str, str], list[Finder]] = {}

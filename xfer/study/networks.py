@@ -96,7 +96,7 @@ def compare_networks(
         gathered = gathering.gather(home, chosen, progress, where)
         units = describe(chosen, gathered)
         others = rivals(chosen, gathered, units)
-        worked = computing.work(home, chosen, gathered, [*units, *others], where, workers, progress)
+        worked = computing.work(home, chosen, gathered, [*units, *others], where, progress)
         failed = [(unit, result) for unit, result in worked if isinstance(result, str)]
         lost = {unit.digest for unit, _ in failed}
         done = [each["digest"] for each in units if each["digest"] not in lost]
@@ -164,7 +164,7 @@ def train(
     with claim(home, chosen.config, fresh=fresh, engine=where, nodes=nodes, progress=progress), where.kept():
         gathered = gathering.gather(home, chosen, progress, where)
         units = describe(chosen, gathered)
-        worked = computing.work(home, chosen, gathered, units, where, workers, progress, until="training")
+        worked = computing.work(home, chosen, gathered, units, where, progress, until="training")
         linear = gathering.linear_accuracies(home)
         for unit, result in worked:
             if isinstance(result, Done):

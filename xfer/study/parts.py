@@ -50,6 +50,11 @@ class Piece:
     device: str
 
     @property
+    def digest(self) -> str:
+        """The unit's."""
+        return self.unit.digest
+
+    @property
     def path(self) -> Path:
         """Where it is kept until all parts are there."""
         cut = f"{self.part.number}-of-{self.part.count}.{self.part.start}-{self.part.stop}"
@@ -122,6 +127,11 @@ def compute(piece: Piece, progress: Stage) -> Done:
     return Done(0.0, time.perf_counter() - began, math.nan)
 
 
+def faces(piece: Piece) -> int:
+    """How many faces a part has, which is there."""
+    return len(shards.read_tables(piece.path)["predictions"])
+
+
 _READY: dict[str, Ready] = {}
 
 
@@ -166,7 +176,7 @@ def merge(unit: Unit, pieces: Sequence[Piece]) -> Done:
     for sub in (SHARDS, MAPS) if unit.per_face else (SHARDS,):
         (unit.home / sub).mkdir(exist_ok=True)
     if unit.per_face:
-        face_maps.merge(unit.home / MAPS / name, (piece.maps for piece in pieces), names)
+        face_maps.merge(unit.home / MAPS / name, [piece.maps for piece in pieces], names)
     shards.write(unit.home / SHARDS / name, whole, tables)
     sweep(unit.home, f"{unit.digest}.*")
     return Done(0.0, 0.0, training.accuracy(tables["predictions"]))

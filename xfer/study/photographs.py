@@ -232,8 +232,8 @@ def _made_by(network: nn.Module, known: Facts) -> dict[str, str]:
     """What else a map follows from."""
     file = getattr(network, "path", None)
     weights = digest(network) if file is None else sha256(file)
-    versions = {"source": provenance.source_digest(EXPLAINING), **provenance.library_versions()}
-    return {"weights": weights, "facts": str(known), **versions}
+    versions = provenance.library_versions(*provenance.EXPLAINERS)
+    return {"weights": weights, "facts": str(known), "source": provenance.source_digest(EXPLAINING), **versions}
 
 
 def _kept(path: Path) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from xfer import landmarking
@@ -59,7 +60,7 @@ class Pilot:
     memory_mb : float
         The most that this process has had.
     listed_mb : float
-        Of a face in the tables of faces and landmarks.
+        Of a face in the tables of faces and landmarks, on the disk.
     """
 
     folds: tuple[Fold, ...]
@@ -118,13 +119,20 @@ def run(plan: Plan, workers: int, blocks: int, rows: int, progress: Stage, twins
                 tested = len(folds[0].test)
                 rehearsed = twin_rehearsal.rehearse(twins, gathered, list(tried), tested, home)
             step()
-            listed = sum(
-                table.memory_usage(index=False, deep=True).sum() for table in (gathered.table, gathered.salted)
-            )
+            listed = stored_mb(gathered.table, landmarking.write) + stored_mb(gathered.salted, pd.DataFrame.to_parquet)
     return Pilot(
-        folds, landmarks, pictures, linear, portrait, tried, rivals, failed, worker, rehearsed, stages.peak_mb(),
-        float(listed) / 1e6 / len(gathered.dataset),
+        folds, landmarks, pictures, linear, portrait, tried, rivals, failed, worker, rehearsed, stages.peak_mb(), listed
     )  # fmt: skip
+
+
+def stored_mb(table: pd.DataFrame, write: Callable[[pd.DataFrame, Path], None]) -> float:
+    """What a row of a table takes on the disk, in MB: what the second half of the rows adds to the file."""
+    half, sizes = len(table) // 2, []
+    with tempfile.TemporaryDirectory(prefix="xfer-plan-") as place:
+        for some in (table.iloc[:half], table):
+            write(some, path := Path(place) / "table")
+            sizes.append(path.stat().st_size)
+    return max(0, sizes[1] - sizes[0]) / 1e6 / max(1, len(table) - half)
 
 
 def _gathered(plan: Plan, home: Path) -> tuple[tuple[Fold, ...], Gathered, Line]:

@@ -77,8 +77,8 @@ class Plan:
 
     def versions(self, rooms: tuple[str, ...]) -> dict[str, str]:
         """What touches a unit's numbers besides the configuration: the device's type, sources and libraries."""
-        kind = self.device.partition(":")[0]
-        return {"device": kind, "source": provenance.source_digest(rooms), **provenance.library_versions()}
+        kind, more = self.device.partition(":")[0], provenance.EXPLAINERS if rooms == EXPLAINING else ()
+        return {"device": kind, "source": provenance.source_digest(rooms), **provenance.library_versions(*more)}
 
 
 def settle(

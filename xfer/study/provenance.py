@@ -10,9 +10,11 @@ from typing import Any
 
 import xfer
 
+EXPLAINERS = ("captum", "grad-cam", "scikit-image")
+"""The libraries that heatmaps follow from besides those of the weights."""
 PACKAGES = (
     "numpy", "scipy", "pandas", "xarray", "zarr", "POT", "matplotlib", "torch", "torchvision", "timm",
-    "onnxruntime",
+    "onnxruntime", *EXPLAINERS,
 )  # fmt: skip
 _SOURCE = Path(xfer.__file__).parent
 _MUTE = ("cli", "report")
@@ -56,9 +58,10 @@ def unit_facts() -> dict[str, str]:
     return {"source": source_digest(), **{name: version(name) for name in ("numpy", "scipy", "POT")}}
 
 
-def library_versions() -> dict[str, str]:
-    """Versions of the libraries that a network's weights and heatmaps follow from."""
-    return {name: version(name) for name in ("torch", "torchvision", "timm", "lightning", "numpy", "scipy", "pillow")}
+def library_versions(*more: str) -> dict[str, str]:
+    """Versions of the libraries that a network's weights follow from, and of some more, such as `EXPLAINERS`."""
+    weights = ("torch", "torchvision", "timm", "lightning", "numpy", "scipy", "pillow")
+    return {name: version(name) for name in (*weights, *more)}
 
 
 def versions() -> dict[str, str]:

@@ -1,6 +1,5 @@
 """A study while it runs: what its folder tells of every network, finished or not. Nothing is written."""
 
-import json
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -12,11 +11,12 @@ import numpy as np
 import pandas as pd
 
 from xfer.errors import InputError
+from xfer.study import unit_log
 from xfer.study.folder import CONFIG, TWIN_KIND, holder, slug
 from xfer.study.places import config_of, exists, named, reading
 from xfer.study.recognition import CHECKPOINTS, CURVE_COLUMNS, NETWORKS, UNITS
 from xfer.study.study import PROVENANCE, Study
-from xfer.study.twin_study import as_twins
+from xfer.study.twin_study import as_twins, require_told
 from xfer.training.fitting import LOG
 
 STAGES = ("waiting", "training", "trained", "explained", "failed")
@@ -101,9 +101,12 @@ def running(folder: str | Path) -> Running:
     if not isinstance(config.get("networks"), Mapping):
         raise InputError(f"{place}: its heatmaps came from files, no network was trained")
     twins = config["kind"] == TWIN_KIND
+    if twins:
+        require_told(home, config)
     logs, torn = _logs(home, list(config["networks"]), twins)
     finished = (home / PROVENANCE).is_file() and not holder(home)
-    units, failed = _units(home / UNITS), _failed(home) if finished else {}
+    units = [entry for entry in unit_log.read(home) if "randomised" not in entry]
+    failed = _failed(home) if finished else {}
     started = set(logs) if twins else {(model, "", fold) for model, _, fold in logs}
     waiting = [key for key in (_twins(config) if twins else _planned(config)) if key not in started]
     rows = [_row(home, key, config["networks"], log, units, failed) for key, log in logs.items()]
@@ -166,19 +169,6 @@ def _log(path: Path) -> pd.DataFrame:
     return numbers.dropna(subset=["epoch"])
 
 
-def _units(path: Path) -> list[dict[str, Any]]:
-    """The finished units, without those of randomised weights and a line that a kill has torn."""
-    units = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
-        try:
-            unit = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(unit, dict) and "randomised" not in unit:
-            units.append(unit)
-    return units
-
-
 def _failed(home: Path) -> dict[str, str]:
     """Why networks of a finished study have no result, by the name of their files."""
     if not (home / NETWORKS).is_file():
@@ -198,16 +188,16 @@ def _row(
 ) -> dict[str, Any]:
     model, guide, fold = key
     name = "-".join(part for part in (slug(model), guide, f"f{slug(fold)}") if part)
-    own = [u for u in units if (u.get("model"), u.get("fold")) == (model, fold) and u.get("checkpoint", name) == name]
+    own = [u for u in units if (u["model"], u["fold"]) == (model, fold) and u["checkpoint"] in ("", name)]
     stage = "training" if len(log) else "waiting"
     if exists(home / CHECKPOINTS / f"{name}.safetensors"):
         stage = "trained"
-    if any(unit.get("until") == "heatmaps" for unit in own):
+    if any(unit["until"] == "heatmaps" for unit in own):
         stage = "explained"
     if name in failed:
         stage = "failed"
     best = log.sort_values(["validation_accuracy", "validation_loss"], ascending=[False, True]).iloc[:1]
-    epochs, accuracy = int(settings[model].get("epochs", 0)), own[-1].get("accuracy") if own else None
+    epochs, accuracy = int(settings[model].get("epochs", 0)), own[-1]["accuracy"] if own else None
     return {
         "model": model,
         "guide": guide,

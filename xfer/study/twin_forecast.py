@@ -77,19 +77,16 @@ class TwinForecast(Forecast):
         (network,) = self.plan.networks
         seeds = len(self._chosen.seeds)
         parts: dict[str, list[dict[str, Any]]] = {TRAINING: [], HEATMAPS: []}
-        units: list[Seconds] = []
-        pieces: list[Seconds] = []
+        units: list[tuple[Seconds, list[Seconds]]] = []
         for arm in self._chosen.arms.arms:
             if (found := self.pilot.tried.get(arm.name)) is None:
                 continue
             both = self._trained(network, found, arm.share), self._explained(network, found)
             for part, each in zip(parts, both, strict=True):
                 parts[part].append(each)
-            unit, some = self._fold(*both)
-            units.append(unit)
-            pieces += some
+            units.append(self._fold(*both))
         rows = [self._of_all(part, made, seeds, network.name) for part, made in parts.items()]
-        return [self._side_by_side(units * seeds, pieces * seeds), *rows]
+        return [self._side_by_side(units * seeds), *rows]
 
     def _of_all(self, part: str, made: list[dict[str, Any]], seeds: int, network: str) -> dict[str, Any]:
         """One row of a part of all arms and seeds."""

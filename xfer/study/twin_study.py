@@ -1,13 +1,16 @@
 """A twin study that is on disk, read lazily."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from xfer import scoring
 from xfer.errors import InputError
-from xfer.study.folder import TWIN_KIND
+from xfer.study.folder import CONFIG, TWIN_KIND, command
+from xfer.study.places import named
 from xfer.study.recognition import kept_epoch
 from xfer.study.study import Study
 from xfer.training.guided import ABSENT_COLUMNS
@@ -23,6 +26,14 @@ DIFFERENCE_COLUMNS = (
     "non_inferior", "n_seeds", "n_subjects", "n_faces", "reason",
 )  # fmt: skip
 FLOOR_COLUMNS = ("floor", "measure", "form", "expression", "value")
+_TOLD = {
+    **dict.fromkeys(("preset", "ablate", "data.name", "guide.loss", "guide.masks"), str),
+    **dict.fromkeys(("models", "explainers", "pairs", "guide.layers"), list),
+    **dict.fromkeys(("seed", "seeds", "draws"), int),
+    **dict.fromkeys(("arms", "networks", "data.expressions"), dict),
+}
+"""What is read of a configuration, by its dotted name, and of which kind it is."""
+_FILLED = ("models", "explainers", "arms")
 ALL = "all"
 """What stands for the expression of a mean over expressions that count alike."""
 
@@ -63,6 +74,7 @@ class TwinStudy(Study):
         super().__init__(folder)
         if self.config["kind"] != TWIN_KIND:
             raise InputError(f"{self.place}: is no twin study; 'xfer guide' makes one")
+        require_told(self.folder, self.config)
 
     @property
     def _trained(self) -> bool:
@@ -120,6 +132,34 @@ class TwinStudy(Study):
     def pairs(self) -> list[tuple[str, str]]:
         """Which arms are compared, first minus second."""
         return [(first, second) for first, second in self.config["pairs"]]
+
+
+def require_told(home: Path, config: Mapping[str, Any]) -> None:
+    """That the configuration of a twin study is as xfer wrote it, as far as it is read.
+
+    Raises
+    ------
+    InputError
+        If something is not there, or is of another kind.
+    """
+    wrong = [name for name, kind in _TOLD.items() if not isinstance(_value(config, name), kind)]
+    if not wrong:
+        arms, pairs = config["arms"], config["pairs"]
+        wrong = [name for name in _FILLED if not config[name]]
+        wrong += [f"arms.{name}" for name, arm in arms.items() if not isinstance(_value(arm, "control"), str)]
+        wrong += ["pairs"] * any(
+            not isinstance(pair, list) or len(pair) != 2 or set(pair) - set(arms) for pair in pairs
+        )
+    if wrong:
+        again = f"mend it, or run the {command(config)!r} line with --fresh"
+        raise InputError(f"{named(home / CONFIG)}: is damaged ({', '.join(wrong)}); {again}")
+
+
+def _value(config: Any, name: str) -> Any:
+    """What a configuration tells under a dotted name; None where that is nothing."""
+    for key in name.split("."):
+        config = config.get(key) if isinstance(config, Mapping) else None
+    return config
 
 
 def as_twins(study: Study) -> TwinStudy | None:

@@ -125,7 +125,7 @@ def guide_network(
         gathered = gathering.gather(home, whole, progress, where)
         require_other_people(gathered.dataset, gathered.folds)
         units = describe(chosen, gathered)
-        worked = work(home, whole, gathered, units, where, workers, progress, kind=Twin)
+        worked = work(home, whole, gathered, units, where, progress, kind=Twin)
         failed = [(unit, result) for unit, result in worked if isinstance(result, str)]
         lost = {unit.digest for unit, _ in failed}
         done = [each["digest"] for each in units if each["digest"] not in lost]

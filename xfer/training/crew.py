@@ -197,6 +197,11 @@ def led(ranks: Ranks) -> Iterator[None]:
             crew.end(code)
 
 
+def strangers() -> str:
+    """Who started processes beside this one that do not train with it: ``torchrun``, ``srun``, or "" for nobody."""
+    return meeting.launcher() if _crew is None else ""
+
+
 def by_the_first(work: Callable[P, Result]) -> Callable[P, Result]:
     """Let a function with the options ``devices``, ``nodes`` and ``strategy`` run in the first process alone."""
 
@@ -288,8 +293,8 @@ def _is_first(store: Any, call: int) -> bool:
 
 
 def _of_connection(error: Exception) -> bool:
-    """Whether an error says that another process is gone."""
-    return any(word in str(error) for word in ("gloo", "NCCL"))
+    """Whether an error says that another process is gone: by torch's kind for all that, which gloo's are not of."""
+    return isinstance(error, distributed.DistError) or any(word in str(error) for word in ("gloo", "NCCL"))
 
 
 def _plain(error: BaseException) -> bytes:

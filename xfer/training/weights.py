@@ -1,10 +1,10 @@
 """Weights on disk: safetensors, whole files or none."""
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import torch
@@ -84,7 +84,7 @@ def digest(path: Path) -> str:
 
 def put(path: Path, write: Callable[[Path], Any]) -> None:
     """Let `write` fill a file beside `path`, then rename it: the old file or the new one, never half."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    aside = path.with_name(f".{path.name}.{token_hex(8)}.tmp")
     try:
         write(aside)
         aside.replace(path)

@@ -1,5 +1,8 @@
 """Where units of work are done: on this machine, or on a cluster. No number depends on it."""
 
+from dataclasses import replace
+from typing import Any
+
 from xfer.errors import InputError, unknown
 from xfer.study.engine.local import Local, one_thread, workers_for
 from xfer.study.engine.ray import Ray
@@ -12,7 +15,7 @@ ENGINES: dict[str, type[Local] | type[Ray]] = {"local": Local, "ray": Ray}
 
 
 def settle(engine: str | Engine, ranks: Ranks = ONE, workers: int | None = None) -> Engine:
-    """An engine that can be asked to run, by its name or as it is.
+    """An engine that can be asked to run, by its name or as it is, with so many units side by side at most.
 
     Raises
     ------
@@ -20,7 +23,7 @@ def settle(engine: str | Engine, ranks: Ranks = ONE, workers: int | None = None)
         If there is none of that name, it cannot work here, or it is not for a network that several processes train.
 
     >>> settle("local")
-    Local()
+    Local(workers=None)
     """
     if isinstance(engine, str):
         if engine not in ENGINES:
@@ -33,4 +36,5 @@ def settle(engine: str | Engine, ranks: Ranks = ONE, workers: int | None = None)
     if ranks.processes > 1 and workers is not None and workers > 1:
         raise InputError(f"--workers {workers}: with {ranks} one network is trained after another; leave --workers out")
     engine.check()
-    return engine
+    limited: Any = engine
+    return engine if workers is None else replace(limited, workers=workers)

@@ -6,9 +6,10 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ from threadpoolctl import threadpool_limits
 from xfer.errors import TrainingError
 from xfer.progress import Stage
 from xfer.study.background import beside
-from xfer.study.engine.work import BEAT, Compute, Needs, Relay, Result, Results, Work, reporter
+from xfer.study.engine.work import AHEAD, BEAT, Compute, Follow, Needs, Relay, Result, Results, Work, reporter
 
 _RESTARTED = "A worker was (stopped|restarted) while some jobs were given to the executor"
 """How loky 3.7 says that it gave a worker's memory back between two units, as it should."""
@@ -29,7 +30,15 @@ _RESTARTED = "A worker was (stopped|restarted) while some jobs were given to the
 
 @dataclass(frozen=True)
 class Local:
-    """Processes of this machine, as many as its cores allow; on a GPU one unit after another."""
+    """Processes of this machine, as many as its cores allow; on a GPU one unit after another.
+
+    Attributes
+    ----------
+    workers : int or None
+        The most units side by side; None for as many as there is room for.
+    """
+
+    workers: int | None = None
 
     def check(self) -> None:
         """There is always a machine."""
@@ -39,30 +48,29 @@ class Local:
         return nullcontext()
 
     def run(
-        self, units: Sequence[Work], compute: Compute[Work, Result], needs: Needs, progress: Stage
+        self,
+        units: Sequence[Work],
+        compute: Compute[Work, Result],
+        needs: Needs,
+        progress: Stage,
+        follow: Follow[Work, Result] | None = None,
     ) -> Results[Work, Result]:
         """See `xfer.study.engine.work.Engine`; a killed run's workers end themselves."""
-        workers = 1 if needs.device != "cpu" else needs.workers or workers_for(needs.threads)
-        if needs.own_process or min(workers, len(units)) <= 1:
-            return run(units, compute, workers, progress)
-        return _threads(units, compute, min(workers, len(units)), progress)
+        workers = 1 if needs.device != "cpu" else needs.limited(self.workers).workers or workers_for(needs.threads)
+        beside, waiting = _processes if needs.own_process else _threads, deque(units)
+        while waiting:
+            most = workers if follow else min(workers, len(waiting))
+            some = beside if min(most, len(waiting)) > 1 else _here
+            with closing(some(waiting, compute, most, progress)) as results:
+                for unit, result in results:
+                    waiting.extend(follow(unit, result) if follow else ())
+                    yield unit, result
 
 
-def run(units: Sequence[Work], compute: Compute[Work, Result], workers: int, progress: Stage) -> Results[Work, Result]:
-    """See `xfer.study.engine.work.Engine.run`; with one worker or unit in this process."""
-    if workers <= 1 or len(units) <= 1:
-        yield from ((unit, _attempt(compute, unit, progress)) for unit in units)
-        return
-    left: list[Work] = []
-    for unit, result in _pool(units, compute, min(workers, len(units)), progress):
-        if isinstance(result, BrokenProcessPool):
-            left.append(unit)
-        else:
-            yield unit, result
-    for unit in left:  # a worker was killed, by the system most likely: each that was open gets a process for itself
-        for _, result in _pool([unit], compute, 1, progress):
-            broken = isinstance(result, BrokenProcessPool)
-            yield unit, TrainingError("its process was killed, most likely for its memory") if broken else result
+def _here(waiting: deque[Work], compute: Compute[Work, Result], workers: int, progress: Stage) -> Results[Work, Result]:
+    """One unit, in this process."""
+    unit = waiting.popleft()
+    yield unit, _attempt(compute, unit, progress)
 
 
 def _attempt(compute: Compute[Work, Result], unit: Work, progress: Stage) -> Result | Exception:
@@ -75,20 +83,33 @@ def _attempt(compute: Compute[Work, Result], unit: Work, progress: Stage) -> Res
 
 
 def _threads(
-    units: Sequence[Work], compute: Compute[Work, Result], workers: int, progress: Stage
+    waiting: deque[Work], compute: Compute[Work, Result], workers: int, progress: Stage
 ) -> Results[Work, Result]:
     executor = ThreadPoolExecutor(workers, thread_name_prefix="units")
-    futures = {executor.submit(_attempt, compute, unit, progress): unit for unit in units}
     try:
-        for future in as_completed(futures):
-            yield futures[future], future.result()
+        for unit, future in _ended(waiting, lambda unit: executor.submit(_attempt, compute, unit, progress), workers):
+            yield unit, future.result()
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
 
 
-def _pool(
-    units: Sequence[Work], compute: Compute[Work, Result], workers: int, progress: Stage
+def _processes(
+    waiting: deque[Work], compute: Compute[Work, Result], workers: int, progress: Stage
 ) -> Results[Work, Result]:
+    """Until a worker is killed, by the system most likely: each unit that was open then gets a process for itself."""
+    lost: list[Work] = []
+    for unit, result in _pool(waiting, compute, workers, progress):
+        if isinstance(result, BrokenProcessPool):
+            lost.append(unit)
+        else:
+            yield unit, result
+    for unit in lost:
+        for _, result in _pool(deque([unit]), compute, 1, progress):
+            broken = isinstance(result, BrokenProcessPool)
+            yield unit, TrainingError("its process was killed, most likely for its memory") if broken else result
+
+
+def _pool(waiting: deque[Work], compute: Compute[Work, Result], workers: int, progress: Stage) -> Results[Work, Result]:
     context = get_context("loky")
     told: Any = context.Queue()
     executor = loky.ProcessPoolExecutor(
@@ -98,21 +119,44 @@ def _pool(
         initargs=(told, os.getpid()),
         env={"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
     )
-    futures = {executor.submit(_remote, compute, unit): unit for unit in units}
     finished = False
     try:
         with _relayed(told, progress), warnings.catch_warnings():
             warnings.filterwarnings("ignore", _RESTARTED, UserWarning)
-            for future in loky.as_completed(futures):
+            for unit, future in _ended(waiting, lambda unit: executor.submit(_remote, compute, unit), workers):
                 error = future.exception()
                 if isinstance(error, OSError):
                     raise error
                 if error is not None and not isinstance(error, Exception):
                     raise error
-                yield futures[future], future.result() if error is None else error
+                yield unit, future.result() if error is None else error
         finished = True
     finally:
         executor.shutdown(wait=True, kill_workers=not finished)
+
+
+def _ended(
+    waiting: deque[Work], begin: Callable[[Work], Future[Any]], workers: int
+) -> Iterator[tuple[Work, Future[Any]]]:
+    """Units as they end, `AHEAD` for each worker begun at once; where workers are gone, those that were begun."""
+    begun: dict[Future[Any], Work] = {}
+    broken = False
+    while begun or (waiting and not broken):
+        while waiting and len(begun) < AHEAD * workers and not broken:
+            unit = waiting.popleft()
+            begun[_begun(begin, unit)] = unit
+        for future in wait(begun, return_when=FIRST_COMPLETED).done:
+            broken = broken or isinstance(future.exception(), BrokenProcessPool)
+            yield begun.pop(future), future
+
+
+def _begun(begin: Callable[[Work], Future[Any]], unit: Work) -> Future[Any]:
+    try:
+        return begin(unit)
+    except BrokenProcessPool as error:
+        lost: Future[Any] = Future()
+        lost.set_exception(error)
+        return lost
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from xfer.errors import InputError
 from xfer.progress import Stage
 from xfer.study.engine.local import workers_for
 from xfer.study.engine.ray_tasks import Tasks, heard
-from xfer.study.engine.work import Compute, Needs, Result, Results, Work
+from xfer.study.engine.work import Compute, Follow, Needs, Result, Results, Work
 
 _ANSWER = 5.0
 """Seconds that a cluster has to take a connection."""
@@ -49,11 +49,14 @@ class Ray:
         GPUs of a unit on ``cuda``; a fraction puts several units on one.
     memory : float
         GB that a unit asks for; 0 for no say in it.
+    workers : int or None
+        The most units side by side; None for as many as there is room for.
     """
 
     address: str = ""
     gpus: float = 1
     memory: float = 0
+    workers: int | None = None
 
     def __post_init__(self) -> None:
         if not (0 < self.gpus <= 1 or (isfinite(self.gpus) and self.gpus == int(self.gpus) > 0)):
@@ -87,7 +90,12 @@ class Ray:
                 _KEPT.reset(token)
 
     def run(
-        self, units: Sequence[Work], compute: Compute[Work, Result], needs: Needs, progress: Stage
+        self,
+        units: Sequence[Work],
+        compute: Compute[Work, Result],
+        needs: Needs,
+        progress: Stage,
+        follow: Follow[Work, Result] | None = None,
     ) -> Results[Work, Result]:
         """See `xfer.study.engine.work.Engine`; a node or process that is lost costs what it was working on."""
         if needs.device not in ("cpu", "cuda:0"):
@@ -95,9 +103,9 @@ class Ray:
         if not units:
             return
         with self._joined() as ray, heard(ray, progress) as board:
-            tasks = Tasks(ray, compute, needs, self._demands(needs), board)
+            tasks = Tasks(ray, compute, needs.limited(self.workers), self._demands(needs), board)
             tasks.check()
-            yield from tasks.run(units)
+            yield from tasks.run(units, follow)
 
     def _demands(self, needs: Needs) -> dict[str, float]:
         """What a unit takes of a node, as Ray names it."""

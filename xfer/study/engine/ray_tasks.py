@@ -1,7 +1,7 @@
 """The units of a run as Ray tasks: begun in their order, begun again when their process or node is lost."""
 
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -12,12 +12,10 @@ from xfer.errors import InputError, TrainingError
 from xfer.progress import Stage
 from xfer.study import stages
 from xfer.study.engine.ray_worker import Asked, RefusedError, trouble, versions, work
-from xfer.study.engine.work import BEAT, Needs, Relay, Work
+from xfer.study.engine.work import AHEAD, BEAT, Follow, Needs, Relay, Work
 
 _AGAIN = 3
 """How often a unit is begun again whose process was lost; for a lost node always."""
-_AHEAD = 2
-"""Units handed to Ray for each that there is room for; the others wait here, and the memory of both is flat."""
 _PATIENCE = 600.0
 """Seconds without a node that has room for a unit, after which the run gives up."""
 _WORDS = {"CPU": "cores", "GPU": "GPUs", "memory": "GB of memory"}
@@ -105,26 +103,25 @@ class Tasks:
         except errors.RayError:
             return ""
 
-    def run(self, units: Sequence[Work]) -> Iterator[tuple[Work, Any]]:
-        """Every unit with its result, as they finish; in the order given they begin."""
-        waiting, begun = deque(range(len(units))), dict[Any, int]()
-        lost = Counter[int]()
+    def run(self, units: Sequence[Work], follow: Follow[Work, Any] | None) -> Iterator[tuple[Work, Any]]:
+        """Every unit with its result, as they finish; one that was lost begins before those that wait."""
+        waiting = deque((unit, 0) for unit in units)
+        begun = dict[Any, tuple[Work, int]]()
         try:
             while waiting or begun:
                 while waiting and len(begun) < self._limit():
-                    place = waiting.popleft()
-                    begun[self._begin(units[place])] = place
+                    unit, lost = waiting.popleft()
+                    begun[self._begin(unit)] = unit, lost
                 for reference in self._finished(list(begun)):
-                    place = begun.pop(reference)
+                    unit, lost = begun.pop(reference)
                     result = self._result(reference)
-                    if not isinstance(result, _Lost):
-                        yield units[place], result
-                        continue
-                    lost[place] += result.counts
-                    if lost[place] <= _AGAIN:
-                        waiting.appendleft(place)
-                    else:
-                        yield units[place], TrainingError(f"its process was killed {lost[place]} times, {result.why}")
+                    if isinstance(result, _Lost):
+                        if (lost := lost + result.counts) <= _AGAIN:
+                            waiting.appendleft((unit, lost))
+                            continue
+                        result = TrainingError(f"its process was killed {lost} times, {result.why}")
+                    waiting.extend((each, 0) for each in (follow(unit, result) if follow else ()))
+                    yield unit, result
         finally:
             for reference in begun:
                 with suppress(Exception):
@@ -188,14 +185,14 @@ class Tasks:
         """
         now = time.monotonic()
         if self._room and now < self._seen + BEAT:
-            return self._needs.workers or _AHEAD * self._room
+            return self._needs.workers or AHEAD * self._room
         self._room = sum(self._nodes().values())
         if self._room:
             self._seen = now
         elif now > self._seen + _PATIENCE:
             minutes = f"{_PATIENCE / 60:g} min"
             raise TrainingError(f"no node has had room for a unit for {minutes}; what is finished is kept")
-        return self._needs.workers or _AHEAD * self._room
+        return self._needs.workers or AHEAD * self._room
 
     def _nodes(self) -> dict[str, int]:
         """The nodes that have room for a unit, and for how many."""

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
 from queue import SimpleQueue
@@ -58,7 +57,7 @@ _BESIDES = ("onnxruntime", "mediapipe", "POT")
 @cache
 def versions() -> dict[str, str]:
     """What the numbers of a unit follow from, as this process has it."""
-    libraries = {**provenance.library_versions(), **{name: version(name) for name in _BESIDES}}
+    libraries = provenance.library_versions(*provenance.EXPLAINERS, *_BESIDES)
     return {"Python": python_version(), "xfer's source": provenance.source_digest()[:12], **libraries}
 
 

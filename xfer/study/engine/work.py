@@ -1,8 +1,8 @@
 """What an engine is given and what it gives back; how workers tell of their progress."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 from uuid import uuid4
@@ -13,9 +13,13 @@ Work = TypeVar("Work")
 Result = TypeVar("Result")
 Compute = Callable[[Work, Stage], Result]
 Results = Generator[tuple[Work, Result | Exception], None, None]
+Follow = Callable[[Work, Result | Exception], Iterable[Work]]
+"""Told of a unit that has ended, and of its result, gives the units that may begin now."""
 
 BEAT = 0.5
 """Seconds between two looks at workers and at what they told."""
+AHEAD = 2
+"""Units handed to workers for each that there is room for; the others wait here, and memory is flat."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,14 @@ class Needs:
     shared: str = ""
     own_process: bool = True
 
+    def limited(self, workers: int | None) -> "Needs":
+        """The same with at most so many workers; None for no limit of theirs.
+
+        >>> Needs(workers=3).limited(2).workers, Needs(workers=3).limited(None).workers
+        (2, 3)
+        """
+        return replace(self, workers=min(filter(None, (workers, self.workers)), default=None))
+
 
 class Engine(Protocol):
     """Where units of work are done. Their results follow from the units alone, so no number depends on the engine."""
@@ -60,10 +72,16 @@ class Engine(Protocol):
         """What the first run inside the block starts, later ones use; it ends with the block."""
 
     def run(
-        self, units: Sequence[Work], compute: Compute[Work, Result], needs: Needs, progress: Stage
+        self,
+        units: Sequence[Work],
+        compute: Compute[Work, Result],
+        needs: Needs,
+        progress: Stage,
+        follow: Follow[Work, Result] | None = None,
     ) -> Results[Work, Result]:
         """Every unit with what `compute` made of it, or the exception it ended with, as they finish.
 
+        Units begin in their order, and after them those that follow, in the order in which they come.
         Leaving the loop early, by an exception or an interruption, ends the workers at once; threads end their unit.
 
         Parameters
@@ -75,6 +93,8 @@ class Engine(Protocol):
         needs : Needs
         progress : callable
             Told of every stage and step.
+        follow : callable, optional
+            ``(unit, result) -> units``, asked once of every unit that has ended; None where all units are known.
 
         Raises
         ------
