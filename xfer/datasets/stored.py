@@ -15,10 +15,13 @@ class StoredPicture(ABC):
     ----------
     size : int
         Bytes; of what it lies in where its own number is not known without reading it.
+    file : StoredFile
+        What it lies in.
     """
 
     __slots__ = ()
     size: int
+    file: Any
 
     @abstractmethod
     def content(self) -> bytes:

@@ -106,7 +106,7 @@ def landmark(
         missing = [shard for shard in shards if _read(shard.path) is None]
         for _ in range(len(faces) - sum(len(shard.faces) for shard in missing)):
             tick()
-        with closing(engine.run(missing, compute, _needs(missing), lambda stage, steps: tick)) as results:
+        with closing(engine.run(missing, compute, _needs(missing, home), lambda stage, steps: tick)) as results:
             for _, result in results:
                 if isinstance(result, Exception):
                     raise result
@@ -152,10 +152,12 @@ def _read(path: Path) -> pd.DataFrame | None:
     return table if (table["digest"] != "").all() else None
 
 
-def _needs(shards: Sequence[Shard]) -> Needs:
+def _needs(shards: Sequence[Shard], home: Path) -> Needs:
     """A core each; a landmarker lets other threads work. That workers see the pictures is tried on the first one."""
-    files = [face.source for shard in shards[:1] for face in shard.faces if isinstance(face.source, Path)]
-    return Needs(files=tuple(path for path in files if path.is_file())[:1], own_process=False)
+    sources = [face.source for shard in shards[:1] for face in shard.faces]
+    places = [source.file.place if isinstance(source, StoredPicture) else source for source in sources]
+    files = [place for place in places if isinstance(place, str) or (isinstance(place, Path) and place.is_file())]
+    return Needs(files=tuple(files[:1]), own_process=False, home=home)
 
 
 _FREE: dict[tuple[str, str], list[Finder]] = {}

@@ -4,9 +4,10 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import uuid4
 
+from xfer.datasets.objects import Place
 from xfer.progress import Stage
 
 Work = TypeVar("Work")
@@ -16,6 +17,10 @@ Results = Generator[tuple[Work, Result | Exception], None, None]
 
 BEAT = 0.5
 """Seconds between two looks at workers and at what they told."""
+
+
+def _nothing(unit: Any) -> list[Path]:
+    return []
 
 
 @dataclass(frozen=True)
@@ -29,20 +34,26 @@ class Needs:
     device : {"cpu", "cuda:i"}
     workers : int or None
         Units side by side; by default as many as there is room for.
-    files : tuple of Path
+    files : tuple of path or URL
         Those that units read.
     shared : str
         The field of a unit (a dataclass) that is large and the same for many, "" for none: it travels once.
     own_process : bool
         False for units that let other threads of their process work meanwhile: on this machine they need no other one.
+    home : Path or None
+        The study's folder, where units find and leave files.
+    reads : callable
+        ``unit -> paths`` of what it finds there; a name that begins with a dot is a scratch file's.
     """
 
     threads: int = 1
     device: str = "cpu"
     workers: int | None = None
-    files: tuple[Path, ...] = ()
+    files: tuple[Place, ...] = ()
     shared: str = ""
     own_process: bool = True
+    home: Path | None = None
+    reads: Callable[[Any], list[Path]] = _nothing
 
 
 class Engine(Protocol):
@@ -56,7 +67,7 @@ class Engine(Protocol):
         InputError
         """
 
-    def kept(self) -> AbstractContextManager[None]:
+    def kept(self) -> AbstractContextManager[object]:
         """What the first run inside the block starts, later ones use; it ends with the block."""
 
     def run(
@@ -87,6 +98,10 @@ class Engine(Protocol):
 
 Event = tuple[str, str, int]
 """A stage that begins, as key, name and number of steps; or a step of it, as key, "" and 0."""
+
+
+Log = tuple[str, bytes]
+"""A log that goes on: its name in the study, and what is in it so far."""
 
 
 def reporter(send: Callable[[Event], None]) -> Stage:
