@@ -68,6 +68,23 @@ def claim(
 
 
 @contextmanager
+def quiet(home: Path) -> Iterator[None]:
+    """Hold a study in a store for a moment in which nothing of it is begun; a folder here is not held.
+
+    Raises
+    ------
+    InputError
+        If a run is live there.
+    """
+    mirror = Mirror.of(home)
+    if mirror is None:
+        yield
+        return
+    with mirror.alone(), Lease.take(mirror.url, mirror.holder).kept(lambda error: None):
+        yield
+
+
+@contextmanager
 def _leased(mirror: Mirror, config: Mapping[str, Any], fresh: bool, progress: Stage) -> Iterator[None]:
     """Hold the lease, begin with what the store has, and bring there what the block writes."""
     run = _Run()
