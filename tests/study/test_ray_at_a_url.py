@@ -1,24 +1,20 @@
 """A study in a store that a cluster works on: the same bytes, though no worker sees the driver's files."""
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import chdir
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 import xfer
 from tests.study import clusters
 from tests.study.clusters import FACES, add, bytes_of, computed
-from xfer.errors import InputError, TrainingError
-from xfer.progress import Stage, silent
+from xfer.errors import InputError
 from xfer.study import parts
-from xfer.study.engine import Needs, Ray
+from xfer.study.engine import Ray
 from xfer.study.engine.ray import library
 from xfer.study.mirror import RUNS, Mirror
 
@@ -97,6 +93,13 @@ def test_a_study_in_a_store_is_worked_on_by_nodes_that_do_not_see_the_drivers_fi
 
     with clusters.small():
         monkeypatch.setattr(parts, "FACES", 6)
+        deaf = add(cluster, env_vars={**elsewhere, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"})
+        refused = (
+            r"--engine ray: node \S+ cannot reach the store: s3://box/faces/0.png: cannot be read \(Could not conn"
+        )
+        with pytest.raises(InputError, match=refused):
+            xfer.compare(**asked, out=URL, engine=Ray(cluster.address))
+        cluster.remove_node(deaf)
         local = bytes_of(xfer.compare(**asked, out=tmp_path / "local").folder)
         study = xfer.compare(**asked, out=URL, engine=Ray(cluster.address), progress=progress)
     assert bytes_of(study.folder) == local

@@ -1,5 +1,6 @@
 """Locks of the operating system, which a killed process frees, and folders that go with the processes that use them."""
 
+import errno
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,15 +12,16 @@ from filelock import FileLock, Timeout
 from xfer.errors import InputError
 
 _LOCK = ".lock"
+_LOCKLESS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
-def acquired(path: Path, *, wait: bool = False) -> FileLock | None:
+def acquired(path: Path, *, wait: bool = False, mend: str = "set XDG_CACHE_HOME") -> FileLock | None:
     """The lock on a file, held until it is released or the process ends; None where another one holds it.
 
     Raises
     ------
     InputError
-        If the disk knows no locks, as some that a network shares.
+        If the disk knows no locks, as some that a network shares; it ends with what would work.
     """
     lock = FileLock(path)
     try:
@@ -27,8 +29,10 @@ def acquired(path: Path, *, wait: bool = False) -> FileLock | None:
     except Timeout:
         return None
     except (OSError, NotImplementedError) as error:
+        if getattr(error, "errno", errno.ENOSYS) not in _LOCKLESS:
+            raise
         why = getattr(error, "strerror", None) or error
-        raise InputError(f"{path.parent}: cannot be locked ({why}); take a folder on another disk") from None
+        raise InputError(f"{path.parent}: its disk knows no locks ({why}); {mend}") from None
     return lock
 
 

@@ -17,9 +17,9 @@ from uuid import uuid4
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
-from platformdirs import user_cache_path
 
 from xfer.errors import InputError, TrainingError
+from xfer.study.cache import root
 from xfer.study.contents import local
 from xfer.study.engine.work import Log
 from xfer.study.folder import PARTIALS, write_whole
@@ -192,7 +192,7 @@ def depot(run: str) -> Path:
     InputError
         If it cannot be written.
     """
-    place = _nodes()
+    place = root("nodes")
     try:
         return _held(place / run)
     except OSError as error:
@@ -201,12 +201,8 @@ def depot(run: str) -> Path:
 
 def forget(run: str) -> None:
     """Remove the folder of this machine for a run that is over."""
-    for path in _nodes().glob(f"{run}*"):
+    for path in root("nodes").glob(f"{run}*"):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def _nodes() -> Path:
-    return user_cache_path("xfer", appauthor=False) / "nodes"
 
 
 _LOCKS: dict[Path, FileLock] = {}

@@ -23,8 +23,8 @@ from typing import Any
 
 from xfer.errors import InputError
 from xfer.progress import Stage
-from xfer.study.engine.local import workers_for
 from xfer.study.engine.freight import Freight
+from xfer.study.engine.local import workers_for
 from xfer.study.engine.ray_tasks import Tasks, farewell, heard
 from xfer.study.engine.work import Compute, Needs, Result, Results, Work
 from xfer.study.mirror import Mirror

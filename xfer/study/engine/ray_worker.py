@@ -91,9 +91,11 @@ def trouble(asked: Asked) -> str:
     except InputError as error:
         return f"cannot reach the store: {error}"
     try:
-        return "" if not asked.run or depot(asked.run) else ""
+        if asked.run:
+            depot(asked.run)
     except InputError as error:
         return f"cannot keep files: {error}"
+    return ""
 
 
 def work(
