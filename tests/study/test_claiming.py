@@ -15,9 +15,8 @@ import pytest
 
 from xfer.datasets.objects import UnansweredError
 from xfer.errors import InputError
-from xfer.study import claiming, folder, lease
-from xfer.study.claiming import claim
-from xfer.study.engine import Ray
+from xfer.study import claiming, folder, lease, mirror
+from xfer.study.claiming import claim, quiet
 from xfer.study.mirror import RUNS, Mirror
 from xfer.study.places import writing
 
@@ -111,6 +110,10 @@ def full(*arguments: Any, **options: Any) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+def stuffed(*arguments: Any, **options: Any) -> None:
+    raise OSError(errno.EIO, "XMinioStorageFull: minimum free drive threshold")
+
+
 class QuotaExceededError(Exception):
     pass
 
@@ -130,7 +133,8 @@ def expired(*arguments: Any, **options: Any) -> None:
 @pytest.mark.parametrize(
     ("fails", "told"),
     [
-        (full, r"the store is full \(\[Errno 28\] No space left on device\); make room, then the same line goes on"),
+        (full, r"the disk of this machine is full \(\[Errno 28\] No space left on device\); make room, then the same"),
+        (stuffed, r"the store is full \(\[Errno 5\] XMinioStorageFull: minimum free drive threshold\); make room"),
         (quota, r"the store is full \(bucket limit reached\); make room"),
         (forbidden, r"may not be written \(Access Denied\)"),
         (expired, r"the credentials have expired \(The provided token has expired.\); log in again"),
@@ -290,13 +294,6 @@ def test_what_was_changed_by_somebody_is_named_at_the_end(store):
     assert b"otsu" in store.cat("/box/study/study.toml")
 
 
-def test_nodes_of_a_cluster_do_not_see_a_mirror(store):
-    expected = f"^{URL}: nodes of a Ray cluster do not see it; give --out in a folder that all of them see, or leave"
-    with pytest.raises(InputError, match=expected), run(engine=Ray("auto")):
-        raise AssertionError
-    assert not store.exists("/box/study")
-
-
 def test_an_unknown_store_is_told_from_a_near_one():
     with pytest.raises(InputError) as caught:
         writing("gcs://box/study")
@@ -322,3 +319,27 @@ def test_a_run_that_dies_on_this_machine_is_not_waited_for(store, monkeypatch):
     monkeypatch.setattr(lease, "SILENT", 10**6)
     with run():
         assert lease.newest(URL).number == 2
+
+
+def test_a_plan_is_kept_where_nobody_runs_and_refused_where_somebody_does(store, machine):
+    with run():
+        machine("second")
+        refused = f"^{URL}: is being written by process {os.getpid()}; wait for it or give another --out"
+        with pytest.raises(InputError, match=refused), quiet(writing(URL)):
+            raise AssertionError
+    with quiet(writing(URL)):
+        assert not lease.newest(URL).free
+    assert lease.newest(URL).free
+    with quiet(Path("reports/study")):
+        pass
+
+
+def test_a_full_disk_of_this_machine_is_not_taken_for_the_store(store, machine, monkeypatch):
+    with run() as home:
+        (home / "scores.csv").write_text("kept")
+    machine("second")
+    Mirror.at(URL, RUNS)
+    monkeypatch.setattr(mirror, "write_whole", full)
+    told = rf"^{URL}: the disk of this machine is full \(\[Errno 28\] No space left on device\); make room, then "
+    with pytest.raises(InputError, match=told):
+        writing(URL)

@@ -22,7 +22,9 @@ from xfer.study import Study, computing, costs, folder, pilot, planning, stages,
 from xfer.study.costs import COLUMNS, Costs, makespan
 from xfer.study.dealing import Fold
 from xfer.study.forecast import Forecast
+from xfer.study.lease import Lease
 from xfer.study.pilot import Pilot
+from xfer.study.places import writing
 from xfer.study.plan import Plan, settle
 from xfer.study.rehearsal import Attempt, Chance, Line, Rehearsed, fit, tiled
 from xfer.study.trial import Tried
@@ -392,6 +394,21 @@ def test_the_plan_of_another_study_is_none(tmp_path: Path, made_up: Callable[...
     assert costs.read(tmp_path) is None
     (tmp_path / folder.CONFIG).write_text('format = 1\nmodels = ["vgg16"]\n')
     assert costs.read(tmp_path) is not None
+
+
+def test_a_plan_is_kept_in_a_store_where_nobody_runs(
+    store: Any, machine: Callable[[str], None], made_up: Callable[..., Forecast], chosen: Plan
+) -> None:
+    url = "memory://box/study"
+    there, found = replace(chosen, home=writing(url)), made_up().costs()
+    with Lease.take(url).kept(lambda error: None):
+        for act in (planning.require_quiet, lambda plan, faces: planning.keep(plan, found, faces)):
+            with pytest.raises(InputError, match=f"^{url}: is being written by process "):
+                act(there, None)
+            act(there, 100)  # of other faces, which is not kept
+        assert not store.exists("/box/study/costs.csv")
+    planning.keep(there, found, None)
+    assert store.cat("/box/study/costs.csv") == (there.home / "costs.csv").read_bytes()
 
 
 def test_a_folder_without_stages_is_refused(tmp_path: Path) -> None:

@@ -99,6 +99,15 @@ def test_a_damaged_or_foreign_study_toml_is_refused(tmp_path: Path, text: str) -
         folder.read_config(tmp_path)
 
 
+def test_what_is_told_of_another_version_works(tmp_path: Path) -> None:
+    (tmp_path / "study.toml").write_text("format = 2\n")
+    told = "use the version of xfer that wrote it, or make it anew in another folder with --out$"
+    with pytest.raises(InputError, match=told), folder.claim(tmp_path, CONFIG, fresh=True):
+        raise AssertionError
+    with folder.claim(tmp_path / "another", CONFIG):
+        pass
+
+
 _HOLD = """
 import sys, time
 from pathlib import Path

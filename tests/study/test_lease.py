@@ -109,7 +109,18 @@ def test_a_store_without_conditions_gives_it_to_the_last(store, monkeypatch):
     assert Lease.take(URL).number == 2
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"holder": 1}', b"x" * 20_000])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"holder": 1}',
+        b"x" * 20_000,
+        b'{"holder": "a", "process": Infinity, "free": true}',
+        b"[" * 9999,
+    ],
+)
 def test_a_damaged_one_is_waited_for_and_replaced(store, content, impatient):
     store.pipe_file("/box/study/.lease/000004", content)
     store.pipe_file("/box/study/.lease/readme", b"")

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from xfer.datasets.objects import StoredFile
 from xfer.errors import InputError
-from xfer.study import contents, mirror
+from xfer.study import cache, contents, mirror
 from xfer.study.mirror import READERS, RUNS, Mirror
 from xfer.study.places import exists, here, light, named, reading, writing, written
 
@@ -312,3 +313,54 @@ def test_a_folder_of_a_stranger_is_no_mirror(tmp_path):
     assert Mirror.of(tmp_path / "study") is None
     assert reading(tmp_path) == writing(tmp_path) == tmp_path
     assert reading(f"file://{tmp_path}") == tmp_path
+
+
+def test_what_killed_processes_left_beside_a_mirror_goes(store, run):
+    write(run.home.parent, {".pull-1/scores.csv": "x", ".push-1/net.ckpt": "x", ".purple": ""})
+    with run.alone():
+        pass
+    assert sorted(path.name for path in run.home.parent.iterdir()) == [".lock", ".purple", "mirror.json", "study"]
+
+
+def test_machines_with_one_cache_have_mirrors_of_their_own(store, run, monkeypatch):
+    with run.alone():
+        monkeypatch.setattr(cache.platform, "node", lambda: "another")
+        other = Mirror.at(URL, RUNS)
+        assert other.home != run.home
+        assert other.home.is_relative_to(cache.root("studies"))
+        assert Mirror.of(run.home) is None
+        with other.alone():
+            assert Mirror.of(other.home) is other
+
+
+def test_mirrors_that_nobody_uses_go_when_the_store_has_all_of_them(store, run, machine, monkeypatch):
+    days = {"used": 1, "old": 31, "unsent": 31, "held": 31}
+    kept = {}
+    for name, age in days.items():
+        each = kept[name] = Mirror.at(f"memory://box/{name}", RUNS)
+        write(each.home, FILES)
+        each.push()
+        if name == "unsent":
+            write(each.home, {"scores.csv": "later"})
+        written_then = time.time() - age * 86400
+        os.utime(each.home.parent / cache.STATE, (written_then, written_then))
+    damaged = cache.root("studies") / READERS / "0a"
+    write(damaged, {cache.STATE: "["})
+    os.utime(damaged / cache.STATE, (0, 0))
+    with kept["held"].alone():
+        writing("memory://box/other")
+    assert {name for name, each in kept.items() if each.home.exists()} == {"used", "unsent", "held"}
+    assert not kept["old"].home.parent.exists()
+
+
+@pytest.mark.parametrize(
+    "told",
+    ["[]", "{", '{"url": 1}', '{"url": "memory://box/study", "holder": 1, "names": [[1]], "files": []}', "[" * 9999],
+)
+def test_a_damaged_memory_of_what_was_brought_is_none(store, run, told):
+    (run.home.parent / cache.STATE).write_text(told)
+    mirror._opened.cache_clear()
+    again = Mirror.at(URL, RUNS)
+    again.push()
+    assert there(store) == dict(sorted(FILES.items()))
+    assert Mirror.of(run.home) is again

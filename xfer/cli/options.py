@@ -56,10 +56,22 @@ Guide = Annotated[
         help="Train networks to look at maps: none, au, template, shuffled or random; the preset's by default."
     ),
 ]
+
+
+def _lasting(out: str | None) -> str | None:
+    if out is not None and out.startswith("memory://"):
+        raise InputError(
+            f"--out {out}: is lost when this command ends; give a folder, or a URL such as s3://BUCKET/NAME"
+        )
+    return out
+
+
 Out = Annotated[
     str | None,
     typer.Option(
-        help="The study folder, or a URL such as s3://BUCKET/NAME; reports/... by default.", show_default=False
+        help="The study folder, or a URL such as s3://BUCKET/NAME; reports/... by default.",
+        show_default=False,
+        callback=_lasting,
     ),
 ]
 FacesShown = Annotated[str, typer.Option(help="Pictures in the report: mean, none, or all (mind the licence).")]

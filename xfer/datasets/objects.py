@@ -98,7 +98,9 @@ def _unanswered(error: Exception) -> bool:
 
 def _why(error: Exception, stored: bool, done: str) -> str:
     kind, told = type(error).__name__, (str(error).splitlines() or [""])[0][:160] or type(error).__name__
-    if done == "written" and _full(error):
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):  # no store says so
+        return f"the disk of this machine is full ({error.filename or told}); make room, then the same line goes on"
+    if done == "written" and any(words in f"{kind} {error}".lower() for words in _FULL):
         return f"the store is full ({told}); make room, then the same line goes on"
     if "Credentials" in kind:
         return f"no credentials for the store ({told}); log in, or set AWS_PROFILE or AWS_ACCESS_KEY_ID"
@@ -109,11 +111,6 @@ def _why(error: Exception, stored: bool, done: str) -> str:
         return f"the credentials have expired ({told}); log in again" if expired else f"may not be {done} ({told})"
     asked = "; expired credentials are answered so" if "Bad Request" in told else ""
     return _CHANGED if kind == "FileExpired" else f"cannot be {done} ({told}{asked})"
-
-
-def _full(error: Exception) -> bool:
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return full or any(words in f"{type(error).__name__} {error}".lower() for words in _FULL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,6 @@ def claim(
     config: Mapping[str, Any],
     *,
     fresh: bool = False,
-    engine: Any = None,
     nodes: int = 1,
     progress: Stage = silent,
 ) -> Iterator[None]:
@@ -43,8 +42,6 @@ def claim(
     config : mapping
     fresh : bool
         Set a study that is there aside.
-    engine : Engine, optional
-        Where units are worked on.
     nodes : int
         On which a network is trained.
     progress : callable
@@ -60,11 +57,6 @@ def claim(
         with folder.claim(home, config, fresh=fresh):
             yield
         return
-    if getattr(engine, "address", ""):
-        raise InputError(
-            f"{mirror.url}: nodes of a Ray cluster do not see it; give --out in a folder that all of them see, or "
-            "leave --address out"
-        )
     if nodes > 1:
         raise InputError(
             f"{mirror.url}: --nodes {nodes}: other nodes do not see it; give --out in a folder that all see"
@@ -73,6 +65,23 @@ def claim(
         mirror.begin(fresh)
         with folder.claim(home, config), _leased(mirror, config, fresh, progress):
             yield
+
+
+@contextmanager
+def quiet(home: Path) -> Iterator[None]:
+    """Hold a study in a store for a moment in which nothing of it is begun; a folder here is not held.
+
+    Raises
+    ------
+    InputError
+        If a run is live there.
+    """
+    mirror = Mirror.of(home)
+    if mirror is None:
+        yield
+        return
+    with mirror.alone(), Lease.take(mirror.url, mirror.holder).kept(lambda error: None):
+        yield
 
 
 @contextmanager

@@ -191,7 +191,15 @@ def _needs(units: Sequence[Unit], device: str, workers: int | None) -> Needs:
     read += [Path(unit.start.source) for unit in units if unit.start.kind == "file"]
     files = tuple(dict.fromkeys(path for path in read if path is not None))
     threads = max((unit.settings.threads for unit in units), default=1)
-    return Needs(threads, device, workers, files, shared="pixels")
+    home = units[0].home if units else None
+    return Needs(threads, device, workers, files, shared="pixels", home=home, reads=_reads)
+
+
+def _reads(work: Unit | Piece) -> list[Path]:
+    """What a unit or its part finds in the study's folder: pictures, and what there is of its training."""
+    unit = work.unit if isinstance(work, Piece) else work
+    pictures = [work.pixels.file] if work.pixels.file else []
+    return [*pictures, *sorted((unit.home / CHECKPOINTS).glob(f"{unit.name}.*"))]
 
 
 def _log(home: Path, task: Task, done: Done) -> None:

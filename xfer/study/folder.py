@@ -15,6 +15,7 @@ import tomli_w
 from filelock import FileLock, Timeout
 
 from xfer.errors import InputError
+from xfer.study.locks import acquired
 
 FORMAT = 1
 CONFIG, COSTS = "study.toml", "costs.csv"
@@ -89,7 +90,7 @@ def read_config(folder: Path) -> dict[str, Any] | None:
     if config.get("format") != FORMAT:
         raise InputError(
             f"{path}: format {config.get('format')!r}; this xfer reads format {FORMAT}: use the version of xfer that "
-            "wrote it, or run its 'xfer compare' line with --fresh"
+            "wrote it, or make it anew in another folder with --out"
         )
     return config
 
@@ -263,12 +264,10 @@ def _instead() -> str:
 @contextlib.contextmanager
 def _lock(folder: Path) -> Iterator[None]:
     writer = folder / _HOLDER
-    held = FileLock(folder / _LOCK)
-    try:
-        held.acquire(timeout=0)
-    except Timeout:
+    held = acquired(folder / _LOCK, mend="give --out on another one")
+    if held is None:
         who = holder(folder) or "another run"
-        raise InputError(f"{folder}: is being written by {who}; {_instead()}") from None
+        raise InputError(f"{folder}: is being written by {who}; {_instead()}")
     try:
         writer.write_text(f"process {os.getpid()}", encoding="utf-8")
         yield

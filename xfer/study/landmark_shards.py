@@ -106,7 +106,7 @@ def landmark(
         missing = [shard for shard in shards if _read(shard.path) is None]
         for _ in range(len(faces) - sum(len(shard.faces) for shard in missing)):
             tick()
-        with closing(engine.run(missing, compute, _needs(missing), lambda stage, steps: tick)) as results:
+        with closing(engine.run(missing, compute, _needs(missing, home), lambda stage, steps: tick)) as results:
             for _, result in results:
                 if isinstance(result, Exception):
                     raise result
@@ -152,15 +152,18 @@ def _read(path: Path) -> pd.DataFrame | None:
     return table if (table["digest"] != "").all() else None
 
 
-def _needs(shards: Sequence[Shard]) -> Needs:
+def _needs(shards: Sequence[Shard], home: Path) -> Needs:
     """A core each; a landmarker lets other threads work.
 
-    That workers see the pictures is tried on the first that is a file of its own, and all files that others lie in.
+    That workers see the pictures is tried on the first file, the first object of a store, and all archives here.
     """
-    first = [face.source for shard in shards[:1] for face in shard.faces if isinstance(face.source, Path)]
+    alone = [face.source for shard in shards[:1] for face in shard.faces if isinstance(face.source, Path)]
     pictures = (face.source for shard in shards for face in shard.faces if isinstance(face.source, StoredPicture))
-    files = dict.fromkeys(each.file.place for each in pictures if isinstance(each.file.place, Path))
-    return Needs(files=(*[path for path in first if path.is_file()][:1], *files), own_process=False)
+    places = dict.fromkeys(each.file.place for each in pictures)
+    archives = [place for place in places if isinstance(place, Path)]
+    stored = [place for place in places if isinstance(place, str)]
+    files = (*[path for path in alone if path.is_file()][:1], *archives, *stored[:1])
+    return Needs(files=files, own_process=False, home=home)
 
 
 _FREE: dict[tuple[str, str], list[Finder]] = {}

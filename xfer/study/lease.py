@@ -63,7 +63,7 @@ class Told:
         try:
             told = json.loads(content)
             return cls(number, content, str(told["holder"])[:40], int(told["process"]), bool(told["free"]), written)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return cls(number, content, "?", 0, False, written)
 
     def __str__(self) -> str:

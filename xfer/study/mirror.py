@@ -7,23 +7,20 @@ another, into which comes what they ask for and what has changed since.
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
-from hashlib import sha256
 from math import isnan
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from threading import RLock
-
-from filelock import FileLock, Timeout
-from platformdirs import user_cache_path
 
 from xfer.datasets.objects import StoredFile, at, create, listed, reaching
 from xfer.errors import InputError
 from xfer.study import lease
+from xfer.study.cache import STATE, home_of, root
 from xfer.study.contents import GROUP, Local, Stored, local, mark, stored
-from xfer.study.folder import CONFIG, COSTS, PARTIALS, holder, require_space, slug, write_whole
+from xfer.study.folder import CONFIG, COSTS, PARTIALS, holder, require_space, write_whole
+from xfer.study.locks import acquired, scratch, swept
 from xfer.study.recognition import CHECKPOINTS, SHARDS
 
 RUNS, READERS = "runs", "readers"
@@ -32,7 +29,7 @@ CHECKPOINT = ".ckpt"
 _PASSING = (CHECKPOINT, ".best.safetensors")
 """What a training leaves while it goes on; nothing but this and partials is ever removed from a store."""
 
-_STATE, _LOCK = "mirror.json", ".lock"
+_LOCK = ".lock"
 _TRIES = 3
 _MISMATCH = "has changed or is gone although no other run may write there (digest mismatch); run the same line again"
 
@@ -57,9 +54,9 @@ class Mirror:
     @classmethod
     def at(cls, url: str, kind: str) -> "Mirror":
         """The mirror of a URL, for `RUNS` or for `READERS`."""
-        mirror = _opened(url, _home(url, kind))
+        mirror = _opened(url, home_of(url, kind))
         mirror.home.parent.mkdir(parents=True, exist_ok=True)
-        if not (mirror.home.parent / _STATE).is_file():
+        if not (mirror.home.parent / STATE).is_file():
             mirror.save()
         return mirror
 
@@ -67,11 +64,11 @@ class Mirror:
     def of(cls, path: Path) -> "Mirror | None":
         """The mirror that a path lies in; None for all other paths, which are what they are."""
         try:
-            kind, digest, name = path.absolute().relative_to(_root()).parts[:3]
-            url = json.loads((_root() / kind / digest / _STATE).read_text(encoding="utf-8"))["url"]
-        except (ValueError, OSError, KeyError, TypeError):
+            kind, digest, name = path.absolute().relative_to(root("studies")).parts[:3]
+            url = json.loads((root("studies") / kind / digest / STATE).read_text(encoding="utf-8"))["url"]
+            home = home_of(url, kind)
+        except (ValueError, OSError, KeyError, TypeError, RecursionError):
             return None
-        home = _home(url, kind)
         return _opened(url, home) if (home.parent.name, home.name) == (digest, name) else None
 
     @contextmanager
@@ -81,17 +78,16 @@ class Mirror:
         Raises
         ------
         InputError
-            If another one holds it.
+            If another one holds it, or the cache is on a disk without locks.
         """
-        lock = FileLock(self.home.parent / _LOCK)
-        try:
-            lock.acquire(timeout=-1 if wait else 0)
-        except Timeout:
+        lock = acquired(self.home.parent / _LOCK, wait=wait)
+        if lock is None:
             who = holder(self.home) or "another process"
             raise InputError(
                 f"{self.url}: is being written by {who} of this machine; wait for it or give another --out"
-            ) from None
+            )
         try:
+            swept(self.home.parent, ".pu")  # .pull- and .push- of processes that were killed
             self._load()
             yield
         finally:
@@ -225,6 +221,11 @@ class Mirror:
             for name in names:
                 store.rm_file(f"{root}/{name}")
 
+    @property
+    def brought(self) -> bool:
+        """Whether the store was brought all that is here."""
+        return all(self._mark(name) == each.mark for name, each in local(self.home).items())
+
     def exists(self, name: str) -> bool:
         """Whether a file is here, or was in the store when that was listed last."""
         return (self.home / name).is_file() or name in self._names
@@ -232,13 +233,13 @@ class Mirror:
     def save(self) -> None:
         """Remember what was brought."""
         told = {"url": self.url, "holder": self.holder, "files": self._files, "names": sorted(self._names)}
-        write_whole(self.home.parent / _STATE, lambda aside: aside.write_text(json.dumps(told), encoding="utf-8"))
+        write_whole(self.home.parent / STATE, lambda aside: aside.write_text(json.dumps(told), encoding="utf-8"))
 
     def _load(self) -> None:
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            told = json.loads((self.home.parent / _STATE).read_text(encoding="utf-8"))
-            self.holder, self._names = told["holder"], frozenset(told["names"])
-            self._files = {name: (here, there) for name, (here, there) in told["files"].items()}
+        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            told = json.loads((self.home.parent / STATE).read_text(encoding="utf-8"))
+            files = {name: (str(here), str(there)) for name, (here, there) in told["files"].items()}
+            self.holder, self._names, self._files = str(told["holder"]), frozenset(map(str, told["names"])), files
 
     def _current(self, name: str, there: Stored) -> bool:
         return self._files.get(name, ("", ""))[1] == there.version and (self.home / name).exists()
@@ -251,8 +252,8 @@ class Mirror:
         require_space(self.home.parent, sum(each.size for each in changed.values()))
         files = {name: file for each in changed.values() for name, file in each.files.items()}
         store, root = at(self.url)
-        with tempfile.TemporaryDirectory(prefix=".pull-", dir=self.home.parent) as scratch:
-            aside = {name: Path(scratch) / name for name in files}
+        with scratch(self.home.parent, ".pull-") as place:
+            aside = {name: place / name for name in files}
             for path in aside.values():
                 path.parent.mkdir(parents=True, exist_ok=True)
             with suppress(FileNotFoundError):  # gone since it was listed, which is told below
@@ -266,7 +267,7 @@ class Mirror:
                     os.utime(aside[name], (file.written, file.written))
             for name in changed.keys() - set(lost):
                 (self.home / name).parent.mkdir(parents=True, exist_ok=True)
-                write_whole(self.home / name, (Path(scratch) / name).rename)
+                write_whole(self.home / name, (place / name).rename)
         here = local(self.home)
         self._files |= {name: (here[name].mark, changed[name].version) for name in changed.keys() - set(lost)}
         return lost
@@ -274,11 +275,11 @@ class Mirror:
     @contextmanager
     def _checkpoints(self) -> Iterator[Path]:
         """Links to the checkpoints as they are before anything else is looked at."""
-        with tempfile.TemporaryDirectory(prefix=".push-", dir=self.home.parent) as place:
+        with scratch(self.home.parent, ".push-") as place:
             for path in (self.home / CHECKPOINTS).glob(f"*{CHECKPOINT}"):
                 with suppress(FileNotFoundError):
-                    os.link(path, Path(place) / path.name)
-            yield Path(place)
+                    os.link(path, place / path.name)
+            yield place
 
     def _put(self, name: str, path: Path, told: str) -> None:
         """Bring a file to the store; of two shards of one name the first stays."""
@@ -331,14 +332,6 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
-
-
-def _root() -> Path:
-    return user_cache_path("xfer", appauthor=False) / "studies"
-
-
-def _home(url: str, kind: str) -> Path:
-    return _root() / kind / sha256(url.encode()).hexdigest()[:16] / slug(PurePosixPath(url).name)
 
 
 @lru_cache(maxsize=64)

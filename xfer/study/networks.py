@@ -91,7 +91,7 @@ def compare_networks(
     where = settle(engine, ranks, workers)
     chosen = plan.settle(models, ranks=ranks, out=out, fresh=fresh, **options)
     home = chosen.home
-    with claim(home, chosen.config, fresh=fresh, engine=where, nodes=nodes, progress=progress), where.kept():
+    with claim(home, chosen.config, fresh=fresh, nodes=nodes, progress=progress), where.kept():
         stages.record(home, "options", stages.now() - began)
         gathered = gathering.gather(home, chosen, progress, where)
         units = describe(chosen, gathered)
@@ -161,7 +161,7 @@ def train(
     if whole := [network.name for network in chosen.networks if network.black_box]:
         raise InputError(f"{', '.join(whole)}: a network in ONNX is not trained; 'xfer compare' takes it as it is")
     home = chosen.home
-    with claim(home, chosen.config, fresh=fresh, engine=where, nodes=nodes, progress=progress), where.kept():
+    with claim(home, chosen.config, fresh=fresh, nodes=nodes, progress=progress), where.kept():
         gathered = gathering.gather(home, chosen, progress, where)
         units = describe(chosen, gathered)
         worked = computing.work(home, chosen, gathered, units, where, progress, until="training")

@@ -1,13 +1,17 @@
 """Where a study is: in a folder, or at a URL of a store, of which a mirror is kept here."""
 
+import json
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from shutil import rmtree
 from typing import Any
 
 from xfer.datasets.objects import place
 from xfer.errors import InputError
 from xfer.study import lease
-from xfer.study.folder import PARTIALS, note_holder, read_config
+from xfer.study.cache import STATE, unused
+from xfer.study.folder import PARTIALS, note_holder, read_config, slug
 from xfer.study.mirror import CHECKPOINT, READERS, RUNS, Mirror
 from xfer.study.recognition import MAPS, SHARDS
 
@@ -34,10 +38,22 @@ def writing(where: str | Path) -> Path:
     found = place(where) if isinstance(where, str) else where
     if isinstance(found, Path):
         return found
+    retire()
     mirror = Mirror.at(found, RUNS)
     with mirror.alone():
         mirror.begin()
     return mirror.home
+
+
+def retire() -> None:
+    """Remove the mirrors that nobody has used for long, and whose stores were brought all that is in them."""
+    for kept in unused():
+        with suppress(OSError, ValueError, KeyError, TypeError):  # damaged, or in use after all
+            url = str(json.loads((kept / STATE).read_text(encoding="utf-8"))["url"])
+            mirror = Mirror(url, kept / slug(PurePosixPath(url).name))
+            with mirror.alone():
+                if mirror.brought:
+                    rmtree(kept, ignore_errors=True)
 
 
 def reading(where: str | Path, wanted: Callable[[str], bool] = light) -> Path:

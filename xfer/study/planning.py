@@ -5,6 +5,7 @@ from typing import Any
 from xfer.errors import InputError
 from xfer.progress import Stage, silent
 from xfer.study import costs, engine, pilot, stages
+from xfer.study.claiming import quiet
 from xfer.study.costs import Costs
 from xfer.study.folder import COSTS, read_config
 from xfer.study.forecast import Forecast
@@ -61,6 +62,7 @@ def plan(
     """
     faces = asked(faces, workers, all_gpus, options)
     chosen, took = stages.taken(lambda: settle(models, **options))
+    require_quiet(chosen, faces)
     here, there = room_for(chosen, workers, all_gpus)
     scale = (faces or len(chosen.dataset)) / len(chosen.dataset)
     blocks, rows = _blocks(chosen, scale)
@@ -89,10 +91,23 @@ def asked(faces: Any, workers: int | None, all_gpus: int | None, options: dict[s
     return None if faces is None else int(faces)
 
 
+def require_quiet(chosen: Plan, faces: int | None) -> None:
+    """Refuse, before anything is tried, where the plan is to be kept in a store and a run is live there.
+
+    Raises
+    ------
+    InputError
+    """
+    if faces is None:
+        with quiet(chosen.home):
+            pass
+
+
 def keep(chosen: Plan, found: Costs, faces: int | None) -> Costs:
     """Write a plan into its study's folder, unless it is for other faces or that is another's."""
     if faces is None and _own(chosen):
-        written(costs.write(chosen.home, found, chosen.config))
+        with quiet(chosen.home):
+            written(costs.write(chosen.home, found, chosen.config))
     return found
 
 

@@ -89,7 +89,7 @@ def resample(resampled: Resampled, count: int, home: Path, engine: Engine, tick:
     missing = [block for block in blocks if not block.path.is_file()]
     for _ in range(count - sum(len(block.members) for block in missing)):
         tick()
-    needs = Needs(shared="resampled", own_process=False)
+    needs = Needs(shared="resampled", own_process=False, home=home)
     with closing(engine.run(missing, compute, needs, lambda stage, steps: tick)) as results:
         for _, result in results:
             if isinstance(result, Exception):

@@ -9,7 +9,7 @@ from xfer.progress import Stage, silent
 from xfer.study import pilot, stages
 from xfer.study.costs import HEATMAPS, TRAINING, Costs
 from xfer.study.forecast import Forecast, row
-from xfer.study.planning import asked, keep, room_for
+from xfer.study.planning import asked, keep, require_quiet, room_for
 from xfer.study.stages import Seconds
 from xfer.study.twin_rehearsal import TwinRehearsed
 from xfer.study.twins import TwinPlan, settle
@@ -54,6 +54,7 @@ def plan(
     """
     faces = asked(faces, workers, all_gpus, options)
     twins, took = stages.taken(lambda: settle(model, **options))
+    require_quiet(twins.plan, faces)
     here, there = room_for(twins.plan, workers, all_gpus)
     scale = (faces or len(twins.plan.dataset)) / len(twins.plan.dataset)
     tried = pilot.run(twins.plan, here, 1, 1, progress, twins)

@@ -120,7 +120,7 @@ def guide_network(
     where = settle_engine(engine, ranks, workers)
     chosen = settle(model, ranks=ranks, out=out, fresh=fresh, **options)
     home, whole = chosen.plan.home, chosen.plan
-    with claim(home, whole.config, fresh=fresh, engine=where, nodes=nodes, progress=progress), where.kept():
+    with claim(home, whole.config, fresh=fresh, nodes=nodes, progress=progress), where.kept():
         record(home, "options", now() - began)
         gathered = gathering.gather(home, whole, progress, where)
         require_other_people(gathered.dataset, gathered.folds)

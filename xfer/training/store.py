@@ -8,6 +8,7 @@ import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from math import prod
 from pathlib import Path
 from typing import IO, Any
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from xfer.errors import InputError
 
 POINTS = (68, 2)
+_BROUGHT: ContextVar[Path | None] = ContextVar("the folder of files that another machine made", default=None)
 
 
 class Store:
@@ -67,6 +69,8 @@ class Store:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _end=None, _open=None, _lock=threading.Lock())
+        if self.path is not None and (folder := _BROUGHT.get()) is not None:
+            self.path = folder / self.path.name
 
     def add(self, picture: NDArray[np.uint8], points: NDArray[np.floating] | None) -> None:
         """Take the next picture (3, size, size) and its landmarks (68, 2), if they are known."""
@@ -121,6 +125,16 @@ class Store:
             weakref.finalize(self, file.close)
             self._open = os.getpid(), file
         return self._open[1]
+
+
+@contextmanager
+def brought_to(folder: Path) -> Iterator[None]:
+    """Unpickle, inside the block, stores whose files another machine made and that lie in a folder of this one."""
+    token = _BROUGHT.set(folder)
+    try:
+        yield
+    finally:
+        _BROUGHT.reset(token)
 
 
 def bytes_of(size: int) -> int:

@@ -14,7 +14,7 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from math import isfinite
@@ -23,9 +23,11 @@ from typing import Any
 
 from xfer.errors import InputError
 from xfer.progress import Stage
+from xfer.study.engine.freight import Freight
 from xfer.study.engine.local import workers_for
-from xfer.study.engine.ray_tasks import Tasks, heard
+from xfer.study.engine.ray_tasks import Tasks, farewell, heard
 from xfer.study.engine.work import Compute, Follow, Needs, Result, Results, Work
+from xfer.study.mirror import Mirror
 
 _ANSWER = 5.0
 """Seconds that a cluster has to take a connection."""
@@ -33,7 +35,14 @@ _OWN = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
 """What Ray reads when it is imported: the first binds nodes to 127.0.0.1, on Linux too."""
 
 
-_KEPT: ContextVar[ExitStack | None] = ContextVar("what ends with the block that keeps a connection", default=None)
+class _Held(ExitStack):
+    """What ends with the block that keeps a connection, and whether the cluster is one of this run."""
+
+    own = False
+    freight: Freight | None = None
+
+
+_KEPT: ContextVar[_Held | None] = ContextVar("the block that keeps a connection", default=None)
 
 
 @dataclass(frozen=True)
@@ -71,7 +80,9 @@ class Ray:
         """Refuse where Ray is not installed or nothing answers at the address."""
         library(own=not self.address)
         if self.address in ("", "auto"):
-            with self._joined() if self.address else nullcontext():
+            with self.kept() as held:
+                if self.address:
+                    self._joined(held)
                 return
         host, _, port = self.address.rpartition(":")
         try:
@@ -80,12 +91,15 @@ class Ray:
             raise self._unanswered(error) from None
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
+    def kept(self) -> Iterator[_Held]:
         """See `xfer.study.engine.work.Engine`: a cluster is joined, or started, once."""
-        with ExitStack() as stack:
-            token = _KEPT.set(stack)
+        if (there := _KEPT.get()) is not None:
+            yield there
+            return
+        with _Held() as held:
+            token = _KEPT.set(held)
             try:
-                yield
+                yield held
             finally:
                 _KEPT.reset(token)
 
@@ -102,10 +116,13 @@ class Ray:
             raise InputError(f"--device {needs.device}: Ray gives every unit its GPU; use --device cuda")
         if not units:
             return
-        with self._joined() as ray, heard(ray, progress) as board:
-            tasks = Tasks(ray, compute, needs.limited(self.workers), self._demands(needs), board)
-            tasks.check()
-            yield from tasks.run(units, follow)
+        with self.kept() as held:
+            ray = self._joined(held)
+            freight = _freight(ray, held, needs.home)
+            with heard(ray, progress, freight) as board:
+                tasks = Tasks(ray, compute, needs.limited(self.workers), self._demands(needs), board, freight)
+                tasks.check()
+                yield from tasks.run(units, follow)
 
     def _demands(self, needs: Needs) -> dict[str, float]:
         """What a unit takes of a node, as Ray names it."""
@@ -113,27 +130,25 @@ class Ray:
         asked = {"CPU": float(needs.threads), "GPU": gpus, "memory": self.memory * 1e9}
         return {name: amount for name, amount in asked.items() if amount}
 
-    @contextmanager
-    def _joined(self) -> Iterator[Any]:
+    def _joined(self, held: _Held) -> Any:
         """Ray, connected; what was started here ends with the block."""
         ray = library(own=not self.address)
         if ray.is_initialized():
-            yield ray
-            return
-        with nullcontext(kept) if (kept := _KEPT.get()) else ExitStack() as stack:
-            handler = signal.getsignal(signal.SIGTERM)  # Ray sets its own and leaves it
-            if handler is not None and threading.current_thread() is threading.main_thread():
-                stack.callback(signal.signal, signal.SIGTERM, handler)
-            options: dict[str, Any] = {"address": self.address}
-            if not self.address:
-                short = "/tmp" if Path("/tmp").is_dir() else None  # names of sockets end at 107 characters
-                place = tempfile.TemporaryDirectory(prefix="xfer-ray-", dir=short, ignore_cleanup_errors=True)
-                options = {"address": "local", "num_cpus": workers_for(1), "include_dashboard": False}
-                options["_temp_dir"] = stack.enter_context(place)
-            with uninterrupted():
-                self._connect(ray, options)
-                stack.callback(ray.shutdown)
-            yield ray
+            return ray
+        handler = signal.getsignal(signal.SIGTERM)  # Ray sets its own and leaves it
+        if handler is not None and threading.current_thread() is threading.main_thread():
+            held.callback(signal.signal, signal.SIGTERM, handler)
+        options: dict[str, Any] = {"address": self.address}
+        if not self.address:
+            short = "/tmp" if Path("/tmp").is_dir() else None  # names of sockets end at 107 characters
+            place = tempfile.TemporaryDirectory(prefix="xfer-ray-", dir=short, ignore_cleanup_errors=True)
+            options = {"address": "local", "num_cpus": workers_for(1), "include_dashboard": False}
+            options["_temp_dir"] = held.enter_context(place)
+            held.own = True
+        with uninterrupted():
+            self._connect(ray, options)
+            held.callback(ray.shutdown)
+        return ray
 
     def _connect(self, ray: Any, options: dict[str, Any]) -> None:
         for last in (False, True):
@@ -151,6 +166,19 @@ class Ray:
             return InputError(f"--engine ray: no cluster could be started on this machine ({told})")
         mend = "start one with 'ray start --head', or leave --address out for one of this machine's cores"
         return InputError(f"--address {self.address}: no Ray cluster that takes this run ({told}); {mend}")
+
+
+def _freight(ray: Any, held: _Held, home: Path | None) -> Freight | None:
+    """What carries a study's files; None where workers see its folder.
+
+    That do those of a cluster that this run has started; and of a folder that is no mirror it is asked of all.
+    """
+    if held.own or home is None or Mirror.of(home) is None:
+        return None
+    if held.freight is None:
+        held.freight = Freight(ray, home)
+        held.callback(farewell, ray, held.freight.run)
+    return held.freight
 
 
 @contextmanager

@@ -8,9 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from xfer.datasets.objects import Place
 from xfer.errors import InputError, TrainingError
 from xfer.progress import Stage
 from xfer.study import stages
+from xfer.study.engine.freight import Freight, forget
 from xfer.study.engine.ray_worker import Asked, RefusedError, trouble, versions, work
 from xfer.study.engine.work import AHEAD, BEAT, Follow, Needs, Relay, Work
 
@@ -18,15 +20,19 @@ _AGAIN = 3
 """How often a unit is begun again whose process was lost; for a lost node always."""
 _PATIENCE = 600.0
 """Seconds without a node that has room for a unit, after which the run gives up."""
+_FAREWELL = 10.0
+"""Seconds that nodes have at the end of a run to remove what they were given."""
 _WORDS = {"CPU": "cores", "GPU": "GPUs", "memory": "GB of memory"}
-_PINNED = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES": "1"}
+_VARIABLES = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES": "1"}
 """As for local workers; a unit sets torch's threads itself, and `ray_worker.work` says which GPU is a unit's."""
+_PINNED = {"max_retries": 0, "runtime_env": {"env_vars": _VARIABLES}}
+"""Options that all tasks have."""
 
 
 @contextmanager
-def heard(ray: Any, progress: Stage) -> Iterator["Board"]:
+def heard(ray: Any, progress: Stage, freight: Freight | None = None) -> Iterator["Board"]:
     """A board for the time of a run."""
-    board = Board(ray, progress)
+    board = Board(ray, progress, freight)
     try:
         yield board
     finally:
@@ -37,17 +43,20 @@ def heard(ray: Any, progress: Stage) -> Iterator["Board"]:
 class Board:
     """Where workers put what they report: a queue of Ray's on this node."""
 
-    def __init__(self, ray: Any, progress: Stage) -> None:
+    def __init__(self, ray: Any, progress: Stage, freight: Freight | None) -> None:
         from ray.util.queue import Queue
 
         here = _on(ray.get_runtime_context().get_node_id())
         self.queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
-        self._relay = Relay(progress)
+        self._relay, self._freight = Relay(progress), freight
 
     def read(self) -> None:
-        """Hand what came to the progress of the run."""
+        """Hand what came to the progress of the run, and logs to its study."""
         for event in self.queue.get_nowait_batch(self.queue.qsize()):
-            self._relay(event)
+            if len(event) == 3:
+                self._relay(event)
+            elif self._freight:
+                self._freight.follow(event)
 
 
 def _on(node: str) -> Any:
@@ -56,16 +65,39 @@ def _on(node: str) -> Any:
     return NodeAffinitySchedulingStrategy(node, soft=False)
 
 
+def farewell(ray: Any, run: str) -> None:
+    """Let the nodes remove what they were given; who does not answer soon removes it in another run."""
+    with suppress(Exception):
+        task = ray.remote(forget)
+        nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
+        said = [task.options(num_cpus=0, scheduling_strategy=_on(node), **_PINNED).remote(run) for node in nodes]
+        ray.wait(said, num_returns=len(said), timeout=_FAREWELL)
+
+
 class Tasks:
     """The units of a run as tasks."""
 
-    def __init__(self, ray: Any, compute: Any, needs: Needs, demands: Mapping[str, float], board: Board) -> None:
+    def __init__(
+        self,
+        ray: Any,
+        compute: Any,
+        needs: Needs,
+        demands: Mapping[str, float],
+        board: Board,
+        freight: Freight | None = None,
+    ) -> None:
         self._ray, self._compute, self._needs, self._demands, self._board = ray, compute, needs, demands, board
-        self._asked = Asked(versions(), needs.files, str(Path.cwd()))
+        self._freight = freight
+        self._asked = Asked(versions(), self._seen_by_all(), str(Path.cwd()), freight.run if freight else "")
         self._sent: dict[int, Any] = {}
         self._seen, self._room = time.monotonic(), 0
         self._task = ray.remote(max_calls=0)(work)  # a process stays, and a network in it
-        self._pinned = {"max_retries": 0, "runtime_env": {"env_vars": _PINNED}}
+
+    def _seen_by_all(self) -> tuple[Place, ...]:
+        """What workers must see, but for what they take along."""
+        taken = self._freight.home if self._freight else None
+        files = self._needs.files
+        return tuple(each for each in files if not (taken and isinstance(each, Path) and each.is_relative_to(taken)))
 
     def check(self) -> None:
         """Refuse a cluster that has no room for a unit, or a node that must not compute.
@@ -83,7 +115,7 @@ class Tasks:
             raise InputError(f"--workers {workers}: the cluster has room for {room} units side by side ({told} each)")
         probe = self._ray.remote(trouble)
         probes = {
-            node: probe.options(num_cpus=0, scheduling_strategy=_on(node), **self._pinned).remote(self._asked)
+            node: probe.options(num_cpus=0, scheduling_strategy=_on(node), **_PINNED).remote(self._asked)
             for node in nodes
         }
         names = {node["NodeID"]: node["NodeManagerHostname"] for node in self._ray.nodes()}
@@ -139,16 +171,17 @@ class Tasks:
         return done
 
     def _begin(self, unit: Any) -> Any:
-        options = {"num_cpus": self._demands["CPU"], "num_gpus": self._demands.get("GPU", 0), **self._pinned}
+        options = {"num_cpus": self._demands["CPU"], "num_gpus": self._demands.get("GPU", 0), **_PINNED}
         if "memory" in self._demands:
             options["memory"] = int(self._demands["memory"])
+        load = self._freight.load(self._needs.reads(unit)) if self._freight else None
         shared, name = None, self._needs.shared
         if name:
             value = getattr(unit, name)
             if id(value) not in self._sent:
                 self._sent[id(value)] = self._ray.put(value)
             shared, unit = (name, self._sent[id(value)]), replace(unit, **{name: None})
-        at_hand = self._compute, unit, shared, self._asked, self._board.queue
+        at_hand = self._compute, unit, shared, self._asked, self._board.queue, load
         return self._task.options(**options).remote(*at_hand)
 
     def _result(self, reference: Any) -> Any:
@@ -163,7 +196,7 @@ class Tasks:
         """
         errors = self._ray.exceptions
         try:
-            found, seconds = self._ray.get(reference)
+            found, seconds, files = self._ray.get(reference)
         except errors.RayTaskError as error:
             return TrainingError(f"its worker failed: {_last(error)}")
         except errors.NodeDiedError:
@@ -173,6 +206,8 @@ class Tasks:
         stages.worked_elsewhere(seconds)
         if isinstance(found, RefusedError | OSError):
             raise found
+        if self._freight:
+            self._freight.unload(files)
         return found
 
     def _limit(self) -> int:

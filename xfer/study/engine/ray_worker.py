@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -13,11 +13,14 @@ from platform import python_version
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
+from xfer.datasets.objects import Place, StoredFile
 from xfer.errors import InputError
 from xfer.progress import Stage
 from xfer.study import provenance
 from xfer.study.background import beside
-from xfer.study.engine.work import BEAT, Compute, Event, Result, Work, reporter
+from xfer.study.engine.freight import Bag, Found, Load, depot, opened
+from xfer.study.engine.work import BEAT, Compute, Event, Log, Result, Work, reporter
+from xfer.training.store import brought_to
 
 
 @dataclass(frozen=True)
@@ -28,15 +31,18 @@ class Asked:
     ----------
     versions : mapping
         Of everything that a unit's digest covers.
-    files : tuple of Path
+    files : tuple of path or URL
         What it must see.
     place : str
         The working directory, which relative paths begin at.
+    run : str
+        The run whose files it keeps for others of its machine; "" where it sees the study's folder.
     """
 
     versions: Mapping[str, str]
-    files: tuple[Path, ...]
+    files: tuple[Place, ...]
     place: str
+    run: str = ""
 
 
 class RefusedError(InputError):
@@ -44,10 +50,11 @@ class RefusedError(InputError):
 
 
 class Answer(NamedTuple):
-    """What a unit came to, and the seconds that processors worked on it."""
+    """What a unit came to, the seconds that processors worked on it, and the files that come back with it."""
 
     result: Any
     processor_seconds: float
+    files: list[Found]
 
 
 _BESIDES = ("onnxruntime", "mediapipe", "POT")
@@ -73,29 +80,61 @@ def trouble(asked: Asked) -> str:
         return f"has {', '.join(wrong)}; install the same there"
     with suppress(OSError):
         os.chdir(asked.place)
-    lost = [str(path) for path in asked.files if not (Path(asked.place) / path).is_file()]
-    return f"cannot see {lost[0]}; put data and --out where all nodes see them" if lost else ""
+    lost = [path for path in asked.files if isinstance(path, Path) and not (Path(asked.place) / path).is_file()]
+    if lost:
+        return f"cannot see {lost[0]}; put data and --out where all nodes see them, or in a store"
+    try:
+        for url in asked.files:
+            if isinstance(url, str):
+                StoredFile.of(url)
+    except InputError as error:
+        return f"cannot reach the store: {error}"
+    try:
+        if asked.run:
+            depot(asked.run)
+    except InputError as error:
+        return f"cannot keep files: {error}"
+    return ""
 
 
-def work(compute: Compute[Work, Result], unit: Any, shared: tuple[str, Any] | None, asked: Asked, board: Any) -> Answer:
+def work(
+    compute: Compute[Work, Result],
+    unit: Any,
+    shared: tuple[str, Any] | None,
+    asked: Asked,
+    board: Any,
+    load: Load | None = None,
+) -> Answer:
     """A task: one unit."""
     if why := trouble(asked):
-        return Answer(RefusedError(f"--engine ray: node {socket.gethostname()} {why}"), 0.0)
+        return Answer(RefusedError(f"--engine ray: node {socket.gethostname()} {why}"), 0.0, [])
+    began = time.process_time()
+    result: Any
+    files: list[Found] = []
+    try:
+        with opened(load) as bag, _reported(board, bag) as report:
+            try:
+                result = compute(_whole(unit, shared, bag), report)
+            except Exception as error:
+                result = bag.told(error) if bag else error
+            files = bag.brought() if bag else []
+    except Exception as error:  # whatever it is, the other units go on
+        result = error
+    return Answer(result, time.process_time() - began, files)
+
+
+def _whole(unit: Any, shared: tuple[str, Any] | None, bag: Bag | None) -> Any:
+    """A unit with what travelled beside it, where it is here, on the GPU that it was given."""
     import ray
 
-    began = time.process_time()
+    unit = bag.moved(unit) if bag else unit
     if shared is not None:
         name, reference = shared
-        unit = replace(unit, **{name: ray.get(reference)})
+        with brought_to(bag.node) if bag else nullcontext():
+            unit = replace(unit, **{name: ray.get(reference)})
     if given := ray.get_gpu_ids():
         unit = replace(unit, device=f"cuda:{place_of(given[0], os.environ.get('CUDA_VISIBLE_DEVICES', ''))}")
-    result: Any
-    with _reported(board) as report:
-        try:
-            result = compute(unit, report)
-        except Exception as error:  # whatever it is, the other units go on
-            result = error
-    return Answer(result, time.process_time() - began)
+    return unit
 
 
 def place_of(gpu: int | str, visible: str) -> int:
@@ -111,15 +150,18 @@ def place_of(gpu: int | str, visible: str) -> int:
 
 
 @contextmanager
-def _reported(board: Any) -> Iterator[Stage]:
-    """The progress of a worker: what happened is sent once a beat."""
+def _reported(board: Any, bag: Bag | None) -> Iterator[Stage]:
+    """The progress of a worker: what happened, and logs that nobody else sees, are sent once a beat."""
     events: SimpleQueue[Event] = SimpleQueue()
 
     def send(over: threading.Event) -> None:
         last = False
         while not last:
             last = over.wait(BEAT)
-            if found := [events.get() for _ in range(events.qsize())]:
+            found: list[Event | Log] = [events.get() for _ in range(events.qsize())]
+            with suppress(OSError):  # just being written
+                found += bag.logs() if bag else []
+            if found:
                 with suppress(Exception):  # nobody listens any more
                     board.put_nowait_batch(found)
 

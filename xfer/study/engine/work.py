@@ -4,9 +4,10 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import uuid4
 
+from xfer.datasets.objects import Place
 from xfer.progress import Stage
 
 Work = TypeVar("Work")
@@ -22,6 +23,10 @@ AHEAD = 2
 """Units handed to workers for each that there is room for; the others wait here, and memory is flat."""
 
 
+def _nothing(unit: Any) -> list[Path]:
+    return []
+
+
 @dataclass(frozen=True)
 class Needs:
     """What units of work need where they are done.
@@ -33,20 +38,26 @@ class Needs:
     device : {"cpu", "cuda:i"}
     workers : int or None
         Units side by side; by default as many as there is room for.
-    files : tuple of Path
+    files : tuple of path or URL
         Those that units read.
     shared : str
         The field of a unit (a dataclass) that is large and the same for many, "" for none: it travels once.
     own_process : bool
         False for units that let other threads of their process work meanwhile: on this machine they need no other one.
+    home : Path or None
+        The study's folder, where units find and leave files.
+    reads : callable
+        ``unit -> paths`` of what it finds there; a name that begins with a dot is a scratch file's.
     """
 
     threads: int = 1
     device: str = "cpu"
     workers: int | None = None
-    files: tuple[Path, ...] = ()
+    files: tuple[Place, ...] = ()
     shared: str = ""
     own_process: bool = True
+    home: Path | None = None
+    reads: Callable[[Any], list[Path]] = _nothing
 
     def limited(self, workers: int | None) -> "Needs":
         """The same with at most so many workers; None for no limit of theirs.
@@ -68,7 +79,7 @@ class Engine(Protocol):
         InputError
         """
 
-    def kept(self) -> AbstractContextManager[None]:
+    def kept(self) -> AbstractContextManager[object]:
         """What the first run inside the block starts, later ones use; it ends with the block."""
 
     def run(
@@ -107,6 +118,10 @@ class Engine(Protocol):
 
 Event = tuple[str, str, int]
 """A stage that begins, as key, name and number of steps; or a step of it, as key, "" and 0."""
+
+
+Log = tuple[str, bytes]
+"""A log that goes on: its name in the study, and what is in it so far."""
 
 
 def reporter(send: Callable[[Event], None]) -> Stage:

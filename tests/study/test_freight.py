@@ -1,0 +1,188 @@
+"""What units take along to machines that do not see the study's folder, and what they bring back; no Ray is needed."""
+
+import pickle
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from xfer.errors import InputError, TrainingError
+from xfer.study.engine import freight, ray
+from xfer.study.engine.freight import Freight, depot, forget, opened
+from xfer.study.mirror import RUNS, Mirror
+from xfer.training.store import Store, brought_to
+
+
+@dataclass(frozen=True)
+class Inner:
+    """Something of a unit's with a path."""
+
+    path: Path
+    elsewhere: Path = Path("/data/labels.csv")
+
+
+@dataclass(frozen=True)
+class Work:
+    """A unit."""
+
+    home: Path
+    inner: Inner
+    number: int = 1
+    made: int = field(default=0, init=False)
+
+
+class Sent:
+    """Ray's objects, which are what was put."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def put(self, content: Any) -> Any:
+        self.sizes.append(len(content))
+        return content
+
+    def get(self, reference: Any) -> Any:
+        return reference
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Sent:
+    """Objects of 4 bytes, and a cache of this test's."""
+    found = Sent()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(get=found.get))
+    monkeypatch.setattr(freight, "_CHUNK", 4)
+    monkeypatch.setattr(freight, "_LOCKS", {})
+    return found
+
+
+@pytest.fixture
+def carried(sent: Sent, tmp_path: Path) -> Freight:
+    """A study with a checkpoint and pictures."""
+    home = tmp_path / "study"
+    (home / "checkpoints").mkdir(parents=True)
+    (home / ".pixels-1.tmp").write_bytes(b"pictures")
+    (home / "checkpoints/net.ckpt").write_bytes(b"epoch")
+    (home / "checkpoints/net.csv").write_bytes(b"1\n")
+    return Freight(sent, home)
+
+
+def files_of(home: Path) -> dict[str, bytes]:
+    return {path.relative_to(home).as_posix(): path.read_bytes() for path in home.rglob("*") if path.is_file()}
+
+
+def test_a_unit_finds_and_leaves_files_as_in_the_studys_folder(carried: Freight, sent: Sent) -> None:
+    read = [carried.home / name for name in (".pixels-1.tmp", "checkpoints/net.ckpt", "checkpoints/net.csv", "gone")]
+    load = carried.load(read)
+    assert carried.load(read).files == load.files
+    assert sent.sizes == [4, 4, 4, 1, 2], "in pieces, and once"
+    with opened(load) as bag:
+        assert bag is not None
+        assert files_of(bag.home) == {"checkpoints/net.ckpt": b"epoch", "checkpoints/net.csv": b"1\n"}
+        assert (bag.node / ".pixels-1.tmp").read_bytes() == b"pictures"
+        assert bag.logs() == []
+        (bag.home / "checkpoints/net.csv").write_bytes(b"1\n2\n")
+        assert bag.logs() == [("checkpoints/net.csv", b"1\n2\n")]
+        assert bag.logs() == []
+        carried.follow(("checkpoints/net.csv", b"1\n2\n"))
+        assert (carried.home / "checkpoints/net.csv").read_bytes() == b"1\n2\n"
+        (bag.home / "checkpoints/net.ckpt").unlink()
+        for name in ("shards/0a.npz", "checkpoints/net.safetensors", "partials/.0b.npz.7.tmp"):
+            (bag.home / name).parent.mkdir(exist_ok=True)
+            (bag.home / name).write_bytes(name.encode())
+        brought = bag.brought()
+    assert not bag.home.exists()
+    written = []
+    (carried.home / "checkpoints/net.csv").write_bytes(b"1\n")
+    whole = freight.write_whole
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(freight, "write_whole", lambda path, write: (written.append(path.name), whole(path, write)))
+        carried.unload(brought)
+    assert written == ["net.csv", "net.safetensors", "0a.npz"]
+    assert files_of(carried.home) == {
+        ".pixels-1.tmp": b"pictures",
+        "checkpoints/net.csv": b"1\n2\n",
+        "checkpoints/net.safetensors": b"checkpoints/net.safetensors",
+        "shards/0a.npz": b"shards/0a.npz",
+    }
+    carried.follow(("checkpoints/net.csv", b"1\n"))
+    assert (carried.home / "checkpoints/net.csv").read_bytes() == b"1\n2\n", "a message that comes late"
+
+
+def test_paths_below_the_studys_folder_are_put_below_the_workers_and_back(carried: Freight) -> None:
+    unit = Work(carried.home, Inner(carried.home / "partials/0a.npz"))
+    with opened(carried.load([])) as bag:
+        assert bag is not None
+        moved = bag.moved(unit)
+        assert moved == Work(bag.home, Inner(bag.home / "partials/0a.npz"))
+        assert bag.moved(Inner(Path("/a"))) == Inner(Path("/a"))
+        for kind in (InputError, TrainingError):
+            told = bag.told(kind(f"{bag.home}/shards/0a.npz: is damaged"))
+            assert (type(told), str(told)) == (kind, f"{carried.home}/shards/0a.npz: is damaged")
+        other = KeyError("x")
+        assert bag.told(other) is other
+
+
+def test_pictures_lie_once_on_a_machine_until_the_run_is_over(carried: Freight, sent: Sent, tmp_path: Path) -> None:
+    load = carried.load([carried.home / ".pixels-1.tmp"])
+    with opened(load) as first, opened(load) as second:
+        assert first is not None
+        assert second is not None
+        assert first.node == second.node == depot(carried.run)
+        assert first.home != second.home
+    nodes = tmp_path / "cache/xfer/nodes"
+    assert [path.name for path in nodes.iterdir() if path.is_dir()] == [carried.run]
+    other = depot("other")
+    assert {path for path in nodes.iterdir() if path.is_dir()} == {depot(carried.run), other}, "both are in use"
+    forget(carried.run)
+    assert not [path for path in nodes.iterdir() if carried.run in path.name]
+
+
+def test_what_a_killed_run_left_on_a_node_goes_with_the_next_one(sent: Sent, tmp_path: Path) -> None:
+    nodes = tmp_path / "cache/xfer/nodes"
+    killed = depot("killed")
+    (killed / ".pixels-1.tmp").write_bytes(b"pictures")
+    freight._LOCKS.popitem()[1].release()  # as the end of its process does
+    depot("next")
+    assert [path.name for path in nodes.iterdir() if path.is_dir()] == ["next"]
+    assert all(path.name.startswith("next") for path in nodes.iterdir())
+
+
+def test_a_node_whose_cache_cannot_be_written_is_told(sent: Sent, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file")
+    with pytest.raises(InputError, match=rf"^{tmp_path}/cache/xfer/nodes: cannot be written \(Not a directory\); set"):
+        depot("run")
+
+
+def test_a_store_of_pictures_is_found_where_it_was_brought(tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    made = Store(1, 2, tmp_path / "here", named=True)
+    made.add(np.full((3, 2, 2), 7, np.uint8), np.ones((68, 2), np.float32))
+    made.seal()
+    assert made.path is not None
+    told = pickle.dumps(made)
+    made.path.rename(tmp_path / made.path.name)
+    with brought_to(tmp_path):
+        there = pickle.loads(told)
+    assert there.read(np.array([0])).unique().tolist() == [7]
+    assert there.landmarks.tolist() == np.ones((1, 68, 2)).tolist()
+    assert pickle.loads(told).path == made.path
+    made.discard()
+
+
+def test_files_are_carried_to_a_cluster_that_this_run_did_not_start(store: Any, tmp_path: Path) -> None:
+    """One that the process had joined by itself has other nodes too, though no address is given."""
+    home = Mirror.at("memory://box/study", RUNS).home
+    with ray.Ray().kept() as held:
+        assert ray._freight(None, held, tmp_path) is None
+        assert ray._freight(None, held, None) is None
+        found = ray._freight(SimpleNamespace(nodes=list), held, home)
+        assert found is not None
+        assert found is ray._freight(None, held, home)
+        held.own = True
+        assert ray._freight(None, held, home) is None
+        held.pop_all()
