@@ -17,14 +17,11 @@ class StoredPicture(ABC):
         What it lies in.
     size : int
         Bytes; of what it lies in where its own number is not known without reading it.
-    file : StoredFile
-        What it lies in.
     """
 
     __slots__ = ()
     file: Any
     size: int
-    file: Any
 
     @abstractmethod
     def content(self) -> bytes:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from xfer import landmarkers, landmarking
 from xfer.datasets import Dataset, FaceSample
+from xfer.datasets.objects import Place
 from xfer.datasets.stored import StoredPicture
 from xfer.errors import InputError
 from xfer.landmarkers import Finder
@@ -162,8 +163,8 @@ def _needs(shards: Sequence[Shard], home: Path) -> Needs:
     places = dict.fromkeys(each.file.place for each in pictures)
     archives = [place for place in places if isinstance(place, Path)]
     stored = [place for place in places if isinstance(place, str)]
-    files = (*[path for path in alone if path.is_file()][:1], *archives, *stored[:1])
-    return Needs(files=files, own_process=False, home=home)
+    files: list[Place] = [*[path for path in alone if path.is_file()][:1], *archives, *stored[:1]]
+    return Needs(files=tuple(files), own_process=False, home=home)
 
 
 _FREE: dict[tuple[str, str], list[Finder]] = {}
