@@ -14,13 +14,14 @@ from PIL import Image
 from xfer import datasets, landmarkers, landmarking
 from xfer.datasets import Dataset, FaceSample
 from xfer.datasets.faces import Columns
-from xfer.datasets.objects import StoredFile, Whole
+from xfer.datasets.objects import Part, StoredFile, Whole
 from xfer.errors import InputError
 from xfer.landmarkers import Landmarking, Open
 from xfer.progress import silent
 from xfer.study import faces, landmark_shards
 from xfer.study.engine import Local
 from xfer.study.folder import PARTIALS
+from xfer.study.landmark_shards import Shard
 
 POINTS = np.random.default_rng(3).uniform(4, 26, (68, 2))
 COUNT = 11
@@ -127,6 +128,16 @@ def test_an_object_of_another_version_is_another_picture() -> None:
         for version in ("v1", "v2")
     }
     assert len(stamps) == 2
+
+
+def test_that_workers_see_the_first_picture_is_tried_in_stores_too(tmp_path: Path) -> None:
+    (tmp_path / "1.png").write_bytes(b"")
+    url = "s3://box/faces/1.png"
+    there = Whole(StoredFile(url, 1, "a")), Part(StoredFile("s3://box/faces.tar", 9, "a"), 0, 1), tmp_path / "1.png"
+    for source, file in zip(there, (url, "s3://box/faces.tar", tmp_path / "1.png"), strict=True):
+        shard = Shard([FaceSample("1", source, "fear")], "mediapipe", "", tmp_path, None)
+        needs = landmark_shards._needs([shard], tmp_path)
+        assert (needs.files, needs.home) == ((file,), tmp_path)
 
 
 def test_a_shard_takes_its_own_faces_along_and_no_others(tmp_path: Path) -> None:
