@@ -4,6 +4,7 @@ import pickle
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from socket import gethostname
 from types import SimpleNamespace
 from typing import Any
 
@@ -136,6 +137,8 @@ def test_paths_below_the_studys_folder_are_put_below_the_workers_and_back(carrie
         for kind in (InputError, TrainingError):
             told = bag.told(kind(f"{bag.home}/shards/0a.npz: is damaged"))
             assert (type(told), str(told)) == (kind, f"{carried.home}/shards/0a.npz: is damaged")
+        full = bag.told(OSError(28, "No space left on device", "/cache/1"))
+        assert str(full) == f"[Errno 28] No space left on device, on node {gethostname()}: '/cache/1'"
         other = KeyError("x")
         assert bag.told(other) is other
 

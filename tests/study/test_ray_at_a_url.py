@@ -96,7 +96,7 @@ def test_a_study_in_a_store_is_worked_on_by_nodes_that_do_not_see_the_drivers_fi
 
     with clusters.small():
         monkeypatch.setattr(parts, "FACES", 6)
-        local = bytes_of(xfer.compare(**asked, out=tmp_path / "local").folder)
+        local = bytes_of(xfer.compare(**asked, out=tmp_path / "local", workers=1).folder)
         study = xfer.compare(**asked, out=URL, engine=Ray(cluster.address), progress=progress)
     assert bytes_of(study.folder) == local
     assert lost
