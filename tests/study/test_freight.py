@@ -4,6 +4,7 @@ import pickle
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from socket import gethostname
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 from xfer.errors import InputError, TrainingError
 from xfer.study.engine import freight, ray
 from xfer.study.engine.freight import Freight, depot, forget, opened
+from xfer.study.engine.ray_tasks import Board
+from xfer.study.engine.work import Relay
 from xfer.study.mirror import RUNS, Mirror
 from xfer.training.store import Store, brought_to
 
@@ -113,6 +116,17 @@ def test_a_unit_finds_and_leaves_files_as_in_the_studys_folder(carried: Freight,
     assert (carried.home / "checkpoints/net.csv").read_bytes() == b"1\n2\n", "a message that comes late"
 
 
+def test_the_log_of_a_training_that_goes_on_comes_by_the_board(carried: Freight) -> None:
+    heard: list[tuple[str, int]] = []
+    board = object.__new__(Board)
+    came = [("key", "training", 3), ("checkpoints/net.csv", b"1\n2\n")]
+    board.queue = SimpleNamespace(qsize=lambda: len(came), get_nowait_batch=lambda count: came[:count])
+    board._relay, board._freight = Relay(lambda *stage: heard.append(stage)), carried
+    board.read()
+    assert heard == [("training", 3)]
+    assert (carried.home / "checkpoints/net.csv").read_bytes() == b"1\n2\n"
+
+
 def test_paths_below_the_studys_folder_are_put_below_the_workers_and_back(carried: Freight) -> None:
     unit = Work(carried.home, Inner(carried.home / "partials/0a.npz"))
     with opened(carried.load([])) as bag:
@@ -123,6 +137,8 @@ def test_paths_below_the_studys_folder_are_put_below_the_workers_and_back(carrie
         for kind in (InputError, TrainingError):
             told = bag.told(kind(f"{bag.home}/shards/0a.npz: is damaged"))
             assert (type(told), str(told)) == (kind, f"{carried.home}/shards/0a.npz: is damaged")
+        full = bag.told(OSError(28, "No space left on device", "/cache/1"))
+        assert str(full) == f"[Errno 28] No space left on device, on node {gethostname()}: '/cache/1'"
         other = KeyError("x")
         assert bag.told(other) is other
 

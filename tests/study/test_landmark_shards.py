@@ -22,6 +22,7 @@ from xfer.study import faces, landmark_shards
 from xfer.study.engine import Local
 from xfer.study.engine.ray_worker import Asked, trouble
 from xfer.study.folder import PARTIALS
+from xfer.study.landmark_shards import Shard
 
 POINTS = np.random.default_rng(3).uniform(4, 26, (68, 2))
 COUNT = 11
@@ -130,6 +131,16 @@ def test_an_object_of_another_version_is_another_picture() -> None:
     assert len(stamps) == 2
 
 
+def test_that_workers_see_the_first_picture_is_tried_in_stores_too(tmp_path: Path) -> None:
+    (tmp_path / "1.png").write_bytes(b"")
+    url = "s3://box/faces/1.png"
+    there = Whole(StoredFile(url, 1, "a")), Part(StoredFile("s3://box/faces.tar", 9, "a"), 0, 1), tmp_path / "1.png"
+    for source, file in zip(there, (url, "s3://box/faces.tar", tmp_path / "1.png"), strict=True):
+        shard = Shard([FaceSample("1", source, "fear")], "mediapipe", "", tmp_path, None)
+        needs = landmark_shards._needs([shard], tmp_path)
+        assert (needs.files, needs.home) == ((file,), tmp_path)
+
+
 def test_a_shard_takes_its_own_faces_along_and_no_others(tmp_path: Path) -> None:
     columns = Columns()
     for i in range(2000):
@@ -180,12 +191,12 @@ def test_a_node_that_cannot_see_the_pictures_is_told_which(data: Dataset, tmp_pa
     sources = [*(face.source for face in data.samples[:3]), *inside, Whole(StoredFile("s3://box/a.png", 4, "v"))]
     faces = [FaceSample(f"{i}", source) for i, source in enumerate(sources)]
     shards = list(landmark_shards._shards(faces, "any", "d", tmp_path, None))
-    needs = landmark_shards._needs(shards)
-    assert needs.files == (data.samples[0].source, *archives)
-    asked = Asked({}, needs.files, str(tmp_path))
+    needs = landmark_shards._needs(shards, tmp_path)
+    assert needs.files == (data.samples[0].source, *archives, "s3://box/a.png")
+    asked = Asked({}, needs.files[:-1], str(tmp_path))
     assert trouble(asked) == ""
     archives[1].unlink()
-    assert trouble(asked) == f"cannot see {archives[1]}; put data and --out where all nodes see them"
+    assert trouble(asked) == f"cannot see {archives[1]}; put data and --out where all nodes see them, or in a store"
 
 
 def test_what_no_shard_can_do_ends_the_run(

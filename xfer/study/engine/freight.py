@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
+from socket import gethostname
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, TypeVar
 from uuid import uuid4
@@ -28,7 +29,7 @@ from xfer.study.recognition import CHECKPOINTS, SHARDS
 
 _CHUNK = 2**26
 """Bytes of an object of Ray's; no process holds more of a file at once that is taken along."""
-_KEPT = 16
+_KEPT = 8
 """Files of single units that stay at hand, for other parts of the same network."""
 
 _T = TypeVar("_T")
@@ -139,7 +140,9 @@ class Bag:
         return replace(value, **changed) if changed else value
 
     def told(self, error: Exception) -> Exception:
-        """An error that names the study's folder in place of this one."""
+        """An error that names the study's folder in place of this one, and this machine where its disk is meant."""
+        if isinstance(error, OSError):
+            return OSError(error.errno, f"{error.strerror}, on node {gethostname()}", error.filename)
         if isinstance(error, InputError | TrainingError):
             return type(error)(str(error).replace(str(self.home), str(self.load.home)))
         return error
