@@ -24,13 +24,15 @@ from typing import Any
 from xfer.errors import InputError
 from xfer.progress import Stage
 from xfer.study.engine.local import workers_for
-from xfer.study.engine.ray_tasks import Tasks, heard
+from xfer.study.engine.ray_tasks import Board, Tasks
 from xfer.study.engine.work import Compute, Needs, Result, Results, Work
 
 _ANSWER = 5.0
 """Seconds that a cluster has to take a connection."""
 _OWN = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
 """What Ray reads when it is imported: the first binds nodes to 127.0.0.1, on Linux too."""
+_NONE_AHEAD = {"RAY_prestart_worker_first_driver": "0"}
+"""A worker that Ray starts ahead has not the environment that tasks ask for: it is never used, and is waited for."""
 
 
 _KEPT: ContextVar[ExitStack | None] = ContextVar("what ends with the block that keeps a connection", default=None)
@@ -94,8 +96,8 @@ class Ray:
             raise InputError(f"--device {needs.device}: Ray gives every unit its GPU; use --device cuda")
         if not units:
             return
-        with self._joined() as ray, heard(ray, progress) as board:
-            tasks = Tasks(ray, compute, needs, self._demands(needs), board)
+        with self._joined() as ray:
+            tasks = Tasks(ray, compute, needs, self._demands(needs), Board(ray, progress))
             tasks.check()
             yield from tasks.run(units)
 
@@ -196,5 +198,5 @@ def _bind() -> None:
         raise InputError(
             "--engine ray: Ray was imported before it could be bound to 127.0.0.1; start Python anew, or call ray.init"
         )
-    for name, value in {**_OWN, "RAY_AUTH_TOKEN": secrets.token_hex(32)}.items():
+    for name, value in {**_OWN, **_NONE_AHEAD, "RAY_AUTH_TOKEN": secrets.token_hex(32)}.items():
         os.environ.setdefault(name, value)

@@ -3,8 +3,9 @@
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,31 +26,26 @@ _PINNED = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "RAY_EXPERIMENTAL_NOS
 """As for local workers; a unit sets torch's threads itself, and `ray_worker.work` says which GPU is a unit's."""
 
 
-@contextmanager
-def heard(ray: Any, progress: Stage) -> Iterator["Board"]:
-    """A board for the time of a run."""
-    board = Board(ray, progress)
-    try:
-        yield board
-    finally:
-        with suppress(Exception):
-            board.queue.shutdown(force=True)
-
-
 class Board:
-    """Where workers put what they report: a queue of Ray's on this node."""
+    """Where workers put what they report."""
 
     def __init__(self, ray: Any, progress: Stage) -> None:
-        from ray.util.queue import Queue
-
-        here = _on(ray.get_runtime_context().get_node_id())
-        self.queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
+        here = ray.get_runtime_context()
+        self.queue = _queue(here.get_node_id(), here.get_job_id())
         self._relay = Relay(progress)
 
     def read(self) -> None:
         """Hand what came to the progress of the run."""
         for event in self.queue.get_nowait_batch(self.queue.qsize()):
             self._relay(event)
+
+
+@lru_cache(1)
+def _queue(node: str, job: str) -> Any:
+    """A queue of Ray's on this node: a process, the same for all runs of a connection, which ends with it."""
+    from ray.util.queue import Queue
+
+    return Queue(actor_options={"num_cpus": 0, "max_restarts": -1, "scheduling_strategy": _on(node)})
 
 
 def _on(node: str) -> Any:
