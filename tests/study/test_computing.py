@@ -14,9 +14,9 @@ from xfer.models.starting import Start
 from xfer.progress import Stage, silent
 from xfer.study import computing, parts
 from xfer.study.engine import Local, Needs
-from xfer.study.folder import PARTIALS
+from xfer.study.folder import CHECKPOINTS, PARTIALS
 from xfer.study.parts import Piece
-from xfer.study.recognition import CHECKPOINTS, UNITS
+from xfer.study.recognition import UNITS
 from xfer.study.selecting import Part
 from xfer.study.unit import Done, Unit
 from xfer.training import Settings

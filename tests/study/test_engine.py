@@ -1,6 +1,7 @@
 """Engines: what they are given, what they are asked, and what is refused before anything is done."""
 
 import signal
+import subprocess
 import sys
 import threading
 from collections import Counter, deque
@@ -219,8 +220,9 @@ def test_a_network_that_several_processes_train_is_worked_on_here_and_alone() ->
 
 def test_without_ray_the_line_that_installs_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    for name in ("RAY_USAGE_STATS_ENABLED", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
-        monkeypatch.setenv(name, "as it was")
+    ours = ("USAGE_STATS_ENABLED", "ENABLE_WINDOWS_OR_OSX_CLUSTER", "AUTH_MODE", "AUTH_TOKEN")
+    for name in (*ours, "prestart_worker_first_driver"):
+        monkeypatch.setenv(f"RAY_{name}", "as it was")
     with pytest.raises(InputError, match=r"--engine ray: Ray is not installed; pip install 'xfer-kit\[ray\]'"):
         settle("ray")
 
@@ -262,6 +264,12 @@ def test_a_worker_that_keeps_files_has_room_for_them(tmp_path: Path, monkeypatch
         told
         == f"cannot keep files: {tmp_path}/file/xfer/nodes: cannot be written (Not a directory); set XDG_CACHE_HOME"
     )
+
+
+def test_a_worker_answers_first_without_what_computes() -> None:
+    """That takes seconds to import, and a worker that is refused, or killed, has not yet needed it."""
+    line = "import sys, xfer.study.engine.ray_worker; print({'torch', 'scipy', 'xarray', 'zarr'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", line], capture_output=True, text=True).stdout == "set()\n"
 
 
 def test_an_interruption_waits_until_ray_has_connected() -> None:

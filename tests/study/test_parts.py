@@ -20,9 +20,8 @@ from xfer.models.layers import Layer
 from xfer.models.starting import Start
 from xfer.progress import silent
 from xfer.study import parts, shards, unit
-from xfer.study.folder import PARTIALS
+from xfer.study.folder import MAPS, PARTIALS, SHARDS
 from xfer.study.ready import Ready
-from xfer.study.recognition import MAPS, SHARDS
 from xfer.study.unit import Unit
 from xfer.training import Pixels, Settings
 

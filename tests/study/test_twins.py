@@ -22,9 +22,9 @@ from xfer.guidance import Guide
 from xfer.labels import BASIC
 from xfer.study import Study
 from xfer.study.arms import SHARES, ablation, some_subjects
+from xfer.study.folder import CHECKPOINTS
 from xfer.study.loading import load_model
 from xfer.study.looking import MEASURES
-from xfer.study.recognition import CHECKPOINTS
 from xfer.study.running import running
 from xfer.study.twin_study import TwinStudy
 from xfer.study.twins import settle

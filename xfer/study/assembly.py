@@ -19,16 +19,10 @@ from xfer.progress import Stage
 from xfer.study import folder, provenance, results, shards, stages, sums, unit_log
 from xfer.study.absent import dropped_rows, with_absent
 from xfer.study.engine import Engine
+from xfer.study.folder import SHARDS
 from xfer.study.gathering import Gathered, linear_accuracies
 from xfer.study.plan import Plan
-from xfer.study.recognition import (
-    DROPPED,
-    DROPPED_COLUMNS,
-    NETWORK_COLUMNS,
-    NETWORKS,
-    PREDICTIONS,
-    SHARDS,
-)
+from xfer.study.recognition import DROPPED, DROPPED_COLUMNS, NETWORK_COLUMNS, NETWORKS, PREDICTIONS
 from xfer.study.study import CLUSTERS, HEATMAPS, MASKS, RANDOMISED, SCORES, SCORES_CSV, Study
 from xfer.study.unit import Unit
 from xfer.study.units import from_shards

@@ -14,9 +14,9 @@ from xfer.errors import InputError
 from xfer.progress import Stage, silent
 from xfer.study import folder
 from xfer.study.background import beside
+from xfer.study.folder import MAPS
 from xfer.study.lease import Lease
 from xfer.study.mirror import Mirror
-from xfer.study.recognition import MAPS
 
 EVERY = 2.0
 """Seconds between two looks at what has changed here."""

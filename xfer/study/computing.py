@@ -12,11 +12,10 @@ from xfer.models import operations
 from xfer.progress import Stage
 from xfer.study import costs, folder, gathering, parts, shards, stages, unit_log
 from xfer.study.engine import Engine, Needs, one_thread
-from xfer.study.folder import PARTIALS
+from xfer.study.folder import CHECKPOINTS, PARTIALS, SHARDS
 from xfer.study.gathering import Gathered
 from xfer.study.parts import Piece
 from xfer.study.plan import Plan
-from xfer.study.recognition import CHECKPOINTS, SHARDS
 from xfer.study.unit import Done, Unit
 from xfer.study.unit import compute as compute_unit
 from xfer.training.settings import Settings

@@ -17,8 +17,9 @@ from xfer import datasets, landmarking
 from xfer.datasets import Dataset, FaceSample
 from xfer.errors import InputError
 from xfer.study import faces
+from xfer.study.folder import MAPS
 from xfer.study.places import here
-from xfer.study.recognition import LANDMARKS, MAPS
+from xfer.study.recognition import LANDMARKS
 from xfer.study.study import Study
 
 SIDE = 192

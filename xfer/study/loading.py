@@ -16,8 +16,7 @@ from xfer.models.layers import heatmap_layer, layer_at
 from xfer.models.onnx import OnnxNetwork
 from xfer.models.weights import expected_shapes
 from xfer.study import places
-from xfer.study.folder import CONFIG, TWIN_KIND, command, slug
-from xfer.study.recognition import CHECKPOINTS
+from xfer.study.folder import CHECKPOINTS, CONFIG, TWIN_KIND, command, slug
 from xfer.study.unit import checkpoint_name
 from xfer.training import Settings, load_into, read_weights
 

@@ -19,9 +19,8 @@ from xfer.errors import InputError
 from xfer.study import lease
 from xfer.study.cache import STATE, home_of, root
 from xfer.study.contents import GROUP, Local, Stored, local, mark, stored
-from xfer.study.folder import CONFIG, COSTS, PARTIALS, holder, require_space, write_whole
+from xfer.study.folder import CHECKPOINTS, CONFIG, COSTS, PARTIALS, SHARDS, holder, require_space, write_whole
 from xfer.study.locks import acquired, scratch, swept
-from xfer.study.recognition import CHECKPOINTS, SHARDS
 
 RUNS, READERS = "runs", "readers"
 CHECKPOINT = ".ckpt"

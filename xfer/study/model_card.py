@@ -16,8 +16,8 @@ import xfer
 from xfer import scoring, training
 from xfer.guidance import ABSENT, LOSSES
 from xfer.study.arms import named
-from xfer.study.folder import write_whole
-from xfer.study.recognition import CHECKPOINTS, kept_epoch
+from xfer.study.folder import CHECKPOINTS, write_whole
+from xfer.study.recognition import kept_epoch
 from xfer.study.study import Study
 from xfer.study.unit import Unit
 from xfer.training.guided import ABSENT_COLUMNS

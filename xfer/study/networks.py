@@ -18,9 +18,10 @@ from xfer.study.assembly import Finished
 from xfer.study.claiming import claim
 from xfer.study.dealing import Fold
 from xfer.study.engine import Engine, settle
+from xfer.study.folder import CHECKPOINTS
 from xfer.study.gathering import Gathered
 from xfer.study.plan import Network, Plan
-from xfer.study.recognition import CHECKPOINTS, SHOWN
+from xfer.study.recognition import SHOWN
 from xfer.study.results import config_digest
 from xfer.study.study import Study
 from xfer.study.unit import Done

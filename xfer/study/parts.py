@@ -20,9 +20,8 @@ from xfer import training
 from xfer.explainers import SilentLayerError
 from xfer.progress import Stage
 from xfer.study import face_maps, shards, sums
-from xfer.study.folder import PARTIALS, sweep
+from xfer.study.folder import MAPS, PARTIALS, SHARDS, sweep
 from xfer.study.ready import Ready, prepared
-from xfer.study.recognition import MAPS, SHARDS
 from xfer.study.selecting import Part, SelectedFaces
 from xfer.study.unit import Done, Unit, explain, tables_of
 from xfer.training import Pixels

@@ -11,9 +11,8 @@ from xfer.datasets.objects import place
 from xfer.errors import InputError
 from xfer.study import lease
 from xfer.study.cache import STATE, unused
-from xfer.study.folder import PARTIALS, note_holder, read_config, slug
+from xfer.study.folder import MAPS, PARTIALS, SHARDS, note_holder, read_config, slug
 from xfer.study.mirror import CHECKPOINT, READERS, RUNS, Mirror
-from xfer.study.recognition import MAPS, SHARDS
 
 
 def light(name: str) -> bool:

@@ -11,7 +11,7 @@ from xfer.models import layers, starting
 from xfer.progress import Stage
 from xfer.study import randomised
 from xfer.study.black_boxes import BlackBox
-from xfer.study.recognition import CHECKPOINTS
+from xfer.study.folder import CHECKPOINTS
 from xfer.training import Fitted, GuidedLoss, Loss
 from xfer.training.guided import guide_facts
 

@@ -10,11 +10,11 @@ import pandas as pd
 from PIL import Image
 
 from xfer import scoring
+from xfer.study.folder import CHECKPOINTS
 
 NETWORKS, PREDICTIONS, DROPPED = "networks.csv", "predictions.parquet", "dropped.csv"
 FACES, LANDMARKS, MEAN_FACE = "faces.parquet", "landmarks.parquet", "mean_face.png"
 BASELINE, UNITS = "baseline.csv", "units.jsonl"
-CHECKPOINTS, SHARDS, MAPS = "checkpoints", "shards", "maps"
 
 SHOWN = ("mean", "none", "all")
 """Whose pictures a page shows: the mean face beneath heatmaps, nobody's, single faces too."""

@@ -10,9 +10,9 @@ import numpy as np
 from xfer.progress import silent
 from xfer.study import assembly, folder, model_card, results, shards, stages
 from xfer.study.assembly import Finished
+from xfer.study.folder import SHARDS
 from xfer.study.gathering import Gathered
 from xfer.study.plan import Plan
-from xfer.study.recognition import SHARDS
 from xfer.study.stages import Seconds, Watch
 from xfer.study.study import HEATMAPS, REPORT, Study
 from xfer.study.units import BLOCKS, FEW_FOLDS, FOLDS, Units, from_shards

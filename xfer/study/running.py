@@ -12,9 +12,9 @@ import pandas as pd
 
 from xfer.errors import InputError
 from xfer.study import unit_log
-from xfer.study.folder import CONFIG, TWIN_KIND, holder, slug
+from xfer.study.folder import CHECKPOINTS, CONFIG, TWIN_KIND, holder, slug
 from xfer.study.places import config_of, exists, named, reading
-from xfer.study.recognition import CHECKPOINTS, CURVE_COLUMNS, NETWORKS, UNITS
+from xfer.study.recognition import CURVE_COLUMNS, NETWORKS, UNITS
 from xfer.study.study import PROVENANCE, Study
 from xfer.study.twin_study import as_twins, require_told
 from xfer.training.fitting import LOG

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from xfer import models
 from xfer.progress import Stage, silent
 from xfer.study import stages
-from xfer.study.recognition import CHECKPOINTS, MAPS, SHARDS
+from xfer.study.folder import CHECKPOINTS, MAPS, SHARDS
 from xfer.study.stages import Seconds, Watch
 from xfer.study.twin import Twin
 from xfer.study.unit import EXPLAINED, Unit, Witness, compute

@@ -17,10 +17,11 @@ from xfer.nulls.trivial import trivial_maps
 from xfer.progress import Stage
 from xfer.study import assembly, folder, provenance, results, shards, stages, sums, twin_tables
 from xfer.study.assembly import Finished
+from xfer.study.folder import SHARDS
 from xfer.study.gathering import Gathered, linear_accuracies
 from xfer.study.looking import GUIDED, JUDGED, Truth, coarse, others, split, uniform
 from xfer.study.plan import Plan
-from xfer.study.recognition import DROPPED, NETWORK_COLUMNS, NETWORKS, PREDICTIONS, SHARDS
+from xfer.study.recognition import DROPPED, NETWORK_COLUMNS, NETWORKS, PREDICTIONS
 from xfer.study.study import HEATMAPS, MASKS, SCORES, SCORES_CSV
 from xfer.study.twin_study import ALL, DIFFERENCES, FLOOR_COLUMNS, FLOORS, LOOKING, TWINS
 from xfer.study.twin_tables import SPECIFICITY, VALUE, Panel

@@ -20,8 +20,8 @@ from xfer.progress import Stage
 from xfer.study import face_maps, folder, shards
 from xfer.study.black_boxes import BlackBox
 from xfer.study.explaining import Explained, explain_faces
+from xfer.study.folder import MAPS, SHARDS
 from xfer.study.ready import Ready, prepared
-from xfer.study.recognition import MAPS, SHARDS
 from xfer.study.selecting import Part
 from xfer.training import Pixels, Settings
 from xfer.training.ranks import ONE, Ranks

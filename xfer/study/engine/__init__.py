@@ -1,20 +1,22 @@
 """Where units of work are done: on this machine, or on a cluster. No number depends on it."""
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xfer.errors import InputError, unknown
 from xfer.study.engine.local import Local, one_thread, workers_for
 from xfer.study.engine.ray import Ray
 from xfer.study.engine.work import Engine, Needs
-from xfer.training.ranks import ONE, Ranks
+
+if TYPE_CHECKING:
+    from xfer.training.ranks import Ranks
 
 __all__ = ["ENGINES", "Engine", "Local", "Needs", "Ray", "one_thread", "settle", "workers_for"]
 
 ENGINES: dict[str, type[Local] | type[Ray]] = {"local": Local, "ray": Ray}
 
 
-def settle(engine: str | Engine, ranks: Ranks = ONE, workers: int | None = None) -> Engine:
+def settle(engine: str | Engine, ranks: "Ranks | None" = None, workers: int | None = None) -> Engine:
     """An engine that can be asked to run, by its name or as it is, with so many units side by side at most.
 
     Raises
@@ -31,9 +33,10 @@ def settle(engine: str | Engine, ranks: Ranks = ONE, workers: int | None = None)
         engine = ENGINES[engine]()
     if not hasattr(engine, "check"):
         raise unknown("--engine", str(engine), ENGINES)
-    if ranks.processes > 1 and not isinstance(engine, Local):
+    several = ranks is not None and ranks.processes > 1
+    if several and not isinstance(engine, Local):
         raise InputError(f"{ranks}: a network that several processes train is not for Ray; use --engine local")
-    if ranks.processes > 1 and workers is not None and workers > 1:
+    if several and workers is not None and workers > 1:
         raise InputError(f"--workers {workers}: with {ranks} one network is trained after another; leave --workers out")
     engine.check()
     limited: Any = engine

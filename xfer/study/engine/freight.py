@@ -23,9 +23,8 @@ from xfer.errors import InputError, TrainingError
 from xfer.study.cache import root
 from xfer.study.contents import local
 from xfer.study.engine.work import Log
-from xfer.study.folder import PARTIALS, write_whole
+from xfer.study.folder import CHECKPOINTS, PARTIALS, SHARDS, write_whole
 from xfer.study.locks import acquired, swept, used
-from xfer.study.recognition import CHECKPOINTS, SHARDS
 
 _CHUNK = 2**26
 """Bytes of an object of Ray's; no process holds more of a file at once that is taken along."""

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import loky
-import torch
 from loky.backend.context import get_context
 from loky.process_executor import BrokenProcessPool
 from threadpoolctl import threadpool_limits
@@ -165,6 +164,8 @@ def one_thread() -> Iterator[None]:
 
     A linear classifier of 24 x 24 pixels took 2.6 s with one thread of two cores and 31 s with two.
     """
+    import torch
+
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(1)

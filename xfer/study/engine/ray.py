@@ -25,7 +25,7 @@ from xfer.errors import InputError
 from xfer.progress import Stage
 from xfer.study.engine.freight import Freight
 from xfer.study.engine.local import workers_for
-from xfer.study.engine.ray_tasks import Tasks, farewell, heard
+from xfer.study.engine.ray_tasks import Board, Tasks, farewell
 from xfer.study.engine.work import Compute, Follow, Needs, Result, Results, Work
 from xfer.study.mirror import Mirror
 
@@ -33,6 +33,8 @@ _ANSWER = 5.0
 """Seconds that a cluster has to take a connection."""
 _OWN = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
 """What Ray reads when it is imported: the first binds nodes to 127.0.0.1, on Linux too."""
+_NONE_AHEAD = {"RAY_prestart_worker_first_driver": "0"}
+"""A worker that Ray starts ahead has not the environment that tasks ask for: it is never used, and is waited for."""
 
 
 class _Held(ExitStack):
@@ -119,10 +121,10 @@ class Ray:
         with self.kept() as held:
             ray = self._joined(held)
             freight = _freight(ray, held, needs.home)
-            with heard(ray, progress, freight) as board:
-                tasks = Tasks(ray, compute, needs.limited(self.workers), self._demands(needs), board, freight)
-                tasks.check()
-                yield from tasks.run(units, follow)
+            board = Board(ray, progress, freight)
+            tasks = Tasks(ray, compute, needs.limited(self.workers), self._demands(needs), board, freight)
+            tasks.check()
+            yield from tasks.run(units, follow)
 
     def _demands(self, needs: Needs) -> dict[str, float]:
         """What a unit takes of a node, as Ray names it."""
@@ -232,5 +234,5 @@ def _bind() -> None:
         raise InputError(
             "--engine ray: Ray was imported before it could be bound to 127.0.0.1; start Python anew, or call ray.init"
         )
-    for name, value in {**_OWN, "RAY_AUTH_TOKEN": secrets.token_hex(32)}.items():
+    for name, value in {**_OWN, **_NONE_AHEAD, "RAY_AUTH_TOKEN": secrets.token_hex(32)}.items():
         os.environ.setdefault(name, value)

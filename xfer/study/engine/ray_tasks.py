@@ -3,8 +3,9 @@
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,25 +30,12 @@ _PINNED = {"max_retries": 0, "runtime_env": {"env_vars": _VARIABLES}}
 """Options that all tasks have."""
 
 
-@contextmanager
-def heard(ray: Any, progress: Stage, freight: Freight | None = None) -> Iterator["Board"]:
-    """A board for the time of a run."""
-    board = Board(ray, progress, freight)
-    try:
-        yield board
-    finally:
-        with suppress(Exception):
-            board.queue.shutdown(force=True)
-
-
 class Board:
-    """Where workers put what they report: a queue of Ray's on this node."""
+    """Where workers put what they report."""
 
-    def __init__(self, ray: Any, progress: Stage, freight: Freight | None) -> None:
-        from ray.util.queue import Queue
-
-        here = _on(ray.get_runtime_context().get_node_id())
-        self.queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
+    def __init__(self, ray: Any, progress: Stage, freight: Freight | None = None) -> None:
+        here = ray.get_runtime_context()
+        self.queue = _queue(here.get_node_id(), here.get_job_id())
         self._relay, self._freight = Relay(progress), freight
 
     def read(self) -> None:
@@ -57,6 +45,14 @@ class Board:
                 self._relay(event)
             elif self._freight:
                 self._freight.follow(event)
+
+
+@lru_cache(1)
+def _queue(node: str, job: str) -> Any:
+    """A queue of Ray's on this node: a process, the same for all runs of a connection, which ends with it."""
+    from ray.util.queue import Queue
+
+    return Queue(actor_options={"num_cpus": 0, "max_restarts": -1, "scheduling_strategy": _on(node)})
 
 
 def _on(node: str) -> Any:

@@ -20,7 +20,6 @@ from xfer.study import provenance
 from xfer.study.background import beside
 from xfer.study.engine.freight import Bag, Found, Load, depot, opened
 from xfer.study.engine.work import BEAT, Compute, Event, Log, Result, Work, reporter
-from xfer.training.store import brought_to
 
 
 @dataclass(frozen=True)
@@ -126,6 +125,8 @@ def work(
 def _whole(unit: Any, shared: tuple[str, Any] | None, bag: Bag | None) -> Any:
     """A unit with what travelled beside it, where it is here, on the GPU that it was given."""
     import ray
+
+    from xfer.training.store import brought_to
 
     unit = bag.moved(unit) if bag else unit
     if shared is not None:
