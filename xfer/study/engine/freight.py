@@ -132,7 +132,7 @@ class Bag:
         """A unit with this folder in place of the study's."""
         if isinstance(value, Path):
             inside = value.is_relative_to(self.load.home)
-            return self.home / value.relative_to(self.load.home) if inside else value  # type: ignore[return-value]
+            return self.home / value.relative_to(self.load.home) if inside else value
         if not is_dataclass(value) or isinstance(value, type):
             return value
         now = {each.name: getattr(value, each.name) for each in fields(value) if each.init}
