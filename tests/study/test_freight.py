@@ -84,7 +84,6 @@ def test_a_unit_finds_and_leaves_files_as_in_the_studys_folder(carried: Freight,
     assert carried.load(read).files == load.files
     assert sent.sizes == [4, 4, 4, 1, 2], "in pieces, and once"
     with opened(load) as bag:
-        assert bag is not None
         assert files_of(bag.home) == {"checkpoints/net.ckpt": b"epoch", "checkpoints/net.csv": b"1\n"}
         assert (bag.node / ".pixels-1.tmp").read_bytes() == b"pictures"
         assert bag.logs() == []
@@ -130,7 +129,6 @@ def test_the_log_of_a_training_that_goes_on_comes_by_the_board(carried: Freight)
 def test_paths_below_the_studys_folder_are_put_below_the_workers_and_back(carried: Freight) -> None:
     unit = Work(carried.home, Inner(carried.home / "partials/0a.npz"))
     with opened(carried.load([])) as bag:
-        assert bag is not None
         moved = bag.moved(unit)
         assert moved == Work(bag.home, Inner(bag.home / "partials/0a.npz"))
         assert bag.moved(Inner(Path("/a"))) == Inner(Path("/a"))
@@ -146,8 +144,6 @@ def test_paths_below_the_studys_folder_are_put_below_the_workers_and_back(carrie
 def test_pictures_lie_once_on_a_machine_until_the_run_is_over(carried: Freight, sent: Sent, tmp_path: Path) -> None:
     load = carried.load([carried.home / ".pixels-1.tmp"])
     with opened(load) as first, opened(load) as second:
-        assert first is not None
-        assert second is not None
         assert first.node == second.node == depot(carried.run)
         assert first.home != second.home
     nodes = tmp_path / "cache/xfer/nodes"

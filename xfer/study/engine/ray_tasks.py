@@ -6,15 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from xfer.datasets.objects import Place
 from xfer.errors import InputError, TrainingError
 from xfer.progress import Stage
 from xfer.study import stages
-from xfer.study.engine.freight import Freight, forget
 from xfer.study.engine.ray_worker import Asked, RefusedError, trouble, versions, work
 from xfer.study.engine.work import BEAT, Needs, Relay, Work
+
+if TYPE_CHECKING:
+    from xfer.study.engine.freight import Freight
 
 _AGAIN = 3
 """How often a unit is begun again whose process was lost; for a lost node always."""
@@ -32,7 +33,7 @@ _PINNED = {"max_retries": 0, "runtime_env": {"env_vars": _VARIABLES}}
 
 
 @contextmanager
-def heard(ray: Any, progress: Stage, freight: Freight | None = None) -> Iterator["Board"]:
+def heard(ray: Any, progress: Stage, freight: "Freight | None" = None) -> Iterator["Board"]:
     """A board for the time of a run."""
     board = Board(ray, progress, freight)
     try:
@@ -45,7 +46,7 @@ def heard(ray: Any, progress: Stage, freight: Freight | None = None) -> Iterator
 class Board:
     """Where workers put what they report: a queue of Ray's on this node."""
 
-    def __init__(self, ray: Any, progress: Stage, freight: Freight | None) -> None:
+    def __init__(self, ray: Any, progress: Stage, freight: "Freight | None") -> None:
         from ray.util.queue import Queue
 
         here = _on(ray.get_runtime_context().get_node_id())
@@ -69,6 +70,8 @@ def _on(node: str) -> Any:
 
 def farewell(ray: Any, run: str) -> None:
     """Let the nodes remove what they were given; who does not answer soon removes it in another run."""
+    from xfer.study.engine.freight import forget
+
     with suppress(Exception):
         task = ray.remote(forget)
         nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
@@ -86,7 +89,7 @@ class Tasks:
         needs: Needs,
         demands: Mapping[str, float],
         board: Board,
-        freight: Freight | None = None,
+        freight: "Freight | None" = None,
     ) -> None:
         self._ray, self._compute, self._needs, self._demands, self._board = ray, compute, needs, demands, board
         self._freight = freight
@@ -95,7 +98,7 @@ class Tasks:
         self._seen, self._room = time.monotonic(), 0
         self._task = ray.remote(max_calls=0)(work)  # a process stays, and a network in it
 
-    def _seen_by_all(self) -> tuple[Place, ...]:
+    def _seen_by_all(self) -> tuple[Path | str, ...]:
         """What workers must see, but for what they take along."""
         taken = self._freight.home if self._freight else None
         files = self._needs.files
