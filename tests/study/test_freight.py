@@ -120,8 +120,9 @@ def test_the_log_of_a_training_that_goes_on_comes_by_the_board(carried: Freight)
     board = object.__new__(Board)
     came = [("key", "training", 3), ("checkpoints/net.csv", b"1\n2\n")]
     board.queue = SimpleNamespace(qsize=lambda: len(came), get_nowait_batch=lambda count: came[:count])
-    board._relay, board._freight = Relay(lambda *stage: heard.append(stage)), carried
-    board.read()
+    board._relay = Relay(lambda *stage: heard.append(stage))
+    for log in board.read():
+        carried.follow(log)
     assert heard == [("training", 3)]
     assert (carried.home / "checkpoints/net.csv").read_bytes() == b"1\n2\n"
 

@@ -112,7 +112,7 @@ class Ray:
         with self.kept() as held:
             ray = self._joined(held)
             freight = _freight(ray, held, needs.home)
-            with heard(ray, progress, freight) as board:
+            with heard(ray, progress) as board:
                 tasks = Tasks(ray, compute, needs, self._demands(needs), board, freight)
                 tasks.check()
                 yield from tasks.run(units)

@@ -12,7 +12,7 @@ from xfer.errors import InputError, TrainingError
 from xfer.progress import Stage
 from xfer.study import stages
 from xfer.study.engine.ray_worker import Asked, RefusedError, trouble, versions, work
-from xfer.study.engine.work import BEAT, Needs, Relay, Work
+from xfer.study.engine.work import BEAT, Log, Needs, Relay, Work
 
 if TYPE_CHECKING:
     from xfer.study.engine.freight import Freight
@@ -33,9 +33,9 @@ _PINNED = {"max_retries": 0, "runtime_env": {"env_vars": _VARIABLES}}
 
 
 @contextmanager
-def heard(ray: Any, progress: Stage, freight: "Freight | None" = None) -> Iterator["Board"]:
+def heard(ray: Any, progress: Stage) -> Iterator["Board"]:
     """A board for the time of a run."""
-    board = Board(ray, progress, freight)
+    board = Board(ray, progress)
     try:
         yield board
     finally:
@@ -46,20 +46,20 @@ def heard(ray: Any, progress: Stage, freight: "Freight | None" = None) -> Iterat
 class Board:
     """Where workers put what they report: a queue of Ray's on this node."""
 
-    def __init__(self, ray: Any, progress: Stage, freight: "Freight | None") -> None:
+    def __init__(self, ray: Any, progress: Stage) -> None:
         from ray.util.queue import Queue
 
         here = _on(ray.get_runtime_context().get_node_id())
         self.queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
-        self._relay, self._freight = Relay(progress), freight
+        self._relay = Relay(progress)
 
-    def read(self) -> None:
-        """Hand what came to the progress of the run, and logs to its study."""
-        for event in self.queue.get_nowait_batch(self.queue.qsize()):
+    def read(self) -> list[Log]:
+        """Hand what came to the progress of the run, and give logs back."""
+        came = self.queue.get_nowait_batch(self.queue.qsize())
+        for event in came:
             if len(event) == 3:
                 self._relay(event)
-            elif self._freight:
-                self._freight.follow(event)
+        return [event for event in came if len(event) == 2]
 
 
 def _on(node: str) -> Any:
@@ -173,7 +173,9 @@ class Tasks:
         else:
             time.sleep(BEAT)
         with suppress(self._ray.exceptions.RayError):
-            self._board.read()
+            for log in self._board.read():
+                if self._freight:
+                    self._freight.follow(log)
         return done
 
     def _begin(self, unit: Any) -> Any:
