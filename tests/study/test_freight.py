@@ -2,7 +2,7 @@
 
 import pickle
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from socket import gethostname
 from types import SimpleNamespace
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from xfer.errors import InputError, TrainingError
-from xfer.study.engine import freight, ray
+from xfer.study.engine import freight, ray, ray_worker
 from xfer.study.engine.freight import Freight, depot, forget, opened
 from xfer.study.engine.ray_tasks import Board
 from xfer.study.engine.work import Relay
@@ -199,3 +199,21 @@ def test_files_are_carried_to_a_cluster_that_this_run_did_not_start(store: Any, 
         held.own = True
         assert ray._freight(None, held, home) is None
         held.pop_all()
+
+
+def test_a_worker_that_cannot_reach_the_store_is_told(store: Any) -> None:
+    store.pipe("/box/1.png", b"face")
+    asked = ray_worker.Asked(ray_worker.versions(), ("memory://box/1.png", "memory://box/2.png"), ".")
+    told = "cannot reach the store: memory://box/2.png: no such object, folder or bucket"
+    assert ray_worker.trouble(asked) == told
+    assert ray_worker.trouble(replace(asked, files=asked.files[:1])) == ""
+
+
+def test_a_worker_that_keeps_files_has_room_for_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    told = ray_worker.trouble(ray_worker.Asked(ray_worker.versions(), (), ".", "run"))
+    assert (
+        told
+        == f"cannot keep files: {tmp_path}/file/xfer/nodes: cannot be written (Not a directory); set XDG_CACHE_HOME"
+    )
