@@ -13,15 +13,15 @@ class StoredPicture(ABC):
 
     Attributes
     ----------
-    size : int
-        Bytes; of what it lies in where its own number is not known without reading it.
     file : StoredFile
         What it lies in.
+    size : int
+        Bytes; of what it lies in where its own number is not known without reading it.
     """
 
     __slots__ = ()
-    size: int
     file: Any
+    size: int
 
     @abstractmethod
     def content(self) -> bytes:
