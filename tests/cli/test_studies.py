@@ -328,12 +328,6 @@ def test_networks_in_onnx_that_cannot_be(
     assert not Path("s").exists()
 
 
-def test_output_that_this_program_would_lose(run: Run, maps: Path, refused: Check) -> None:
-    lines = (("train", "songnet"), ("guide", "songnet"), ("compare", "--heatmaps", maps, "--masks", "gt"))
-    for line in lines:
-        refused(run(*line, "--out", "memory://box/s"), "--out memory://box/s: is lost when this command ends; give a")
-
-
 def test_output_folder_of_another_study(run: Run, maps: Path, refused: Check) -> None:
     line = ("compare", "--heatmaps", maps, "--masks", "gt", "--metrics", "iou", "--out", "s")
     assert run(*line)[0] == 0
@@ -351,6 +345,12 @@ def test_output_folder_that_is_not_ours(run: Run, maps: Path, refused: Check) ->
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's here")
+def test_output_that_this_program_would_lose(run: Run, maps: Path, refused: Check) -> None:
+    lines = (("train", "songnet"), ("guide", "songnet"), ("compare", "--heatmaps", maps, "--masks", "gt"))
+    for line in lines:
+        refused(run(*line, "--out", "memory://box/s"), "--out memory://box/s: is lost when this command ends; give a")
+
+
 def test_output_that_cannot_be_written(run: Run, maps: Path, refused: Check) -> None:
     Path("file").write_text("x")
     refused(run("compare", "--heatmaps", maps, "--masks", "gt", "--out", "file/s"), "file/s", "cannot be written")

@@ -7,9 +7,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import Future
-from dataclasses import replace
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -246,24 +244,6 @@ def test_a_worker_has_the_libraries_that_units_follow_from(name: str) -> None:
     """Landmarks and nulls are units too."""
     told = ray_worker.trouble(ray_worker.Asked({**ray_worker.versions(), name: "0.1"}, (), "."))
     assert told == f"has {name} {version(name)} there, 0.1 here; install the same there"
-
-
-def test_a_worker_that_cannot_reach_the_store_is_told(store: Any) -> None:
-    store.pipe("/box/1.png", b"face")
-    asked = ray_worker.Asked(ray_worker.versions(), ("memory://box/1.png", "memory://box/2.png"), ".")
-    told = "cannot reach the store: memory://box/2.png: no such object, folder or bucket"
-    assert ray_worker.trouble(asked) == told
-    assert ray_worker.trouble(replace(asked, files=asked.files[:1])) == ""
-
-
-def test_a_worker_that_keeps_files_has_room_for_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    told = ray_worker.trouble(ray_worker.Asked(ray_worker.versions(), (), ".", "run"))
-    assert (
-        told
-        == f"cannot keep files: {tmp_path}/file/xfer/nodes: cannot be written (Not a directory); set XDG_CACHE_HOME"
-    )
 
 
 def test_a_worker_answers_first_without_what_computes() -> None:

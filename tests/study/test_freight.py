@@ -2,7 +2,7 @@
 
 import pickle
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from socket import gethostname
 from types import SimpleNamespace
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from xfer.errors import InputError, TrainingError
-from xfer.study.engine import freight, ray
+from xfer.study.engine import freight, ray, ray_worker
 from xfer.study.engine.freight import Freight, depot, forget, opened
 from xfer.study.engine.ray_tasks import Board
 from xfer.study.engine.work import Relay
@@ -84,7 +84,6 @@ def test_a_unit_finds_and_leaves_files_as_in_the_studys_folder(carried: Freight,
     assert carried.load(read).files == load.files
     assert sent.sizes == [4, 4, 4, 1, 2], "in pieces, and once"
     with opened(load) as bag:
-        assert bag is not None
         assert files_of(bag.home) == {"checkpoints/net.ckpt": b"epoch", "checkpoints/net.csv": b"1\n"}
         assert (bag.node / ".pixels-1.tmp").read_bytes() == b"pictures"
         assert bag.logs() == []
@@ -121,8 +120,9 @@ def test_the_log_of_a_training_that_goes_on_comes_by_the_board(carried: Freight)
     board = object.__new__(Board)
     came = [("key", "training", 3), ("checkpoints/net.csv", b"1\n2\n")]
     board.queue = SimpleNamespace(qsize=lambda: len(came), get_nowait_batch=lambda count: came[:count])
-    board._relay, board._freight = Relay(lambda *stage: heard.append(stage)), carried
-    board.read()
+    board._relay = Relay(lambda *stage: heard.append(stage))
+    for log in board.read():
+        carried.follow(log)
     assert heard == [("training", 3)]
     assert (carried.home / "checkpoints/net.csv").read_bytes() == b"1\n2\n"
 
@@ -130,7 +130,6 @@ def test_the_log_of_a_training_that_goes_on_comes_by_the_board(carried: Freight)
 def test_paths_below_the_studys_folder_are_put_below_the_workers_and_back(carried: Freight) -> None:
     unit = Work(carried.home, Inner(carried.home / "partials/0a.npz"))
     with opened(carried.load([])) as bag:
-        assert bag is not None
         moved = bag.moved(unit)
         assert moved == Work(bag.home, Inner(bag.home / "partials/0a.npz"))
         assert bag.moved(Inner(Path("/a"))) == Inner(Path("/a"))
@@ -146,8 +145,6 @@ def test_paths_below_the_studys_folder_are_put_below_the_workers_and_back(carrie
 def test_pictures_lie_once_on_a_machine_until_the_run_is_over(carried: Freight, sent: Sent, tmp_path: Path) -> None:
     load = carried.load([carried.home / ".pixels-1.tmp"])
     with opened(load) as first, opened(load) as second:
-        assert first is not None
-        assert second is not None
         assert first.node == second.node == depot(carried.run)
         assert first.home != second.home
     nodes = tmp_path / "cache/xfer/nodes"
@@ -202,3 +199,21 @@ def test_files_are_carried_to_a_cluster_that_this_run_did_not_start(store: Any, 
         held.own = True
         assert ray._freight(None, held, home) is None
         held.pop_all()
+
+
+def test_a_worker_that_cannot_reach_the_store_is_told(store: Any) -> None:
+    store.pipe("/box/1.png", b"face")
+    asked = ray_worker.Asked(ray_worker.versions(), ("memory://box/1.png", "memory://box/2.png"), ".")
+    told = "cannot reach the store: memory://box/2.png: no such object, folder or bucket"
+    assert ray_worker.trouble(asked) == told
+    assert ray_worker.trouble(replace(asked, files=asked.files[:1])) == ""
+
+
+def test_a_worker_that_keeps_files_has_room_for_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    told = ray_worker.trouble(ray_worker.Asked(ray_worker.versions(), (), ".", "run"))
+    assert (
+        told
+        == f"cannot keep files: {tmp_path}/file/xfer/nodes: cannot be written (Not a directory); set XDG_CACHE_HOME"
+    )

@@ -72,6 +72,7 @@ def reading(where: str | Path, wanted: Callable[[str], bool] = light) -> Path:
     found = place(where) if isinstance(where, str) else where
     if isinstance(found, Path):
         return found
+    retire()
     mirror = Mirror.at(found, READERS)
     with mirror.alone(wait=True):
         mirror.pull(wanted)

@@ -6,7 +6,7 @@ its lease has no worker that goes on writing there.
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
@@ -25,6 +25,7 @@ from xfer.study.contents import local
 from xfer.study.engine.work import Log
 from xfer.study.folder import CHECKPOINTS, PARTIALS, SHARDS, write_whole
 from xfer.study.locks import acquired, swept, used
+from xfer.training.store import brought_to
 
 _CHUNK = 2**26
 """Bytes of an object of Ray's; no process holds more of a file at once that is taken along."""
@@ -138,6 +139,10 @@ class Bag:
         changed = {name: moved for name, old in now.items() if (moved := self.moved(old)) is not old}
         return replace(value, **changed) if changed else value
 
+    def pictures(self) -> AbstractContextManager[None]:
+        """Inside the block pictures are unpickled that lie on this machine."""
+        return brought_to(self.node)
+
     def told(self, error: Exception) -> Exception:
         """An error that names the study's folder in place of this one, and this machine where its disk is meant."""
         if isinstance(error, OSError):
@@ -162,17 +167,14 @@ class Bag:
 
 
 @contextmanager
-def opened(load: Load | None) -> Iterator[Bag | None]:
-    """What a unit takes along, unpacked on this machine for the time of a block; None where it takes nothing.
+def opened(load: Load) -> Iterator[Bag]:
+    """What a unit takes along, unpacked on this machine for the time of a block.
 
     Raises
     ------
     InputError, OSError
         If that cannot be.
     """
-    if load is None:
-        yield None
-        return
     node = depot(load.run)
     with TemporaryDirectory(prefix="unit-", dir=node) as folder:
         home = Path(folder)

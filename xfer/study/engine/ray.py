@@ -19,15 +19,16 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xfer.errors import InputError
 from xfer.progress import Stage
-from xfer.study.engine.freight import Freight
 from xfer.study.engine.local import workers_for
 from xfer.study.engine.ray_tasks import Board, Tasks, farewell
 from xfer.study.engine.work import Compute, Follow, Needs, Result, Results, Work
-from xfer.study.mirror import Mirror
+
+if TYPE_CHECKING:
+    from xfer.study.engine.freight import Freight
 
 _ANSWER = 5.0
 """Seconds that a cluster has to take a connection."""
@@ -41,7 +42,7 @@ class _Held(ExitStack):
     """What ends with the block that keeps a connection, and whether the cluster is one of this run."""
 
     own = False
-    freight: Freight | None = None
+    freight: "Freight | None" = None
 
 
 _KEPT: ContextVar[_Held | None] = ContextVar("the block that keeps a connection", default=None)
@@ -121,7 +122,7 @@ class Ray:
         with self.kept() as held:
             ray = self._joined(held)
             freight = _freight(ray, held, needs.home)
-            board = Board(ray, progress, freight)
+            board = Board(ray, progress)
             tasks = Tasks(ray, compute, needs.limited(self.workers), self._demands(needs), board, freight)
             tasks.check()
             yield from tasks.run(units, follow)
@@ -170,11 +171,14 @@ class Ray:
         return InputError(f"--address {self.address}: no Ray cluster that takes this run ({told}); {mend}")
 
 
-def _freight(ray: Any, held: _Held, home: Path | None) -> Freight | None:
+def _freight(ray: Any, held: _Held, home: Path | None) -> "Freight | None":
     """What carries a study's files; None where workers see its folder.
 
     That do those of a cluster that this run has started; and of a folder that is no mirror it is asked of all.
     """
+    from xfer.study.engine.freight import Freight
+    from xfer.study.mirror import Mirror
+
     if held.own or home is None or Mirror.of(home) is None:
         return None
     if held.freight is None:

@@ -7,15 +7,16 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from xfer.datasets.objects import Place
 from xfer.errors import InputError, TrainingError
 from xfer.progress import Stage
 from xfer.study import stages
-from xfer.study.engine.freight import Freight, forget
 from xfer.study.engine.ray_worker import Asked, RefusedError, trouble, versions, work
-from xfer.study.engine.work import AHEAD, BEAT, Follow, Needs, Relay, Work
+from xfer.study.engine.work import AHEAD, BEAT, Follow, Log, Needs, Relay, Work
+
+if TYPE_CHECKING:
+    from xfer.study.engine.freight import Freight
 
 _AGAIN = 3
 """How often a unit is begun again whose process was lost; for a lost node always."""
@@ -33,18 +34,18 @@ _PINNED = {"max_retries": 0, "runtime_env": {"env_vars": _VARIABLES}}
 class Board:
     """Where workers put what they report."""
 
-    def __init__(self, ray: Any, progress: Stage, freight: Freight | None = None) -> None:
+    def __init__(self, ray: Any, progress: Stage) -> None:
         here = ray.get_runtime_context()
         self.queue = _queue(here.get_node_id(), here.get_job_id())
-        self._relay, self._freight = Relay(progress), freight
+        self._relay = Relay(progress)
 
-    def read(self) -> None:
-        """Hand what came to the progress of the run, and logs to its study."""
-        for event in self.queue.get_nowait_batch(self.queue.qsize()):
+    def read(self) -> list[Log]:
+        """Hand what came to the progress of the run, and give logs back."""
+        came = self.queue.get_nowait_batch(self.queue.qsize())
+        for event in came:
             if len(event) == 3:
                 self._relay(event)
-            elif self._freight:
-                self._freight.follow(event)
+        return [event for event in came if len(event) == 2]
 
 
 @lru_cache(1)
@@ -63,6 +64,8 @@ def _on(node: str) -> Any:
 
 def farewell(ray: Any, run: str) -> None:
     """Let the nodes remove what they were given; who does not answer soon removes it in another run."""
+    from xfer.study.engine.freight import forget
+
     with suppress(Exception):
         task = ray.remote(forget)
         nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
@@ -80,7 +83,7 @@ class Tasks:
         needs: Needs,
         demands: Mapping[str, float],
         board: Board,
-        freight: Freight | None = None,
+        freight: "Freight | None" = None,
     ) -> None:
         self._ray, self._compute, self._needs, self._demands, self._board = ray, compute, needs, demands, board
         self._freight = freight
@@ -89,7 +92,7 @@ class Tasks:
         self._seen, self._room = time.monotonic(), 0
         self._task = ray.remote(max_calls=0)(work)  # a process stays, and a network in it
 
-    def _seen_by_all(self) -> tuple[Place, ...]:
+    def _seen_by_all(self) -> tuple[Path | str, ...]:
         """What workers must see, but for what they take along."""
         taken = self._freight.home if self._freight else None
         files = self._needs.files
@@ -163,7 +166,9 @@ class Tasks:
         else:
             time.sleep(BEAT)
         with suppress(self._ray.exceptions.RayError):
-            self._board.read()
+            for log in self._board.read():
+                if self._freight:
+                    self._freight.follow(log)
         return done
 
     def _begin(self, unit: Any) -> Any:

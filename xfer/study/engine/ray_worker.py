@@ -5,21 +5,22 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from platform import python_version
 from queue import SimpleQueue
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from xfer.datasets.objects import Place, StoredFile
 from xfer.errors import InputError
 from xfer.progress import Stage
 from xfer.study import provenance
 from xfer.study.background import beside
-from xfer.study.engine.freight import Bag, Found, Load, depot, opened
 from xfer.study.engine.work import BEAT, Compute, Event, Log, Result, Work, reporter
+
+if TYPE_CHECKING:
+    from xfer.study.engine.freight import Bag, Found, Load
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Asked:
     """
 
     versions: Mapping[str, str]
-    files: tuple[Place, ...]
+    files: tuple[Path | str, ...]
     place: str
     run: str = ""
 
@@ -53,7 +54,7 @@ class Answer(NamedTuple):
 
     result: Any
     processor_seconds: float
-    files: list[Found]
+    files: "list[Found]"
 
 
 _BESIDES = ("onnxruntime", "mediapipe", "POT")
@@ -82,15 +83,29 @@ def trouble(asked: Asked) -> str:
     lost = [path for path in asked.files if isinstance(path, Path) and not (Path(asked.place) / path).is_file()]
     if lost:
         return f"cannot see {lost[0]}; put data and --out where all nodes see them, or in a store"
+    return _out_of_reach([url for url in asked.files if isinstance(url, str)]) or _without_room(asked.run)
+
+
+def _out_of_reach(urls: list[str]) -> str:
+    if not urls:
+        return ""
+    from xfer.datasets.objects import StoredFile
+
     try:
-        for url in asked.files:
-            if isinstance(url, str):
-                StoredFile.of(url)
+        for url in urls:
+            StoredFile.of(url)
     except InputError as error:
         return f"cannot reach the store: {error}"
+    return ""
+
+
+def _without_room(run: str) -> str:
+    if not run:
+        return ""
+    from xfer.study.engine.freight import depot
+
     try:
-        if asked.run:
-            depot(asked.run)
+        depot(run)
     except InputError as error:
         return f"cannot keep files: {error}"
     return ""
@@ -102,7 +117,7 @@ def work(
     shared: tuple[str, Any] | None,
     asked: Asked,
     board: Any,
-    load: Load | None = None,
+    load: "Load | None" = None,
 ) -> Answer:
     """A task: one unit."""
     if why := trouble(asked):
@@ -111,7 +126,7 @@ def work(
     result: Any
     files: list[Found] = []
     try:
-        with opened(load) as bag, _reported(board, bag) as report:
+        with _opened(load) as bag, _reported(board, bag) as report:
             try:
                 result = compute(_whole(unit, shared, bag), report)
             except Exception as error:
@@ -122,16 +137,22 @@ def work(
     return Answer(result, time.process_time() - began, files)
 
 
-def _whole(unit: Any, shared: tuple[str, Any] | None, bag: Bag | None) -> Any:
+def _opened(load: "Load | None") -> AbstractContextManager["Bag | None"]:
+    if load is None:
+        return nullcontext()
+    from xfer.study.engine.freight import opened
+
+    return opened(load)
+
+
+def _whole(unit: Any, shared: tuple[str, Any] | None, bag: "Bag | None") -> Any:
     """A unit with what travelled beside it, where it is here, on the GPU that it was given."""
     import ray
-
-    from xfer.training.store import brought_to
 
     unit = bag.moved(unit) if bag else unit
     if shared is not None:
         name, reference = shared
-        with brought_to(bag.node) if bag else nullcontext():
+        with bag.pictures() if bag else nullcontext():
             unit = replace(unit, **{name: ray.get(reference)})
     if given := ray.get_gpu_ids():
         unit = replace(unit, device=f"cuda:{place_of(given[0], os.environ.get('CUDA_VISIBLE_DEVICES', ''))}")
@@ -151,7 +172,7 @@ def place_of(gpu: int | str, visible: str) -> int:
 
 
 @contextmanager
-def _reported(board: Any, bag: Bag | None) -> Iterator[Stage]:
+def _reported(board: Any, bag: "Bag | None") -> Iterator[Stage]:
     """The progress of a worker: what happened, and logs that nobody else sees, are sent once a beat."""
     events: SimpleQueue[Event] = SimpleQueue()
 

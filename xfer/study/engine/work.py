@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from uuid import uuid4
 
-from xfer.datasets.objects import Place
 from xfer.progress import Stage
 
 Work = TypeVar("Work")
@@ -53,7 +52,7 @@ class Needs:
     threads: int = 1
     device: str = "cpu"
     workers: int | None = None
-    files: tuple[Place, ...] = ()
+    files: tuple[Path | str, ...] = ()
     shared: str = ""
     own_process: bool = True
     home: Path | None = None
