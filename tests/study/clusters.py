@@ -28,39 +28,46 @@ STUDY: dict[str, Any] = {
 }
 FACES, SHARD, PART = 72, 24, 16
 """Pictures in all, and in a shard of landmarks and a part of explaining: three and three a fold."""
-HOME = {"node_ip_address": "127.0.0.1", "include_dashboard": False}
+HOME: dict[str, Any] = {"node_ip_address": "127.0.0.1", "include_dashboard": False}
+HEAD: dict[str, Any] = {
+    "no_monitor": True,
+    "include_log_monitor": False,
+    "_system_config": {"health_check_initial_delay_ms": 1000, "health_check_period_ms": 500},
+}
+"""Nothing that scales a cluster or copies logs; and a lost node is known after three seconds, not after fifteen."""
 
 
 def add(cluster: Any, cores: int = 1, **options: Any) -> Any:
     """One more node; Ray gives up starting one after 30 s, which a busy machine may need."""
     before = {cluster.head_node, *cluster.worker_nodes}
+    asked = {**HOME, **({} if cluster.head_node else HEAD), **options}
     with suppress(Exception):
-        return cluster.add_node(num_cpus=cores, **HOME, **options)
+        return cluster.add_node(num_cpus=cores, **asked)
     for late in {cluster.head_node, *cluster.worker_nodes} - before:
         cluster.remove_node(late, allow_graceful=False)
-    return cluster.add_node(num_cpus=cores, **HOME, **options)
+    return cluster.add_node(num_cpus=cores, **asked)
 
 
 @contextmanager
-def small() -> Iterator[None]:
+def small(part: int = PART) -> Iterator[None]:
     """Shards and parts of few faces."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(landmark_shards, "FACES", SHARD)
-        patch.setattr(parts, "FACES", PART)
+        patch.setattr(parts, "FACES", part)
         yield
 
 
-def study_of(place: Path) -> dict[str, Any]:
+def study_of(place: Path, faces: int = FACES) -> dict[str, Any]:
     """What is asked of every engine: drawn faces, written to a folder, whose landmarks are looked up."""
-    samples = datasets.open("synthetic", faces=FACES, size=64).samples
+    samples = datasets.open("synthetic", faces=faces, size=64).samples
     lines = ["file,expression,subject"]
     for i, sample in enumerate(samples):
         Image.fromarray(sample.load()).save(place / f"{i}.png")
         lines.append(f"{i}.png,{sample.expression},{sample.subject}")
     (place / "labels.csv").write_text("\n".join(lines))
-    points = np.array([sample.landmarks for sample in samples], np.float32).reshape(FACES, -1)
+    points = np.array([sample.landmarks for sample in samples], np.float32).reshape(faces, -1)
     table = pd.DataFrame(points, columns=list(COLUMNS))
-    table.assign(file=[f"{i}.png" for i in range(FACES)]).to_parquet(place / "points.parquet")
+    table.assign(file=[f"{i}.png" for i in range(faces)]).to_parquet(place / "points.parquet")
     return {**STUDY, "data": f"csv:{place / 'labels.csv'}", "landmarker": f"points:{place / 'points.parquet'}"}
 
 

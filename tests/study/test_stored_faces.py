@@ -72,6 +72,7 @@ def test_pictures_from_shards_are_those_of_files(here: Path, store: Any, tmp_pat
 
 
 @pytest.mark.store
+@pytest.mark.usefixtures("no_page")
 def test_a_study_of_a_store_is_that_of_files_and_a_changed_picture_stops_it(
     here: Path, store: Any, tmp_path: Path
 ) -> None:

@@ -21,7 +21,7 @@ from xfer.study.lease import Lease
 from xfer.study.places import reading, writing
 from xfer.study.running import running
 
-pytestmark = pytest.mark.store
+pytestmark = [pytest.mark.store, pytest.mark.usefixtures("no_page")]
 
 URL = "s3://box/deep/study"
 OPTIONS: dict[str, Any] = {
@@ -106,6 +106,7 @@ def test_a_run_that_is_killed_is_continued_by_another_machine_to_the_same_bytes(
     assert len(same) > 30
     for name in [*same, "scores.csv", "scores.parquet", "masks.npz", "study.toml"]:
         assert there[name] == (local.folder / name).read_bytes(), name
+    assert there["report.html"] == stored.name.encode()
     assert [name for name in there if name.startswith(".")] == [".lease/000002"]
     assert not [name for name in there if name.endswith((".tmp", ".ckpt", ".best.safetensors"))]
     assert stored.place == URL
