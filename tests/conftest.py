@@ -1,5 +1,6 @@
 """Fixtures shared by the suite."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -26,6 +27,12 @@ def pytest_configure() -> None:
     """One thread a process: workers that each take all cores wait for one another longer than they work."""
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
+
+
+def pytest_collection_finish() -> None:
+    """What is there before the first test is no garbage; each look through it for some took half a second."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
