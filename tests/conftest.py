@@ -46,6 +46,14 @@ def few_draws() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def no_page() -> Iterator[None]:
+    """A study has its name for a page, which takes as long as all else of a small one; for what says nothing of it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("xfer.report.page.build", lambda study, faces="mean": study.name)
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real data beside the checkout; tests that need it are skipped elsewhere."""
