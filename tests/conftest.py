@@ -1,23 +1,20 @@
-"""Fixtures shared by the suite."""
+"""Fixtures shared by the suite; what is slow to import waits for the fixture, since xdist's first process runs none."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
-import fsspec
-import numpy as np
-import onnx
 import pytest
-import torch
-from onnx import TensorProto, helper, numpy_helper
 
-from xfer import landmarkers
-from xfer.datasets import objects
-from xfer.landmarkers import Finder
-from xfer.study import action_unit_means, claiming, lease, plan, results
+if TYPE_CHECKING:
+    import numpy as np
+    import onnx
+
+    from xfer.landmarkers import Finder
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -25,12 +22,19 @@ _SHARED = Path(__file__).resolve().parents[2] / "shared"
 def pytest_configure() -> None:
     """One thread a process: workers that each take all cores wait for one another longer than they work."""
     os.environ["OMP_NUM_THREADS"] = "1"
-    torch.set_num_threads(1)
+
+
+def pytest_collection_finish() -> None:
+    """What is there before the first test is no garbage; each look through it for some took half a second."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def few_draws() -> Iterator[None]:
     """Studies of the suite draw little, unless a test asks for more."""
+    from xfer.study import action_unit_means, plan, results
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(results, "DRAWS", 20)
         patch.setattr(action_unit_means, "DRAWS", 20)
@@ -62,8 +66,10 @@ def published(shared: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def mediapipe(shared: Path) -> Iterator[Finder]:
+def mediapipe(shared: Path) -> "Iterator[Finder]":
     """MediaPipe's Face Landmarker, once a process: where it was opened again and again it has crashed."""
+    from xfer import landmarkers
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XFER_ASSETS", str(shared / "models"))
         finder = landmarkers.open("mediapipe")
@@ -72,8 +78,10 @@ def mediapipe(shared: Path) -> Iterator[Finder]:
 
 
 @pytest.fixture
-def rng() -> np.random.Generator:
+def rng() -> "np.random.Generator":
     """A seeded generator."""
+    import numpy as np
+
     return np.random.default_rng(20240911)
 
 
@@ -84,15 +92,17 @@ OnnxFile = Callable[..., Path]
 @pytest.fixture
 def onnx_file(tmp_path: Path) -> OnnxFile:
     """Writes a network whose logits are the weighted means of a face's channels, with whatever a test changes."""
+    import numpy as np
+    from onnx import TensorProto, helper, numpy_helper
 
     def make(
         shape: Sequence[object] = ("face", 3, 8, 8),
-        weights: np.ndarray | None = None,
+        weights: "np.ndarray | None" = None,
         *,
         kind: int = TensorProto.FLOAT,
         tail: Sequence[str] = (),
         opset: int = 17,
-        change: Callable[[onnx.ModelProto], None] = lambda model: None,
+        change: "Callable[[onnx.ModelProto], None]" = lambda model: None,
         name: str = "net.onnx",
     ) -> Path:
         last = shape[3] in (1, 3)
@@ -131,6 +141,8 @@ def s3(address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A client with the empty bucket ``box``; xfer finds the server where the store's own tools look for it."""
     import boto3
 
+    from xfer.datasets import objects
+
     for name in [name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy")]:
         monkeypatch.delenv(name)
     keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
@@ -155,6 +167,8 @@ Machine = Callable[[str], None]
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     """Be another machine: with a cache of its own. Beats are short on all of them, and patience is not."""
+    from xfer.study import claiming, lease
+
     monkeypatch.setattr(lease, "BEAT", 0.1)
     monkeypatch.setattr(lease, "SILENT", 50)
     monkeypatch.setattr(claiming, "EVERY", 0.05)
@@ -169,6 +183,8 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 @pytest.fixture
 def store(machine: Machine) -> Iterator[Any]:
     """A store in memory; studies are at ``memory://box/study``."""
+    import fsspec
+
     store = fsspec.filesystem("memory")
     store.rm("/box", recursive=True) if store.exists("/box") else None
     yield store

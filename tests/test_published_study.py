@@ -99,6 +99,7 @@ def test_pooling_order_changes_the_winner_and_the_report_says_so(published: Path
         pooled=published / "by_network",
         masks=published / "masks",
         metrics="iou",
+        draws=0,
         out=tmp_path / "study",
     )
     pooling = study.pooling()
@@ -109,10 +110,11 @@ def test_pooling_order_changes_the_winner_and_the_report_says_so(published: Path
     assert "changes the winner: ResNet50 is best when" in page
 
 
+@pytest.mark.usefixtures("no_page")
 def test_two_cluster_cuts(published: Path, tmp_path: Path) -> None:
     """Pretrained against the rest for four expressions; AlexNet alone for anger; SilNet and WeiNet for fear."""
     study = xfer.compare(
-        heatmaps=published / "by_network", masks=published / "masks", metrics="iou", out=tmp_path / "study"
+        heatmaps=published / "by_network", masks=published / "masks", metrics="iou", draws=0, out=tmp_path / "study"
     )
     scratch = {"AlexNet", "SilNet", "SongNet", "WeiNet"}
     wanted = dict.fromkeys(BASIC, scratch) | {"anger": {"AlexNet"}, "fear": {"SilNet", "WeiNet"}}

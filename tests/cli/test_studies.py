@@ -62,6 +62,7 @@ def test_compare_writes_a_whole_study_and_resumes_it(run: Run, maps: Path, tmp_p
     assert str(tmp_path) not in text
 
 
+@pytest.mark.usefixtures("no_page")
 def test_compare_says_what_beats_chance(run: Run, maps: Path) -> None:
     code, out, err = run(
         "compare", "--heatmaps", maps, "--masks", "gt", "--metrics", "iou", "--draws", "40", "--out", "s"
@@ -88,6 +89,7 @@ def test_report_writes_tables_for_a_paper(run: Run, maps: Path, refused: Check) 
     refused(run("report", "t", "--tables", "none"), "has no statistics to export", "with draws again")
 
 
+@pytest.mark.usefixtures("no_page")
 def test_the_same_command_gives_the_same_bytes(run: Run, maps: Path) -> None:
     for out in ("one", "two"):
         assert run("compare", "--heatmaps", maps, "--masks", "gt", "--out", out)[0] == 0
@@ -328,6 +330,7 @@ def test_networks_in_onnx_that_cannot_be(
     assert not Path("s").exists()
 
 
+@pytest.mark.usefixtures("no_page")
 def test_output_folder_of_another_study(run: Run, maps: Path, refused: Check) -> None:
     line = ("compare", "--heatmaps", maps, "--masks", "gt", "--metrics", "iou", "--out", "s")
     assert run(*line)[0] == 0

@@ -263,6 +263,7 @@ def test_provenance_shows_versions_configuration_and_digests(whole_page):
         assert part in said
 
 
+@pytest.mark.usefixtures("no_page")
 def test_published_study_is_small_and_says_what_is_known(published, tmp_path, page_of):
     study = imported.compare_heatmaps(
         published / "by_network",

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from xfer import nulls
 from xfer.statistics.multiplicity import adjust
 
 
 def test_nulls_adjust_as_the_other_tables_do(rng: np.random.Generator) -> None:
-    """Nulls stand below statistics and use SciPy; everything else statsmodels."""
+    """Nulls stand below statistics and ask SciPy themselves."""
     p = rng.random(40)
     p[::7] = np.nan
     names = {"null": "n", "metric": "iou", "threshold": "area", "mask": "ekman"}
@@ -16,3 +17,12 @@ def test_nulls_adjust_as_the_other_tables_do(rng: np.random.Generator) -> None:
     found = adjust(p)
     np.testing.assert_allclose(nulls.adjust(table)["q"], found.p, rtol=1e-12)
     assert set(nulls.adjust(table)["m"]) == {found.m}
+
+
+@pytest.mark.parametrize(("method", "theirs"), [("holm", "holm"), ("benjamini_hochberg", "fdr_bh")])
+def test_they_are_those_of_statsmodels(method: str, theirs: str, rng: np.random.Generator) -> None:
+    from statsmodels.stats.multitest import multipletests
+
+    p = rng.random(40)
+    for given in (p, p / 100, np.repeat(p[:5], 3), np.array([0.0, 1.0]), p[:1]):
+        np.testing.assert_allclose(adjust(given, method).p, multipletests(given, method=theirs)[1], rtol=1e-12)

@@ -171,6 +171,7 @@ def test_the_page_says_so(study: Study) -> None:
         assert said in page
 
 
+@pytest.mark.usefixtures("no_page")
 def test_what_is_lost_is_made_again_byte_for_byte(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (lost,) = (p for p in (copy / "study" / "shards").iterdir() if shards.read_facts(p)["model"] == NAME)
     before, made = lost.read_bytes(), []
@@ -265,6 +266,7 @@ def test_bad_input_is_one_line_before_any_work(
     assert not (tmp_path / "study").exists()
 
 
+@pytest.mark.usefixtures("no_page")
 def test_it_is_explained_in_parts_like_any_other(study: Study, copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts, "FACES", 6)
     shutil.rmtree(copy / "study")

@@ -190,6 +190,7 @@ def test_the_card_tells_of_the_guide_and_the_floors(home: Path) -> None:
     assert str(home) not in card
 
 
+@pytest.mark.usefixtures("no_page")
 def test_train_stops_there_and_compare_goes_on_to_the_same_bytes(home: Path, tmp_path: Path) -> None:
     (trained,) = xfer.train("songnet", out=tmp_path / "study", **TINY)
     assert trained.weights.name == "songnet-au-f0.safetensors"

@@ -86,6 +86,7 @@ def test_what_is_missing_says_why(study: Study) -> None:
     assert (rows.loc[rows["anchored"].isna(), "anchored_reason"] != "").all()
 
 
+@pytest.mark.usefixtures("no_page")
 def test_scores_carry_what_their_cell_means(study: Study, tmp_path: Path) -> None:
     """One fold: the row of a cell's own mask has the columns, its controls have none."""
     for expression, mask in zip(EXPRESSIONS, masks.load("ekman").sel(expression=list(EXPRESSIONS)).values, strict=True):
@@ -212,6 +213,7 @@ def test_too_few_draws_are_one_line(draws: int, study: Study, tmp_path: Path) ->
     assert str(error.value) == f"--draws {draws}: give at least 19, or 0 for neither intervals nor p-values"
 
 
+@pytest.mark.usefixtures("no_page")
 def test_the_same_draws_give_the_same_bytes(study: Study, tmp_path: Path) -> None:
     again = xfer.compare(
         heatmaps=study.folder / "heatmaps.zarr", masks="ekman", metrics="iou,pearson,energy_inside", draws=40,
@@ -258,6 +260,7 @@ def noisy(drawn: Any) -> Drawing:
     return draw
 
 
+@pytest.mark.usefixtures("no_page")
 def test_one_network_has_no_pair_and_no_other_network(noisy: Drawing, drawn: Any, tmp_path: Path) -> None:
     study = of_files(tmp_path / "maps", noisy, drawn, "a")
     assert study.comparisons.empty
@@ -265,6 +268,7 @@ def test_one_network_has_no_pair_and_no_other_network(noisy: Drawing, drawn: Any
     assert set(study.nulls.loc[study.nulls["null"] == "other_networks", "reason"]) == {"no other network"}
 
 
+@pytest.mark.usefixtures("no_page")
 def test_two_folds_have_no_interval_of_a_pair(noisy: Drawing, drawn: Any, tmp_path: Path) -> None:
     study = of_files(tmp_path / "maps", noisy, drawn, "ab", folds=2)
     (pair,) = study.comparisons.itertuples()

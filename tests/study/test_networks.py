@@ -194,6 +194,7 @@ def xfer_faces() -> Any:
     return datasets.open("synthetic", faces=72, size=96, seed=0)
 
 
+@pytest.mark.usefixtures("no_page")
 def test_a_finished_study_computes_nothing_again(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before, lines = whole(copy), logged(copy)
     monkeypatch.setattr(computing, "compute", lambda *_: pytest.fail("a unit is computed again"))
@@ -203,6 +204,7 @@ def test_a_finished_study_computes_nothing_again(copy: Path, monkeypatch: pytest
     assert logged(copy) == lines
 
 
+@pytest.mark.usefixtures("no_page")
 def test_what_is_lost_is_made_again_byte_for_byte(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = whole(copy)
     shutil.rmtree(copy / "study" / "heatmaps.zarr")
@@ -217,11 +219,13 @@ def test_what_is_lost_is_made_again_byte_for_byte(copy: Path, monkeypatch: pytes
     assert sorted(logged(copy)).count(shard.stem) == 2
 
 
+@pytest.mark.usefixtures("no_page")
 def test_workers_do_not_change_a_byte(home: Path, tmp_path: Path) -> None:
     again(tmp_path, workers=2)
     assert whole(tmp_path) == whole(home)
 
 
+@pytest.mark.usefixtures("no_page")
 def test_train_stops_after_training_and_compare_goes_on(home: Path, tmp_path: Path) -> None:
     options = {**TINY, "explainers": "hires_cam,grad_cam"}
     trained = xfer.train(MODELS, out=tmp_path / "study", **options)
@@ -271,6 +275,7 @@ def test_no_network_at_all_is_an_error_that_keeps_the_folder(tmp_path: Path, mon
     assert (tmp_path / "study" / "study.toml").is_file()
 
 
+@pytest.mark.usefixtures("no_page")
 def test_memory_that_runs_out_in_explaining_halves_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real, tried = unit.explain_faces, []
 
@@ -329,6 +334,7 @@ def test_the_published_protocol_selects_by_prediction(tmp_path: Path) -> None:
     assert set(study.heatmaps.coords["expression"].values) <= set(study.predictions["predicted"])
 
 
+@pytest.mark.usefixtures("no_page")
 def test_maps_of_single_faces_on_request(tmp_path: Path) -> None:
     compare(tmp_path, "songnet", per_face=True)
     (path,) = (tmp_path / "study" / "maps").iterdir()
@@ -368,6 +374,7 @@ def test_bad_input_is_one_line_before_any_work(tmp_path: Path, options: dict[str
     assert not (tmp_path / "study" / "checkpoints").exists()
 
 
+@pytest.mark.usefixtures("no_page")
 def test_a_fold_explained_in_parts_has_the_same_heatmaps_and_scores(
     study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -145,6 +145,7 @@ def test_the_report_and_the_methods_tell_of_them(study: Study) -> None:
     assert "2 draws of weights" in study.methods()
 
 
+@pytest.mark.usefixtures("no_page")
 def test_a_draw_that_is_there_is_not_made_again(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(home / "study", tmp_path / "study")
     root = tmp_path / "study"
@@ -175,6 +176,7 @@ def test_one_that_fails_costs_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert reasons == {"no run with randomised weights"}
 
 
+@pytest.mark.usefixtures("no_page")
 def test_without_draws_no_network_is_randomised(tmp_path: Path) -> None:
     study = compare(tmp_path, draws=0)
     assert study.randomised is None

@@ -97,6 +97,7 @@ def test_correlations_are_pearson_of_fold_mean_maps(study: Study) -> None:
     assert study.model_correlations("anger").loc["alpha", "beta"] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.usefixtures("no_page")
 def test_pooling_compares_both_orders(home: Path, tmp_path: Path) -> None:
     (tmp_path / "maps").mkdir()
     for path in (home.parent / "maps").glob("*"):
@@ -135,6 +136,7 @@ def test_a_folder_that_is_no_study_or_is_unfinished(tmp_path: Path, home: Path) 
         _ = Study(tmp_path).scores
 
 
+@pytest.mark.usefixtures("no_page")
 def test_an_interrupted_study_is_finished_by_the_same_call(home: Path, tmp_path: Path) -> None:
     shutil.copytree(home.parent, tmp_path / "copy")
     place = tmp_path / "copy"
@@ -160,7 +162,6 @@ def test_damage_is_named_and_mended_by_the_same_call(home: Path, tmp_path: Path,
     _compare(place)
     if name != "provenance.json":
         assert (place / "study" / name).read_bytes() == whole
-    Study(place / "study").report()
 
 
 def test_a_study_toml_that_lacks_keys_is_named(tmp_path: Path) -> None:
@@ -201,6 +202,7 @@ def test_pooling_needs_iou_and_whole_means(home: Path, tmp_path: Path) -> None:
     assert (study.folder / "report.html").is_file()
 
 
+@pytest.mark.usefixtures("no_page")
 def test_what_emd_is_measured_in_is_part_of_the_study(home: Path, tmp_path: Path) -> None:
     _compare(home.parent, out=str(tmp_path / "s"), metrics="emd")
     with pytest.raises(InputError, match="belongs to another study"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import cast
 
 import torch
@@ -246,6 +247,7 @@ def parameter_count(model: nn.Module) -> int:
     return sum(t.numel() for t in (*model.parameters(), *running))
 
 
+@cache
 def operations(name: str, classes: int, size: int) -> int:
     """Multiplications and additions of one forward pass of one face; no weight is drawn for it.
 

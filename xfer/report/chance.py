@@ -120,7 +120,8 @@ def _network_table(study: Study, metric: str, found: pd.DataFrame, *, folded: bo
     cells, notes = standings.cells(study, metric), Footnotes()
     anchored, ceiling = (bool(np.isfinite(found[name]).any()) for name in ("anchored", "ceiling"))
     tested = bool(np.isfinite(found["p_holm"]).any())
-    marks = [doubts(study).mark(str(name)) for name in found.index]
+    doubted = doubts(study)
+    marks = [doubted.mark(str(name)) for name in found.index]
     rows = [_network_row(str(name), line, notes, (anchored, ceiling, tested)) for name, line in found.iterrows()]
     head = [
         "network",

@@ -73,12 +73,9 @@ def confusions(predictions: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 def recalls(predictions: pd.DataFrame) -> pd.DataFrame:
     """Networks x expressions: the share of an expression's faces that is recognised; NaN where none shows it."""
-    rows = {}
-    for model, counts in confusions(predictions).items():
-        shown = counts.sum(axis=1).to_numpy(dtype=float)
-        right = np.diag(counts.to_numpy()).astype(float)
-        rows[model] = np.divide(right, shown, out=np.full(len(shown), np.nan), where=shown > 0)
-    return pd.DataFrame.from_dict(rows, orient="index", columns=expressions_of(predictions), dtype=float)
+    right = predictions["expression"] == predictions["predicted"]
+    shares = right.groupby([predictions["model"], predictions["expression"]]).mean().unstack()
+    return shares.reindex(columns=expressions_of(predictions)).astype(float).rename_axis(index=None, columns=None)
 
 
 def commonest(predictions: pd.DataFrame) -> pd.Series:
