@@ -19,7 +19,8 @@ from xfer.study.claiming import claim
 from xfer.study.dealing import Fold
 from xfer.study.engine import Engine, settle
 from xfer.study.gathering import Gathered
-from xfer.study.plan import Network, Plan
+from xfer.study.network import Network
+from xfer.study.plan import Plan
 from xfer.study.recognition import CHECKPOINTS, SHOWN
 from xfer.study.results import config_digest
 from xfer.study.study import Study
