@@ -221,7 +221,7 @@ def test_floors_stand_beside_and_the_objective_is_called_one(make: Any) -> None:
     where = "ATT-COS at the layer last (features.7) with the maps 'belharbi2024' that guide"
     assert f"{where}: the training objective" in text
     assert "−0.250" in text
-    assert "Faces without a value, left out of the means: au 25%" in text
+    assert "Faces without a value, left out of the means: au 25.0%" in text
     assert "counts what is undefined as 0; with that: au 0.123" in text
 
 

@@ -72,7 +72,7 @@ def looking(study: TwinStudy) -> Section:
         blocks.append(_measure_table(study, measure))
         lost = {arm: cell(study, arm, measure, VALUE)["undefined"] for arm in study.arms}
         if any(share > 0 for share in lost.values()) and measure in (HEADLINE, *GUIDED):
-            values = ", ".join(f"{arm} {share:.0%}" for arm, share in lost.items() if np.isfinite(share))
+            values = ", ".join(f"{arm} {share:.1%}" for arm, share in lost.items() if np.isfinite(share))
             blocks.append(words.text("twins_looking", "undefined", values=values))
         if measure in GUIDED:
             shown = {arm: cell(study, arm, measure, VALUE).get("published", np.nan) for arm in study.arms}
