@@ -56,7 +56,8 @@ def compare_networks(
     fresh : bool
         Set a study that is in `out` aside instead of resuming it.
     workers : int, optional
-        Networks worked on side by side; by default as many as cores allow. The numbers do not depend on it.
+        Networks, their parts, and shards of landmarks worked on side by side at most; by default as many as cores
+        allow. The numbers do not depend on it.
     engine : {"local", "ray"} or Engine
         Where: on this machine, or on a Ray cluster, see `xfer.study.engine.Ray`. The numbers do not depend on it.
     devices, nodes, strategy
