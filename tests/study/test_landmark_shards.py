@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from xfer.errors import InputError
 from xfer.landmarkers import Landmarking, Open
 from xfer.progress import silent
 from xfer.study import faces, landmark_shards
-from xfer.study.engine import Local
+from xfer.study.engine import Local, Needs
 from xfer.study.engine.ray_worker import Asked, trouble
 from xfer.study.folder import PARTIALS
 from xfer.study.landmark_shards import Shard
@@ -182,7 +183,7 @@ def test_few_faces_and_drawn_ones_need_no_shards(data: Dataset, log: list[str]) 
     assert not landmark_shards.divisible([replace(sample, landmarks=None) for sample in drawn.samples])
 
 
-def test_a_node_that_cannot_see_the_pictures_is_told_which(data: Dataset, tmp_path: Path) -> None:
+def test_a_node_that_cannot_see_the_pictures_is_told_which(data: Dataset, log: list[str], tmp_path: Path) -> None:
     """Pictures in a store are seen from everywhere; those in files of a folder are as the first one."""
     archives = [tmp_path / "faces-0.tar", tmp_path / "faces-1.tar"]
     for path in archives:
@@ -190,13 +191,21 @@ def test_a_node_that_cannot_see_the_pictures_is_told_which(data: Dataset, tmp_pa
     inside = [Part(StoredFile.of(archives[i // 4]), 0, 4) for i in range(8)]
     sources = [*(face.source for face in data.samples[:3]), *inside, Whole(StoredFile("s3://box/a.png", 4, "v"))]
     faces = [FaceSample(f"{i}", source) for i, source in enumerate(sources)]
-    shards = list(landmark_shards._shards(faces, "any", "d", tmp_path, None))
-    needs = landmark_shards._needs(shards, tmp_path)
+    asked: list[Needs] = []
+
+    class Asking(Local):
+        def run(self, units: Any, compute: Any, needs: Needs, *rest: Any) -> Any:
+            asked.append(needs)
+            return super().run([], compute, needs, *rest)
+
+    with pytest.raises(InputError):
+        landmark_shards.landmark(faces, "any", Asking(), tmp_path, None, silent)
+    (needs,) = asked
     assert needs.files == (data.samples[0].source, *archives, "s3://box/a.png")
-    asked = Asked({}, needs.files[:-1], str(tmp_path))
-    assert trouble(asked) == ""
+    node = Asked({}, needs.files[:-1], str(tmp_path))
+    assert trouble(node) == ""
     archives[1].unlink()
-    assert trouble(asked) == f"cannot see {archives[1]}; put data and --out where all nodes see them, or in a store"
+    assert trouble(node) == f"cannot see {archives[1]}; put data and --out where all nodes see them, or in a store"
 
 
 def test_what_no_shard_can_do_ends_the_run(

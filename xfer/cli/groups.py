@@ -58,7 +58,10 @@ def _engine(
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Networks worked on side by side; by default as many as there is room for."),
+        typer.Option(
+            min=1,
+            help="Networks, and whatever else can be, worked on side by side; by default as many as there is room for.",
+        ),
     ] = None,
     devices: Annotated[
         int, typer.Option(min=1, help="Processes that train a network together, on cuda as many GPUs; of every node.")
@@ -113,7 +116,7 @@ def engined(command: Callable[..., None]) -> Callable[..., None]:
     ... def command(model: str, *, engine_options: dict[str, Any]) -> None:
     ...     print(model, engine_options["engine"], list(engine_options))
     >>> command(model="songnet", engine="ray", address="auto", memory=8)
-    songnet Ray(address='auto', gpus=1, memory=8) ['engine', 'workers', 'devices', 'nodes', 'strategy']
+    songnet Ray(address='auto', gpus=1, memory=8, workers=None) ['engine', 'workers', 'devices', 'nodes', 'strategy']
     """
     return _whole(command, _engine, "engine_options", _engine_of)
 

@@ -10,8 +10,9 @@ import pandas as pd
 
 from xfer.study import faces, parts, randomised, stages
 from xfer.study.costs import COLUMNS, HEATMAPS, RANDOMISED, TRAINING, Costs, makespan, part_name
+from xfer.study.network import Network
 from xfer.study.pilot import Pilot
-from xfer.study.plan import Network, Plan
+from xfer.study.plan import Plan
 from xfer.study.rehearsal import Rehearsed
 from xfer.study.stages import Seconds
 from xfer.study.trial import Tried

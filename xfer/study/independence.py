@@ -8,10 +8,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xfer import masks
+from xfer import mask_sources, masks
 from xfer.datasets import Dataset
 from xfer.errors import InputError, unknown
-from xfer.guidance import LOSSES
+from xfer.guidance import LOSSES, Guide
 from xfer.masks import Regions, Source
 from xfer.study.dealing import Fold
 
@@ -22,6 +22,32 @@ that attention which was trained to look right cannot speak for itself."""
 SAME = 0.9
 """Mean cosine of masks from which on two sources are one; of sources that share neither regions nor codebook it is
 below .7."""
+
+
+def require_no_circle(
+    guides: Sequence[Guide], scored: Iterable[xr.DataArray], names: str | Path | Sequence[str | Path], explainer: str
+) -> None:
+    """Refuse to judge by what guided.
+
+    Parameters
+    ----------
+    guides : sequence of Guide
+    scored : iterable of DataArray (expression, y, x)
+        On the frame ``xfer``.
+    names : name, folder or several
+        Of the same mask sources.
+    explainer : str
+
+    Raises
+    ------
+    InputError
+        As `require_other_masks`, `require_other_places` and `require_other_gradients`.
+    """
+    used = sorted({guide.masks for guide in guides})
+    require_other_masks(mask_sources.spelt(names), used)
+    require_other_places(scored, used)
+    for guide in guides:
+        require_other_gradients(explainer, guide.loss)
 
 
 def require_judge(explainer: str) -> str:

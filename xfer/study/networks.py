@@ -20,7 +20,8 @@ from xfer.study.dealing import Fold
 from xfer.study.engine import Engine, settle
 from xfer.study.folder import CHECKPOINTS
 from xfer.study.gathering import Gathered
-from xfer.study.plan import Network, Plan
+from xfer.study.network import Network
+from xfer.study.plan import Plan
 from xfer.study.recognition import SHOWN
 from xfer.study.results import config_digest
 from xfer.study.study import Study
@@ -56,7 +57,8 @@ def compare_networks(
     fresh : bool
         Set a study that is in `out` aside instead of resuming it.
     workers : int, optional
-        Networks worked on side by side; by default as many as cores allow. The numbers do not depend on it.
+        Networks, their parts, and shards of landmarks worked on side by side at most; by default as many as cores
+        allow. The numbers do not depend on it.
     engine : {"local", "ray"} or Engine
         Where: on this machine, or on a Ray cluster, see `xfer.study.engine.Ray`. The numbers do not depend on it.
     devices, nodes, strategy

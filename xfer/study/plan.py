@@ -1,6 +1,6 @@
 """What a study of networks will do, settled whole before anything runs: its configuration and its parts."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,21 +8,18 @@ from typing import Any
 import torch
 
 from xfer import clustering, geometry, mask_sources, scoring
-from xfer import models as registered
 from xfer.datasets import Dataset
 from xfer.errors import InputError, unknown
 from xfer.geometry import CanonicalFrame
-from xfer.guidance import Guide
 from xfer.mask_sources import MaskSources
 from xfer.metrics.thresholds import rule
 from xfer.models import starting
-from xfer.models.starting import Start
-from xfer.study import black_boxes, faces, folder, guiding, provenance, results
-from xfer.study.black_boxes import BlackBox
+from xfer.study import black_boxes, faces, folder, guiding, network, provenance, results
 from xfer.study.hiding import hiding_settings
+from xfer.study.network import Network, choose
 from xfer.study.places import config_of, writing
 from xfer.study.protocols import PROTOCOLS
-from xfer.training import Settings, presets
+from xfer.training import presets
 from xfer.training.ranks import ONE, Ranks
 
 TRAINING = (
@@ -38,26 +35,6 @@ EXPLAINING = (
 """Those that heatmaps come from besides."""
 RANDOMISING = ("study/randomised",)
 """And those of networks with randomised weights."""
-
-
-@dataclass(frozen=True)
-class Network:
-    """A network of the study: how it is trained and what guides it, or a black box asked, and what it starts from."""
-
-    name: str
-    settings: Settings
-    start: Start
-    weights_digest: str
-    black_box: BlackBox | None = None
-    guide: Guide | None = None
-
-    def config(self) -> dict[str, Any]:
-        """Its table in ``study.toml``; no path."""
-        source = Path(self.start.source).name if self.start.kind == "file" else self.start.source
-        told = {"start_kind": self.start.kind, "start_source": source}
-        stride = {"output_stride": self.guide.output_stride if self.guide else 0}
-        own = self.black_box.config() if self.black_box else {**self.settings.config(), **stride}
-        return {**own, **told, "weights_digest": self.weights_digest}
 
 
 @dataclass(frozen=True)
@@ -220,14 +197,14 @@ def settle(
     ranks.require(where)
     changes = {**(training or {}), "processes": ranks.processes}
     settings = {name: presets.preset(preset, name, seed=seed, **changes) for name in trained}
-    _require_sizes(settings)
-    _require_whole_batches(settings, ranks, where)
+    network.require_sizes(settings)
+    network.require_whole_batches(settings, ranks, where)
     count = protocol.faces if drawn is None else drawn
     dataset = faces.open_faces(
         data, expressions=expressions, min_faces=min_faces, faces=count, size=protocol.pixels, seed=seed
     )
     boxes = black_boxes.settle(paths, onnx or {}, dataset.expressions)
-    boxed = {name: _boxed(name, box, preset, seed) for name, box in boxes.items()}
+    boxed = {name: network.boxed(name, box, preset, seed) for name, box in boxes.items()}
     names = [black_boxes.name(name) for name in names]
     guided = guiding.settle(
         preset,
@@ -269,18 +246,20 @@ def settle(
         "randomised": _times(protocol.randomised if randomised is None else randomised),
         "guide": guiding.described(guided),
         "pretrained": pretrained,
-        "weights": {name: _file_digest(name, path, settings) for name, path in files.items()},
+        "weights": {name: network.file_digest(name, path, settings) for name, path in files.items()},
         "networks": {name: (boxed.get(name) or settings[name]).config() for name in names},
     }
     home = writing(out) if out else _default_folder(config)
     known = {} if fresh else (config_of(home) or {}).get("networks", {})
-    starts = _starts(settings, len(dataset.expressions), pretrained, files, known)
+    starts = network.starts(settings, len(dataset.expressions), pretrained, files, known)
     settled = tuple(
         boxed.get(name)
-        or replace(_network(name, settings[name], starts[name], len(dataset.expressions), preset), guide=guides[name])
+        or replace(
+            network.begun(name, settings[name], starts[name], len(dataset.expressions), preset), guide=guides[name]
+        )
         for name in names
     )
-    config["networks"] = {network.name: network.config() for network in settled}
+    config["networks"] = {each.name: each.config() for each in settled}
     return Plan(home, config, landmarker, dataset, settled, sources, frame, where, notes, ranks)
 
 
@@ -295,36 +274,10 @@ def _default_folder(config: Mapping[str, Any]) -> Path:
     return Path("reports") / f"{config['source']}-{config['preset']}-{results.config_digest(config)[:8]}"
 
 
-def _file_digest(name: str, path: Path, networks: Collection[str]) -> str:
-    if name not in networks:
-        raise InputError(f"--weights {name}={path}: the run has no network {name!r}, but {', '.join(networks)}")
-    if not Path(path).is_file():
-        raise InputError(f"--weights {name}={path}: there is no such file")
-    return provenance.digest_bytes([Path(path).read_bytes()])
-
-
 def _named(landmarker: str) -> str:
     """A landmarker without the place of its file."""
     kind, colon, path = landmarker.partition(":")
     return f"{kind}:{Path(path).name}" if colon else kind
-
-
-def choose(networks: str, preset: str) -> tuple[list[str], dict[str, str]]:
-    """The networks asked for, and for each variant that the preset trains in place of one of ``all`` that one's name.
-
-    >>> choose("songnet", "quick")
-    (['songnet'], {})
-    """
-    asked = {n.strip() for n in networks.split(",")}
-    names: list[str] = []
-    replaced: dict[str, str] = {}
-    for name in registered.choose(networks):
-        trained = name if name in asked else presets.variant(preset, name)
-        if trained != name:
-            replaced[trained] = name
-        if trained not in names:
-            names.append(trained)
-    return names, replaced
 
 
 def device_name(device: str) -> str:
@@ -344,50 +297,3 @@ def device_name(device: str) -> str:
     if int(number or 0) >= there:
         raise InputError(f"--device {device}: there are {there} CUDA devices; give --device auto or cpu")
     return f"cuda:{number or 0}"
-
-
-def _require_sizes(settings: Mapping[str, Settings]) -> None:
-    for name, chosen in settings.items():
-        if chosen.size < (least := registered.spec(name).min_input):
-            raise InputError(f"model {name!r} needs faces of at least {least} px; this preset's are {chosen.size} px")
-
-
-def _require_whole_batches(settings: Mapping[str, Settings], ranks: Ranks, device: str) -> None:
-    if ranks.processes > 1 and device == "cpu":
-        for name, chosen in settings.items():
-            with torch.device("meta"):
-                model = registered.build(name, 2, size=chosen.size)
-            ranks.require_whole_batches(model, name, device)
-
-
-def _starts(
-    settings: Mapping[str, Settings],
-    classes: int,
-    pretrained: str,
-    files: Mapping[str, Path],
-    known: Mapping[str, Mapping[str, Any]],
-) -> dict[str, Start]:
-    """What each network starts from; one that began from scratch for want of weights does not change its mind."""
-    held = [name for name in settings if known.get(name, {}).get("start_kind") == "scratch" and pretrained == "auto"]
-    sizes = {name: chosen.size for name, chosen in settings.items() if name not in held or name in files}
-    found = starting.settle(sizes, classes, pretrained=pretrained, weights=files)
-    reason = "no ImageNet weights when the study began"
-    old = {name: Start("scratch", "", reason if registered.spec(name).pretrained else "") for name in held}
-    return {name: found.get(name) or old[name] for name in settings}
-
-
-def _boxed(name: str, box: BlackBox, preset: str, seed: int) -> Network:
-    """A black box; its settings say how faces go in, nothing of them is training's but the seed and the threads."""
-    asked = Settings(box.facts.size, mean=box.facts.mean, std=box.facts.std, seed=seed)
-    return Network(name, asked.change(threads=presets.preset(preset, name).threads), box.start, box.digest, box)
-
-
-def _network(name: str, settings: Settings, start: Start, classes: int, preset: str) -> Network:
-    if start.kind == "scratch":
-        return Network(name, settings, start, "")
-    declared = registered.spec(name)
-    if start.kind == "imagenet" and preset != "paper":
-        settings = settings.change(mean=declared.mean, std=declared.std)
-    model = registered.build(name, classes, size=settings.size, seed=settings.seed)
-    digest = starting.begin(model, name, start, size=settings.size, seed=settings.seed)
-    return Network(name, settings, start, digest)

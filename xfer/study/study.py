@@ -15,8 +15,8 @@ from xfer.errors import InputError
 from xfer.labels import KEY
 from xfer.mask_sources import MaskSources
 from xfer.statistics import clades, ranks
-from xfer.statistics.variance import Shares, Winners, shares, winner_changes
-from xfer.study import likeness
+from xfer.statistics.variance import Shares, Winners
+from xfer.study import choices, likeness
 from xfer.study.folder import CONFIG, command, slug, write_whole
 from xfer.study.places import config_of, here, named, reading, written
 from xfer.study.recognition import Recognition
@@ -25,9 +25,6 @@ from xfer.study.significance import Significance
 HEATMAPS, POOLED, RANDOMISED, MASKS = "heatmaps.zarr", "pooled.zarr", "randomised.zarr", "masks.npz"
 SCORES, SCORES_CSV, CLUSTERS = "scores.parquet", "scores.csv", "clusters.csv"
 PROVENANCE, REPORT = "provenance.json", "report.html"
-
-_FACTORS = {"model": "network", "expression": "expression", "fold": "fold", "explainer": "explainer",
-            "layer": "layer", "mask": "mask source", "threshold": "threshold"}  # fmt: skip
 
 _KEYS = ("kind", "masks", "metrics", "threshold", "linkage")
 """What every configuration tells."""
@@ -248,32 +245,8 @@ class Study(Recognition, Significance):
         return pd.DataFrame(np.where(count > 0, total / np.maximum(count, 1), np.nan), names, names)
 
     def pooling(self) -> dict[str, Any] | None:
-        """Whether the winner depends on averaging folds before or after scoring.
-
-        None with a single fold, without IoU, or where a network's mean is undefined.
-
-        Returns
-        -------
-        dict with ``mean_of_folds`` and ``pooled_map`` (mean IoU per model) and ``winners`` (one of each).
-        """
-        if len(set(self.leading.coords["fold"].values)) < 2 or "iou" not in self.config["metrics"]:
-            return None
-        rule = scoring.read_threshold(self.config["threshold"])
-        coords = self.pooled.coords
-        masked = np.isin(coords["expression"].values, self.masks.coords["expression"].values)
-        scored = self.pooled.isel(cell=np.flatnonzero(masked & ~np.isin(coords["model"].values, self.coarse)))
-        if not scored.sizes["cell"]:
-            return None
-        scores = scoring.score(scored, self.masks, metrics=["iou"], threshold=rule, support=self.support)
-        table = self.table().drop(index=self.coarse, errors="ignore")
-        each, pooled = (t.mean(axis=1, skipna=False) for t in (table, scoring.table(scores)))
-        if each.isna().any() or pooled.isna().any():
-            return None
-        return {
-            "mean_of_folds": each.to_dict(),
-            "pooled_map": pooled.to_dict(),
-            "winners": (each.idxmax(), pooled.idxmax()),
-        }
+        """Whether the winner depends on averaging folds before or after scoring; see `choices.pooling`."""
+        return choices.pooling(self)
 
     def ranking(self, metric: str = "iou", *, post_hoc: str = "nemenyi") -> ranks.Ranking:
         """Average ranks of the networks over expressions, with Friedman's test; see `statistics.ranks.ranking`."""
@@ -300,17 +273,7 @@ class Study(Recognition, Significance):
 
     def variance(self, metric: str = "iou") -> Shares:
         """Where the variance of own-mask scores is; see `statistics.variance.shares`."""
-        scores = self._own(metric)
-        factors = [name for name in _FACTORS if _chosen(scores, name)] or ["model"]
-        unit = next((name for name in ("fold", "expression") if name in factors), factors[0])
-        found = scores.rename(columns=_FACTORS)
-        return shares(found, [_FACTORS[name] for name in factors], unit=_FACTORS[unit])
-
-    def _own(self, metric: str) -> pd.DataFrame:
-        """Own-mask scores of every explainer and mask source, on all faces."""
-        scores = self.scores[self.scores["metric"] == metric]
-        scores = scores[scores["mask_expression"] == scores["expression"]]
-        return scores[scores["outcome"] == "all"] if self.config["kind"] == "models" else scores
+        return choices.variance(self, metric)
 
     def winners(self, metric: str = "iou") -> dict[str, Winners]:
         """Does the winner change with the threshold, the mask source, the explainer, or the order of pooling?
@@ -320,20 +283,7 @@ class Study(Recognition, Significance):
         dict
             From the choice, in words, to `statistics.variance.Winners`; choices with one level are left out.
         """
-        scores, found = self._own(metric), {}
-        for name in ("mask", "explainer", "layer"):
-            if _chosen(scores, name):
-                found[_FACTORS[name]] = winner_changes(scores, name)
-        cells = self.inference
-        if len(cells) and _several((cuts := cells[cells["metric"] == "iou"])["threshold"]):
-            found["threshold"] = winner_changes(cuts.assign(value=cuts["half_value"]), "threshold")
-        if (order := self.pooling()) is not None:
-            rows = [
-                (how, model, value) for how in ("mean_of_folds", "pooled_map") for model, value in order[how].items()
-            ]
-            table = pd.DataFrame(rows, columns=["order", "model", "value"])
-            found["order of pooling"] = winner_changes(table, "order")
-        return found
+        return choices.winners(self, metric)
 
     def methods(self) -> str:
         """What a paper's methods section has to say, with numbers and references; "" without draws."""
@@ -370,12 +320,3 @@ class Study(Recognition, Significance):
         write_whole(path, lambda aside: aside.write_text(html, encoding="utf-8"))
         written(path)
         return path
-
-
-def _chosen(scores: pd.DataFrame, name: str) -> bool:
-    """Whether a part of the key varies, and not only because every network has its own, as with layers."""
-    return _several(scores[name]) and (name == "model" or any(_several(v) for _, v in scores.groupby("model")[name]))
-
-
-def _several(values: pd.Series) -> bool:
-    return len(set(values)) > 1

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from xfer import mask_sources, models
+from xfer import models
 from xfer.errors import InputError, unknown
 from xfer.guidance import CONTROLS, Guide, Maps, layers
 from xfer.progress import Stage, silent
@@ -23,13 +23,7 @@ from xfer.study.computing import work
 from xfer.study.engine import Engine
 from xfer.study.engine import settle as settle_engine
 from xfer.study.gathering import Gathered
-from xfer.study.independence import (
-    require_judge,
-    require_other_gradients,
-    require_other_masks,
-    require_other_people,
-    require_other_places,
-)
+from xfer.study.independence import require_judge, require_no_circle, require_other_people
 from xfer.study.looking import JUDGED, Truth, coarse
 from xfer.study.places import writing
 from xfer.study.plan import Plan
@@ -238,7 +232,10 @@ def settle(
     size, base = network.settings.size, _guide(whole)
     built = models.build(network.name, len(whole.dataset.expressions), size=size, output_stride=base.output_stride)
     chosen = _arms(base, controls, ablate, built, size)
-    _require_no_circle(whole, chosen, masks)
+    guides = [arm.guide for arm in chosen.arms if arm.guide.control != "none"]
+    require_no_circle(guides, whole.sources.masks, masks, explainer)
+    for each in guides:
+        Maps(each, whole.dataset.expressions)
     own = {
         "kind": folder.TWIN_KIND,
         "selection": "shown",
@@ -251,17 +248,6 @@ def settle(
     home = writing(out) if out else _default_folder(config)
     settled = replace(whole, config=config, home=home)
     return TwinPlan(settled, chosen, tuple(range(seed, seed + seeds)), truth_of(settled))
-
-
-def _require_no_circle(whole: Plan, chosen: Arms, masks: str | Path | Sequence[str | Path]) -> None:
-    """Refuse to judge by what guided, and controls that cannot be made."""
-    guides = [arm.guide for arm in chosen.arms if arm.guide.control != "none"]
-    used = sorted({guide.masks for guide in guides})
-    require_other_masks(mask_sources.spelt(masks), used)
-    require_other_places(whole.sources.masks, used)
-    for guide in guides:
-        require_other_gradients(whole.config["explainers"][0], guide.loss)
-        Maps(guide, whole.dataset.expressions)
 
 
 def _guide(whole: Plan) -> Guide:
