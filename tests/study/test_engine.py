@@ -148,7 +148,7 @@ def test_a_lost_worker_costs_what_had_begun(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_workers_that_are_lost_while_nothing_is_open_cost_nothing() -> None:
-    waiting = deque("ab")
+    waiting = deque("a")
 
     def begin(unit: str) -> Future[str]:
         if unit == "b":
@@ -157,7 +157,10 @@ def test_workers_that_are_lost_while_nothing_is_open_cost_nothing() -> None:
         future.set_result(unit)
         return future
 
-    assert [unit for unit, _ in local._ended(waiting, begin, 1)] == ["a"]
+    ended = local._ended(waiting, begin, 1)
+    assert next(ended)[0] == "a"
+    waiting.append("b")
+    assert list(ended) == []
     assert list(waiting) == ["b"], "for other workers"
 
 
