@@ -128,12 +128,12 @@ def test_a_lost_worker_costs_what_had_begun(monkeypatch: pytest.MonkeyPatch) -> 
         lost: list[int] = []
 
         def begin(unit: int) -> Future[int]:
-            future = Future[int]()
-            if unit == 3:
-                future.set_exception(BrokenProcessPool())
-            elif lost or unit == 6:  # it was lost unseen
-                lost.append(unit)
+            if lost:  # unseen, as none of the others has been looked at
                 raise BrokenProcessPool
+            future = Future[int]()
+            if unit == 2:
+                lost.append(unit)
+                future.set_exception(BrokenProcessPool())
             else:
                 future.set_result(unit)
             return future
@@ -143,10 +143,26 @@ def test_a_lost_worker_costs_what_had_begun(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(local, "_pool", pool)
     found = dict(Local().run(range(12), halved, Needs(workers=2), silent))
-    told = "its process was killed, most likely for its memory"
-    assert str(found.pop(3)) == str(found.pop(6)) == told
-    assert found == {unit: unit for unit in range(12) if unit not in (3, 6)}
-    assert pools == [2, 1, 2, 1, 1, 2]
+    assert str(found.pop(2)) == "its process was killed, most likely for its memory"
+    assert found == {unit: unit for unit in range(12) if unit != 2}
+    assert pools == [2, 1, 2], "the workers, one for the unit that was lost, and workers for those that had not begun"
+
+
+def test_workers_that_are_lost_while_nothing_is_open_cost_nothing() -> None:
+    waiting = deque("a")
+
+    def begin(unit: str) -> Future[str]:
+        if unit == "b":
+            raise BrokenProcessPool
+        future = Future[str]()
+        future.set_result(unit)
+        return future
+
+    ended = local._ended(waiting, begin, 1)
+    assert next(ended)[0] == "a"
+    waiting.append("b")
+    assert list(ended) == []
+    assert list(waiting) == ["b"], "for other workers"
 
 
 @pytest.mark.parametrize(("asked", "workers"), [(2, 5), (5, 2), (2, None)])

@@ -137,25 +137,19 @@ def _pool(waiting: deque[Work], compute: Compute[Work, Result], workers: int, pr
 def _ended(
     waiting: deque[Work], begin: Callable[[Work], Future[Any]], workers: int
 ) -> Iterator[tuple[Work, Future[Any]]]:
-    """Units as they end, `AHEAD` for each worker begun at once; where workers are gone, those that were begun."""
+    """Units as they end, of which `AHEAD` for each worker have begun; once workers are gone no other begins."""
     begun: dict[Future[Any], Work] = {}
     broken = False
     while begun or (waiting and not broken):
-        while waiting and len(begun) < AHEAD * workers and not broken:
-            unit = waiting.popleft()
-            begun[_begun(begin, unit)] = unit
+        try:
+            while waiting and len(begun) < AHEAD * workers and not broken:
+                future = begin(waiting[0])
+                begun[future] = waiting.popleft()
+        except BrokenProcessPool:
+            broken = True
         for future in wait(begun, return_when=FIRST_COMPLETED).done:
             broken = broken or isinstance(future.exception(), BrokenProcessPool)
             yield begun.pop(future), future
-
-
-def _begun(begin: Callable[[Work], Future[Any]], unit: Work) -> Future[Any]:
-    try:
-        return begin(unit)
-    except BrokenProcessPool as error:
-        lost: Future[Any] = Future()
-        lost.set_exception(error)
-        return lost
 
 
 @contextmanager
