@@ -50,7 +50,7 @@ _KEPT: ContextVar[_Held | None] = ContextVar("the block that keeps a connection"
 
 @dataclass(frozen=True)
 class Ray:
-    """A Ray cluster.
+    """A Ray cluster; of a study in a store it carries the files that units read and write, see `Freight`.
 
     Attributes
     ----------
