@@ -73,9 +73,9 @@ def confusions(predictions: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 def recalls(predictions: pd.DataFrame) -> pd.DataFrame:
     """Networks x expressions: the share of an expression's faces that is recognised; NaN where none shows it."""
-    right = predictions["expression"] == predictions["predicted"]
-    shares = right.groupby([predictions["model"], predictions["expression"]]).mean().unstack()
-    return shares.reindex(columns=expressions_of(predictions)).astype(float).rename_axis(index=None, columns=None)
+    answers = predictions.assign(right=(predictions["expression"] == predictions["predicted"]).astype(float))
+    shares = answers.pivot_table("right", "model", "expression")
+    return shares.reindex(columns=expressions_of(predictions)).rename_axis(index=None, columns=None)
 
 
 def commonest(predictions: pd.DataFrame) -> pd.Series:

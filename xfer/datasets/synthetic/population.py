@@ -24,6 +24,7 @@ _SHIFT = 0.06
 """Ranges of a face's size and, on either side, of its place, as shares of the picture's side."""
 _RARE = {"AU43": 0.25, "AU27": 0.3, "AU22": 0.5, "AU18": 0.6, "AU13": 0.6}
 """Odds of a distractor against the other Action Units' 1."""
+_CODES, _ODDS = np.array(CODES), np.array([_RARE.get(code, 1.0) for code in CODES])
 
 
 def faces(
@@ -118,8 +119,7 @@ def action_units(expression: str, codebook: Codebook, rng: np.random.Generator) 
     units = sets[rng.choice(len(sets), p=weights / weights.sum())][0]
     strength = rng.uniform(*_STRENGTH)
     shown = {code: float(np.clip(strength * rng.uniform(*_SPREAD), 0.05, 1)) for code in units}
-    odds = np.array([_RARE.get(code, 1.0) for code in CODES])
-    others = rng.choice(CODES, size=rng.poisson(_DISTRACTORS), p=odds / odds.sum())
+    others = rng.choice(_CODES, size=rng.poisson(_DISTRACTORS), p=_ODDS / _ODDS.sum())
     for code in others:
         shown.setdefault(str(code), float(rng.uniform(0.05, 0.55)))
     return dict(sorted(shown.items(), key=lambda item: CODES.index(item[0])))

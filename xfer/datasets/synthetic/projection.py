@@ -65,11 +65,15 @@ def upright(face: Face, solid: Array) -> tuple[Array, Array]:
     skull : (9, 2) array
         The silhouette above the jaw, from left to right.
     """
+    width = shape(face.identity)[0, 0] / neutral()[0, 0]
+    return _turned(face, solid), _silhouette(_UPPER * [width, 1, 1], _UPPER_DEPTH, face)
+
+
+def _turned(face: Face, solid: Array) -> Array:
     points = turn(solid, face)
     jaw = list(OUTLINE)
     points[jaw] = _silhouette(solid[jaw], _DEPTH, face)
-    width = shape(face.identity)[0, 0] / neutral()[0, 0]
-    return points, _silhouette(_UPPER * [width, 1, 1], _UPPER_DEPTH, face)
+    return points
 
 
 def _silhouette(section: Array, depth: Array, face: Face) -> Array:
@@ -106,4 +110,4 @@ def landmarks(face: Face, size: int) -> Array:
         x, y in px; the centre of the first pixel is (0, 0). The curves of the drawing pass through them.
     """
     matrix, origin = frame(face, size)
-    return upright(face, head(face))[0][:68] @ matrix.T + origin
+    return _turned(face, head(face))[:68] @ matrix.T + origin
