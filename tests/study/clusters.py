@@ -1,8 +1,9 @@
 """Ray clusters on 127.0.0.1, and a small study that has every kind of unit: for tests and benchmarks."""
 
 import json
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ STUDY: dict[str, Any] = {
 }
 FACES, SHARD, PART = 72, 24, 16
 """Pictures in all, and in a shard of landmarks and a part of explaining: three and three a fold."""
+QUICK = {"folds": 1, "metrics": "iou"}
+QUICK_FACES, QUICK_TEST, QUICK_PART = 96, 18, 6
+"""Of the same on one fold, pictures in all, those that test, and those of a part: three a network."""
 HOME: dict[str, Any] = {"node_ip_address": "127.0.0.1", "include_dashboard": False}
 HEAD: dict[str, Any] = {
     "no_monitor": True,
@@ -82,3 +86,35 @@ def computed(study: Path) -> Counter[tuple[str, str, int | None]]:
     """How often each network was trained on a fold, each of its parts explained, and these merged."""
     lines = map(json.loads, (study / "units.jsonl").read_text().splitlines())
     return Counter((line["unit"], line["until"], line.get("part")) for line in lines)
+
+
+def once(study: Path) -> bool:
+    """Whether everything was computed, nothing of it twice, and nothing is left of what was merged."""
+    found = computed(study)
+    kinds = Counter(until for _, until, _ in found)
+    assert kinds == {"weights": 2, "part": 2 * 3, "heatmaps": 2}
+    return set(found.values()) == {1} and not (study / "partials").exists()
+
+
+class Told:
+    """A progress that remembers, and does something at the first stage of a kind."""
+
+    def __init__(self, first: Callable[[str], None] = lambda stage: None, kind: str = " on ") -> None:
+        self.steps: Counter[str] = Counter()
+        self._first: Callable[[str], None] | None = first
+        self._kind = kind
+
+    def __call__(self, stage: str, steps: int) -> Callable[[], None]:
+        act, on = self._first, self._kind in stage
+        if act and on:
+            self._first = None
+            act(stage)
+        return lambda: self.steps.update([stage.partition(" on ")[0]])
+
+
+def wait(done: Callable[[], bool], seconds: float = 300) -> None:
+    """Until something is done."""
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end
+        time.sleep(0.2)

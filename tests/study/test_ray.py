@@ -1,31 +1,25 @@
-"""The Ray engine on clusters of this machine: the same bytes, what a lost node or process costs, what is refused."""
+"""The Ray engine on a cluster that is there: the same bytes, what a lost node or process costs, what is refused."""
 
 import os
 import shutil
 import signal
-import socket
-import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import chdir, suppress
+from collections.abc import Iterator
+from contextlib import chdir
 from dataclasses import dataclass
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 import xfer
 from tests.study import clusters
-from tests.study.clusters import HOME, SHARD, add, bytes_of, computed
+from tests.study.clusters import HOME, QUICK_FACES, Told, add, bytes_of, once, wait
 from xfer.errors import InputError, TrainingError
 from xfer.progress import Stage, silent
-from xfer.study import Study, resampling, stages
-from xfer.study.engine import Needs, Ray, ray_tasks
+from xfer.study.engine import Needs, Ray
 from xfer.study.engine.ray import library
 
 if find_spec("ray") is None:
@@ -33,9 +27,6 @@ if find_spec("ray") is None:
 os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")  # on a full machine it ends workers of its own choice
 ray: Any = library(own=True)
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore::ResourceWarning:ray")]
-
-FACES, TEST, PART = 96, 18, 6
-"""Pictures in all, those that test, and those of a part of explaining: a network has three."""
 
 
 @dataclass(frozen=True)
@@ -74,22 +65,7 @@ def do(chore: Chore, progress: Stage) -> str:
 
 
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-
-
-class Told:
-    """A progress that remembers, and does something at the first stage of a kind."""
-
-    def __init__(self, first: Callable[[str], None] = lambda stage: None, kind: str = " on ") -> None:
-        self.steps: Counter[str] = Counter()
-        self._first: Callable[[str], None] | None = first
-        self._kind = kind
-
-    def __call__(self, stage: str, steps: int) -> Callable[[], None]:
-        act, on = self._first, self._kind in stage
-        if act and on:
-            self._first = None
-            act(stage)
-        return lambda: self.steps.update([stage.partition(" on ")[0]])
+ray.cloudpickle.register_pickle_by_value(clusters)
 
 
 @pytest.fixture(scope="module")
@@ -116,34 +92,6 @@ def connected(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     ray.shutdown()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def small() -> Iterator[None]:
-    """Shards and parts of few faces, and no report, with which no engine has to do."""
-    with clusters.small(PART), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Study, "report", lambda study, faces: study.folder)
-        yield
-
-
-@pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What is asked of every engine: drawn faces as files, whose landmarks are looked up."""
-    return {**clusters.study_of(tmp_path_factory.mktemp("faces"), FACES), "folds": 1, "metrics": "iou"}
-
-
-@pytest.fixture(scope="module")
-def local(asked: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The study that the local engine makes, in this process alone."""
-    return bytes_of(xfer.compare(**asked, workers=1, out=tmp_path_factory.mktemp("local") / "study").folder)
-
-
-def once(study: Path) -> bool:
-    """Whether everything was computed, nothing of it twice, and nothing is left of what was merged."""
-    found = computed(study)
-    kinds = Counter(until for _, until, _ in found)
-    assert kinds == {"weights": 2, "part": 2 * 3, "heatmaps": 2}
-    return set(found.values()) == {1} and not (study / "partials").exists()
-
-
 def run(
     chores: list[Chore],
     engine: Ray | None = None,
@@ -162,44 +110,6 @@ def lose(cluster: Any, node: Any) -> None:
         wait(lambda: sum(each["Alive"] for each in ray.nodes()) == 3)
 
 
-def test_a_cluster_of_its_own_gives_the_same_bytes_and_leaves_nothing(
-    asked: dict[str, Any], local: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    begun, queues = list[str](), ray_tasks._queue.cache_info().misses
-    monkeypatch.setattr(ray, "init", lambda start=ray.init, **options: begun.append("") or start(**options))
-    places, ports = set[str](), set[int]()
-
-    def look(stage: str) -> None:
-        for process in psutil.Process().children(recursive=True):
-            with suppress(psutil.NoSuchProcess):
-                heard = [each.laddr for each in process.net_connections() if each.status == psutil.CONN_LISTEN]
-                places.update(address.ip for address in heard)
-                ports.update(address.port for address in heard)
-
-    told = Told(look, ": training")
-    study = xfer.compare(**asked, out=tmp_path / "study", engine="ray", progress=told)
-    assert bytes_of(study.folder) == local
-    assert once(study.folder)
-    assert len(begun) == 1, "for landmarks, networks and intervals"
-    assert ray_tasks._queue.cache_info().misses == queues + 1
-    assert {place.removeprefix("::ffff:") for place in places} == {"127.0.0.1"}
-    assert 8265 not in ports, "no dashboard"
-    assert sum(count for stage, count in told.steps.items() if "heatmaps" in stage) == 2 * TEST
-    cells = len(study.inference[["model", "expression"]].drop_duplicates())
-    assert cells > resampling.MEMBERS
-    steps = {"landmarks": FACES, "null models": cells, "intervals": cells, "comparing networks": 1}
-    assert {stage: told.steps[stage] for stage in steps} == steps
-    took = stages.read(study.folder).set_index("stage")["processor_seconds"]
-    assert took["networks"] > 1, "the workers' own"
-    wait(lambda: not [each for each in psutil.Process().children(recursive=True) if _of_ray(each)])
-
-
-def _of_ray(process: psutil.Process) -> bool:
-    with suppress(psutil.Error):
-        return "/ray/" in " ".join(process.cmdline()) or process.name().startswith("ray::")
-    return False
-
-
 def test_three_nodes_give_the_same_bytes_though_one_is_lost_and_another_comes(
     cluster: Any, asked: dict[str, Any], local: dict[str, bytes], tmp_path: Path
 ) -> None:
@@ -207,7 +117,7 @@ def test_three_nodes_give_the_same_bytes_though_one_is_lost_and_another_comes(
     study = xfer.compare(**asked, out=tmp_path / "study", engine=Ray(cluster.address), progress=told)
     assert bytes_of(study.folder) == local
     assert once(study.folder)
-    assert told.steps["landmarks"] == FACES, "no shard twice"
+    assert told.steps["landmarks"] == QUICK_FACES, "no shard twice"
 
 
 def test_a_lost_node_costs_what_it_was_working_on(connected: Any, tmp_path: Path) -> None:
@@ -297,74 +207,6 @@ def test_a_node_with_another_xfer_is_refused_by_name(connected: Any, tmp_path: P
         assert not (tmp_path / "log").exists()
     finally:
         connected.remove_node(other)
-
-
-def test_no_cluster_at_the_address_is_one_line() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(InputError, match=f"--address {address}: no Ray cluster that takes this run .*refused"):
-            Ray(address).check()
-
-
-CODE = """
-from xfer.study import landmark_shards, parts
-from xfer.study.networks import compare_networks
-landmark_shards.FACES, parts.FACES = {sizes}
-compare_networks(**{options!r}, out={out!r}, engine="ray")
-"""
-
-
-def finished(out: Path, process: subprocess.Popen, mark: str) -> bool:
-    """Whether a unit is finished, or the run is over."""
-    return any(out.glob("shards/*.npz")) or process.poll() is not None
-
-
-def working(out: Path, process: subprocess.Popen, mark: str) -> bool:
-    """Whether Ray's workers are there, or the run is over."""
-    return any(name.startswith("ray::") for name in left(mark)) or process.poll() is not None
-
-
-def left(mark: str) -> list[str]:
-    """The processes that carry a mark in their environment."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("XFER_MARK") == mark and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process.name())
-        except (psutil.Error, OSError):
-            continue
-    return found
-
-
-def test_a_killed_and_an_interrupted_driver_leave_no_process_and_any_engine_goes_on(
-    asked: dict[str, Any], local: dict[str, bytes], tmp_path: Path
-) -> None:
-    out, kept = tmp_path / "study", dict[str, int]()
-    line = [sys.executable, "-c", CODE.format(options=asked, sizes=(SHARD, PART), out=str(out))]
-    for reached, stop in ((finished, signal.SIGKILL), (working, signal.SIGINT)):
-        mark = f"{tmp_path.name} {stop.name}"
-        place = str(Path(xfer.__file__).parents[1])
-        process = subprocess.Popen(line, env={**os.environ, "XFER_MARK": mark, "PYTHONPATH": place})
-        wait(partial(reached, out, process, mark))
-        process.send_signal(stop)
-        assert process.wait(300)
-        wait(lambda mark=mark: not left(mark))
-        now = {path.name: path.stat().st_mtime_ns for path in out.glob("shards/*.npz")}
-        assert kept.items() <= now.items(), "what was finished is not made twice"
-        kept = now
-    study = xfer.compare(**asked, out=out)
-    now = {path.name: path.stat().st_mtime_ns for path in out.glob("shards/*.npz")}
-    assert kept.items() <= now.items()
-    assert bytes_of(study.folder) == local
-    assert max(computed(out).values()) == 1
-
-
-def wait(done: Callable[[], bool], seconds: float = 300) -> None:
-    end = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < end
-        time.sleep(0.2)
 
 
 def test_parts_begin_while_another_network_is_trained_and_follow_a_lost_training_once(
