@@ -54,18 +54,15 @@ def adjust(p: Floats, method: str = "benjamini_hochberg") -> Adjusted:
     >>> found.p.tolist(), found.m
     ([0.02, nan, 0.04], 2)
     """
+    from statsmodels.stats.multitest import multipletests
+
     if method not in METHODS:
         raise unknown("method", method, METHODS)
     given = np.asarray(p, dtype=np.float64)
     made = np.isfinite(given)
     adjusted = np.full(given.shape, np.nan)
     if made.any():
-        adjusted[made] = _holm(given[made]) if method == "holm" else false_discovery_control(given[made])
+        adjusted[made] = (
+            multipletests(given[made], method="holm")[1] if method == "holm" else false_discovery_control(given[made])
+        )
     return Adjusted(adjusted, int(made.sum()), method)
-
-
-def _holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Holm's step-down p-values of one dimension; statsmodels collects all garbage of the process at every call."""
-    order = np.argsort(p)
-    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)).clip(max=1)
-    return stepped[np.argsort(order)]
