@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from xfer import nulls
 from xfer.statistics.multiplicity import adjust
@@ -19,10 +18,14 @@ def test_nulls_adjust_as_the_other_tables_do(rng: np.random.Generator) -> None:
     assert set(nulls.adjust(table)["m"]) == {found.m}
 
 
-@pytest.mark.parametrize(("method", "theirs"), [("holm", "holm"), ("benjamini_hochberg", "fdr_bh")])
-def test_they_are_those_of_statsmodels(method: str, theirs: str, rng: np.random.Generator) -> None:
+def test_those_of_scipy_are_those_of_statsmodels(rng: np.random.Generator) -> None:
     from statsmodels.stats.multitest import multipletests
 
-    p = rng.random(40)
-    for given in (p, p / 100, np.repeat(p[:5], 3), np.array([0.0, 1.0]), p[:1]):
-        np.testing.assert_allclose(adjust(given, method).p, multipletests(given, method=theirs)[1], rtol=1e-12)
+    for given in (
+        rng.random(40),
+        rng.random(40) / 100,
+        np.repeat(rng.random(5), 3),
+        np.array([0.0, 1.0]),
+        rng.random(1),
+    ):
+        np.testing.assert_allclose(adjust(given).p, multipletests(given, method="fdr_bh")[1], rtol=1e-12)
