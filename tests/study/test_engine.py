@@ -18,6 +18,7 @@ from loky.process_executor import BrokenProcessPool
 from xfer.cli.groups import engined
 from xfer.errors import InputError
 from xfer.progress import Stage, silent
+from xfer.study import cache
 from xfer.study.engine import Local, Needs, Ray, local, ray_worker, settle
 from xfer.study.engine.ray import uninterrupted
 from xfer.study.engine.work import AHEAD, Event, Relay, reporter
@@ -260,10 +261,7 @@ def test_a_worker_that_keeps_files_has_room_for_them(tmp_path: Path, monkeypatch
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     told = ray_worker.trouble(ray_worker.Asked(ray_worker.versions(), (), ".", "run"))
-    assert (
-        told
-        == f"cannot keep files: {tmp_path}/file/xfer/nodes: cannot be written (Not a directory); set XDG_CACHE_HOME"
-    )
+    assert told == f"cannot keep files: {cache.nodes()}: cannot be written (Not a directory); set XDG_CACHE_HOME"
 
 
 def test_a_worker_answers_first_without_what_computes() -> None:

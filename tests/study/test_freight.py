@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from xfer.errors import InputError, TrainingError
+from xfer.study import cache
 from xfer.study.engine import freight, ray
 from xfer.study.engine.freight import Freight, depot, forget, opened
 from xfer.study.engine.ray_tasks import Board
@@ -143,14 +144,14 @@ def test_paths_below_the_studys_folder_are_put_below_the_workers_and_back(carrie
         assert bag.told(other) is other
 
 
-def test_pictures_lie_once_on_a_machine_until_the_run_is_over(carried: Freight, sent: Sent, tmp_path: Path) -> None:
+def test_pictures_lie_once_on_a_machine_until_the_run_is_over(carried: Freight, sent: Sent) -> None:
     load = carried.load([carried.home / ".pixels-1.tmp"])
     with opened(load) as first, opened(load) as second:
         assert first is not None
         assert second is not None
         assert first.node == second.node == depot(carried.run)
         assert first.home != second.home
-    nodes = tmp_path / "cache/xfer/nodes"
+    nodes = cache.nodes()
     assert [path.name for path in nodes.iterdir() if path.is_dir()] == [carried.run]
     other = depot("other")
     assert {path for path in nodes.iterdir() if path.is_dir()} == {depot(carried.run), other}, "both are in use"
@@ -158,8 +159,8 @@ def test_pictures_lie_once_on_a_machine_until_the_run_is_over(carried: Freight, 
     assert not [path for path in nodes.iterdir() if carried.run in path.name]
 
 
-def test_what_a_killed_run_left_on_a_node_goes_with_the_next_one(sent: Sent, tmp_path: Path) -> None:
-    nodes = tmp_path / "cache/xfer/nodes"
+def test_what_a_killed_run_left_on_a_node_goes_with_the_next_one(sent: Sent) -> None:
+    nodes = cache.nodes()
     killed = depot("killed")
     (killed / ".pixels-1.tmp").write_bytes(b"pictures")
     freight._LOCKS.popitem()[1].release()  # as the end of its process does
@@ -168,9 +169,29 @@ def test_what_a_killed_run_left_on_a_node_goes_with_the_next_one(sent: Sent, tmp
     assert all(path.name.startswith("next") for path in nodes.iterdir())
 
 
+def test_nodes_that_share_a_cache_keep_files_of_their_own(sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their disk may not tell one of the locks of another."""
+    mine = depot("run")
+    freight._LOCKS.popitem()[1].release()
+    monkeypatch.setattr(cache.platform, "node", lambda: "another")
+    theirs = depot("run")
+    forget("run")
+    assert (mine.is_dir(), theirs.is_dir()) == (True, False)
+
+
+def test_a_worker_holds_nothing_of_runs_that_are_over(sent: Sent) -> None:
+    for run in ("first", "second", "third"):
+        depot(run)
+        forget(run)
+    last = depot("last")
+    assert list(freight._LOCKS) == [last]
+    last.rmdir()
+    assert depot("last").is_dir(), "swept by another run before this one held it"
+
+
 def test_a_node_whose_cache_cannot_be_written_is_told(sent: Sent, tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file")
-    with pytest.raises(InputError, match=rf"^{tmp_path}/cache/xfer/nodes: cannot be written \(Not a directory\); set"):
+    with pytest.raises(InputError, match=rf"^{cache.nodes()}: cannot be written \(Not a directory\); set"):
         depot("run")
 
 

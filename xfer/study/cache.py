@@ -21,6 +21,11 @@ def root(kind: str) -> Path:
     return user_cache_path("xfer", appauthor=False) / kind
 
 
+def nodes() -> Path:
+    """The folder of what a node of a cluster keeps for runs, one for each machine: see `home_of`."""
+    return root("nodes") / slug(platform.node())
+
+
 def home_of(url: str, kind: str) -> Path:
     """The folder of a mirror, one for each machine: of those that share a cache none may see the locks of others."""
     told = sha256(f"{platform.node()}\0{url}".encode()).hexdigest()[:16]

@@ -20,7 +20,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from xfer.errors import InputError, TrainingError
-from xfer.study.cache import root
+from xfer.study.cache import nodes
 from xfer.study.contents import local
 from xfer.study.engine.work import Log
 from xfer.study.folder import CHECKPOINTS, PARTIALS, SHARDS, write_whole
@@ -194,7 +194,7 @@ def depot(run: str) -> Path:
     InputError
         If it cannot be written.
     """
-    place = root("nodes")
+    place = nodes()
     try:
         return _held(place / run)
     except OSError as error:
@@ -203,7 +203,7 @@ def depot(run: str) -> Path:
 
 def forget(run: str) -> None:
     """Remove the folder of this machine for a run that is over."""
-    for path in root("nodes").glob(f"{run}*"):
+    for path in nodes().glob(f"{run}*"):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
@@ -212,8 +212,11 @@ _LOCKS: dict[Path, FileLock] = {}
 
 def _held(folder: Path) -> Path:
     if folder not in _LOCKS:
+        for over in [other for other in _LOCKS if not other.is_dir()]:
+            _LOCKS.pop(over).release()
         _LOCKS[folder] = used(folder)
         swept(folder.parent)
+    folder.mkdir(exist_ok=True)  # another run may just have swept it, as nobody used it a moment ago
     return folder
 
 
