@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from xfer.datasets.images import ImageError
 from xfer.errors import InputError, TrainingError
 from xfer.study import cache
-from xfer.study.engine import freight, ray
+from xfer.study.engine import freight, ray, ray_worker
 from xfer.study.engine.freight import Freight, depot, forget, opened
 from xfer.study.engine.ray_tasks import Board
 from xfer.study.engine.work import Relay
@@ -58,7 +59,7 @@ def sent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Sent:
     """Objects of 4 bytes, and a cache of this test's."""
     found = Sent()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(get=found.get))
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(get=found.get, get_gpu_ids=list))
     monkeypatch.setattr(freight, "_CHUNK", 4)
     monkeypatch.setattr(freight, "_LOCKS", {})
     return found
@@ -138,10 +139,70 @@ def test_paths_below_the_studys_folder_are_put_below_the_workers_and_back(carrie
         for kind in (InputError, TrainingError):
             told = bag.told(kind(f"{bag.home}/shards/0a.npz: is damaged"))
             assert (type(told), str(told)) == (kind, f"{carried.home}/shards/0a.npz: is damaged")
-        full = bag.told(OSError(28, "No space left on device", "/cache/1"))
-        assert str(full) == f"[Errno 28] No space left on device, on node {gethostname()}: '/cache/1'"
+        picture = bag.told(ImageError(bag.home / "1.png", "is cut short"))
+        assert (type(picture), str(picture)) == (ImageError, f"{carried.home}/1.png: is cut short")
         other = KeyError("x")
         assert bag.told(other) is other
+
+
+def computed(carried: Freight, error: Exception) -> Any:
+    """What a worker answers to a unit that raises."""
+
+    def compute(unit: Work, progress: Any) -> None:
+        raise error
+
+    load = carried.load([carried.home / ".pixels-1.tmp"])
+    asked = ray_worker.Asked(ray_worker.versions(), (), str(Path.cwd()), carried.run)
+    return ray_worker.work(compute, Work(carried.home, Inner(Path("/a"))), None, asked, None, load).result
+
+
+def test_a_disk_of_a_node_is_told_with_its_name(carried: Freight, monkeypatch: pytest.MonkeyPatch) -> None:
+    where = f"on node {gethostname()}"
+    told = str(computed(carried, OSError(28, "No space left on device", "/cache/1")))
+    assert told == f"[Errno 28] No space left on device, {where}: '/cache/1'"
+    assert str(computed(carried, OSError("a file is cut short"))) == f"a file is cut short, {where}"
+    assert str(computed(carried, KeyError("x"))) == "'x'"
+    forget(carried.run)
+
+    def full(path: Path, pieces: Any) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device", "/cache/pictures")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(freight, "_unpack", full)
+        told = str(computed(carried, KeyError("not reached")))
+    assert told == f"[Errno 28] No space left on device, {where}: '/cache/pictures'"
+    assert str(computed(carried, KeyError("x"))) == "'x'"
+    kept = [path.name for path in depot(carried.run).iterdir() if not path.name.endswith(".lock")]
+    assert kept == [".pixels-1.tmp"], "who was ended half-way leaves nothing that stays"
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+@pytest.mark.parametrize(("failed", "absent"), [("net.safetensors", "0a.npz"), ("0.maps.npz", "0.npz")])
+def test_a_disk_that_is_full_half_way_leaves_what_the_next_run_goes_on_from(
+    carried: Freight, failed: str, absent: str, turn: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In whatever order the disk of a node lists files: no part without its maps, and no training that is lost."""
+    names = ["checkpoints/net.safetensors", "checkpoints/net.csv", "shards/0a.npz"]
+    names += ["partials/0.npz", "partials/0.maps.npz"]
+    brought = [freight.Found(name, np.zeros(1, np.uint8)) for name in names]
+    brought.append(freight.Found("checkpoints/net.ckpt", None))
+    whole = freight.write_whole
+
+    def full(path: Path, write: Any) -> None:
+        if path.name == failed:
+            raise OSError(28, "No space left on device")
+        whole(path, write)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(freight, "write_whole", full)
+        with pytest.raises(OSError, match="No space"):
+            carried.unload(brought[::turn])
+    left = {Path(name).name for name in files_of(carried.home)}
+    assert "net.ckpt" in left
+    assert not {failed, absent} & left
+    carried.unload(brought[::turn])
+    assert set(files_of(carried.home)) == {*names, ".pixels-1.tmp"}
 
 
 def test_pictures_lie_once_on_a_machine_until_the_run_is_over(carried: Freight, sent: Sent) -> None:

@@ -30,6 +30,8 @@ _CHUNK = 2**26
 """Bytes of an object of Ray's; no process holds more of a file at once that is taken along."""
 _KEPT = 8
 """Files of single units that stay at hand, for other parts of the same network."""
+_PART_MAPS = ".maps.npz"
+"""The end of the name of a part's maps of single faces, see `xfer.study.parts.Piece`."""
 
 _T = TypeVar("_T")
 
@@ -93,8 +95,12 @@ class Freight:
             return tuple(self._ray.put(np.fromfile(file, np.uint8, _CHUNK)) for _ in range(0, size, _CHUNK))
 
     def unload(self, files: Sequence[Found]) -> None:
-        """Put what a unit wrote into the study, its shard last and weights after their log; remove what it removed."""
-        for name, content in sorted(files, key=lambda each: (each.name.startswith(SHARDS), _is_weights(each.name))):
+        """Put what a unit wrote into the study, then remove what it removed: where this ends half-way, all is sound.
+
+        Weights come after their log, a part after its maps, a shard last; and what a training goes on from stays until
+        its weights are there.
+        """
+        for name, content in sorted(files, key=_turn):
             path = self.home / name
             if content is None:
                 path.unlink(missing_ok=True)
@@ -139,11 +145,9 @@ class Bag:
         return replace(value, **changed) if changed else value
 
     def told(self, error: Exception) -> Exception:
-        """An error that names the study's folder in place of this one, and this machine where its disk is meant."""
-        if isinstance(error, OSError):
-            return OSError(error.errno, f"{error.strerror}, on node {gethostname()}", error.filename)
+        """An error that names the study's folder in place of this one."""
         if isinstance(error, InputError | TrainingError):
-            return type(error)(str(error).replace(str(self.home), str(self.load.home)))
+            error.args = (str(error).replace(str(self.home), str(self.load.home)),)
         return error
 
     def logs(self) -> list[Log]:
@@ -159,6 +163,15 @@ class Bag:
         gone = [Found(name, None) for name in self._taken if name not in here]
         wrote = [name for name, each in here.items() if self._taken.get(name) != each.mark]
         return [Found(name, np.fromfile(self.home / name, np.uint8)) for name in wrote] + gone
+
+
+def of_this_machine(error: Exception) -> Exception:
+    """An error that names this machine, where it may be one of its disk."""
+    if not isinstance(error, OSError):
+        return error
+    if error.errno is None:
+        return OSError(f"{error}, on node {gethostname()}")
+    return OSError(error.errno, f"{error.strerror}, on node {gethostname()}", error.filename)
 
 
 @contextmanager
@@ -227,7 +240,9 @@ def _unpack_once(path: Path, pieces: Sequence[Any]) -> None:
     lock = acquired(path.with_name(f"{path.name}.lock"), wait=True)
     try:
         if not path.is_file():
-            write_whole(path, lambda aside: _unpack(aside, pieces))
+            aside = path.with_name(f"{path.name}.new")  # the same for all: what a killed process has left goes
+            _unpack(aside, pieces)
+            aside.replace(path)
     finally:
         if lock:
             lock.release()
@@ -244,6 +259,11 @@ def _unpack(path: Path, pieces: Sequence[Any]) -> None:
 def _scratch(name: str) -> bool:
     """Whether a file is one of this run alone, such as that of pictures, and the same for many units."""
     return name.startswith(".")
+
+
+def _turn(file: Found) -> tuple[bool, bool, bool, bool]:
+    kept = file.name.endswith(_PART_MAPS)
+    return file.content is None, file.name.startswith(SHARDS), _is_weights(file.name), not kept
 
 
 def _is_weights(name: str) -> bool:

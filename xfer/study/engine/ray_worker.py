@@ -18,7 +18,7 @@ from xfer.errors import InputError
 from xfer.progress import Stage
 from xfer.study import provenance
 from xfer.study.background import beside
-from xfer.study.engine.freight import Bag, Found, Load, depot, opened
+from xfer.study.engine.freight import Bag, Found, Load, depot, of_this_machine, opened
 from xfer.study.engine.work import BEAT, Compute, Event, Log, Result, Work, reporter
 
 
@@ -119,6 +119,8 @@ def work(
             files = bag.brought() if bag else []
     except Exception as error:  # whatever it is, the other units go on
         result = error
+    if load is not None and isinstance(result, Exception):
+        result = of_this_machine(result)
     return Answer(result, time.process_time() - began, files)
 
 
