@@ -121,11 +121,17 @@ def test_a_unit_finds_and_leaves_files_as_in_the_studys_folder(carried: Freight,
 def test_the_log_of_a_training_that_goes_on_comes_by_the_board(carried: Freight) -> None:
     heard: list[tuple[str, int]] = []
     board = object.__new__(Board)
-    came = [("key", "training", 3), ("checkpoints/net.csv", b"1\n2\n")]
-    board.queue = SimpleNamespace(qsize=lambda: len(came), get_nowait_batch=lambda count: came[:count])
+    came: list[Any] = []
+    queue = SimpleNamespace(qsize=lambda: len(came), get_nowait_batch=lambda count: came[:count])
+    queue.put_nowait_batch = came.extend
+    board.mouth = ray_worker.Mouth(queue, "this")
+    board.mouth.tell([("key", "training", 3), ("checkpoints/net.csv", b"1\n2\n")])
+    late = [("other", "training", 3), ("checkpoints/other.csv", b"1\n")]
+    ray_worker.Mouth(queue, "interrupted").tell(late)
     board._relay, board._freight = Relay(lambda *stage: heard.append(stage)), carried
     board.read()
     assert heard == [("training", 3)]
+    assert not (carried.home / "checkpoints/other.csv").exists(), "of another study, whose workers were just ending"
     assert (carried.home / "checkpoints/net.csv").read_bytes() == b"1\n2\n"
 
 
@@ -153,7 +159,8 @@ def computed(carried: Freight, error: Exception) -> Any:
 
     load = carried.load([carried.home / ".pixels-1.tmp"])
     asked = ray_worker.Asked(ray_worker.versions(), (), str(Path.cwd()), carried.run)
-    return ray_worker.work(compute, Work(carried.home, Inner(Path("/a"))), None, asked, None, load).result
+    mouth = ray_worker.Mouth(None, "")
+    return ray_worker.work(compute, Work(carried.home, Inner(Path("/a"))), None, asked, mouth, load).result
 
 
 def test_a_disk_of_a_node_is_told_with_its_name(carried: Freight, monkeypatch: pytest.MonkeyPatch) -> None:

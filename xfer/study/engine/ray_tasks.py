@@ -8,13 +8,14 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 from xfer.datasets.objects import Place
 from xfer.errors import InputError, TrainingError
 from xfer.progress import Stage
 from xfer.study import stages
 from xfer.study.engine.freight import Freight, forget
-from xfer.study.engine.ray_worker import Asked, RefusedError, trouble, versions, work
+from xfer.study.engine.ray_worker import Asked, Mouth, RefusedError, trouble, versions, work
 from xfer.study.engine.work import AHEAD, BEAT, Follow, Needs, Relay, Work
 
 _AGAIN = 3
@@ -31,16 +32,25 @@ _PINNED = {"max_retries": 0, "runtime_env": {"env_vars": _VARIABLES}}
 
 
 class Board:
-    """Where workers put what they report."""
+    """What workers report, heard by one run.
+
+    Attributes
+    ----------
+    mouth : Mouth
+        What workers are given.
+    """
 
     def __init__(self, ray: Any, progress: Stage, freight: Freight | None = None) -> None:
         here = ray.get_runtime_context()
-        self.queue = _queue(here.get_node_id(), here.get_job_id())
+        self.mouth = Mouth(_queue(here.get_node_id(), here.get_job_id()), uuid4().hex)
         self._relay, self._freight = Relay(progress), freight
 
     def read(self) -> None:
-        """Hand what came to the progress of the run, and logs to its study."""
-        for event in self.queue.get_nowait_batch(self.queue.qsize()):
+        """Hand what came to the progress of the run, and logs to its study; what is left of another run is neither."""
+        queue, own = self.mouth
+        for run, event in queue.get_nowait_batch(queue.qsize()):
+            if run != own:
+                continue
             if len(event) == 3:
                 self._relay(event)
             elif self._freight:
@@ -177,7 +187,7 @@ class Tasks:
             if id(value) not in self._sent:
                 self._sent[id(value)] = self._ray.put(value)
             shared, unit = (name, self._sent[id(value)]), replace(unit, **{name: None})
-        at_hand = self._compute, unit, shared, self._asked, self._board.queue, load
+        at_hand = self._compute, unit, shared, self._asked, self._board.mouth, load
         return self._task.options(**options).remote(*at_hand)
 
     def _result(self, reference: Any) -> Any:

@@ -4,7 +4,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import cache
@@ -42,6 +42,17 @@ class Asked:
     files: tuple[Place, ...]
     place: str
     run: str = ""
+
+
+class Mouth(NamedTuple):
+    """What a worker tells through: a queue that all runs of a connection have in common, and the run it is for."""
+
+    queue: Any
+    run: str
+
+    def tell(self, events: Sequence[Event | Log]) -> None:
+        """Send what happened."""
+        self.queue.put_nowait_batch([(self.run, event) for event in events])
 
 
 class RefusedError(InputError):
@@ -101,7 +112,7 @@ def work(
     unit: Any,
     shared: tuple[str, Any] | None,
     asked: Asked,
-    board: Any,
+    mouth: Mouth,
     load: Load | None = None,
 ) -> Answer:
     """A task: one unit."""
@@ -111,7 +122,7 @@ def work(
     result: Any
     files: list[Found] = []
     try:
-        with opened(load) as bag, _reported(board, bag) as report:
+        with opened(load) as bag, _reported(mouth, bag) as report:
             try:
                 result = compute(_whole(unit, shared, bag), report)
             except Exception as error:
@@ -153,7 +164,7 @@ def place_of(gpu: int | str, visible: str) -> int:
 
 
 @contextmanager
-def _reported(board: Any, bag: Bag | None) -> Iterator[Stage]:
+def _reported(mouth: Mouth, bag: Bag | None) -> Iterator[Stage]:
     """The progress of a worker: what happened, and logs that nobody else sees, are sent once a beat."""
     events: SimpleQueue[Event] = SimpleQueue()
 
@@ -166,7 +177,7 @@ def _reported(board: Any, bag: Bag | None) -> Iterator[Stage]:
                 found += bag.logs() if bag else []
             if found:
                 with suppress(Exception):  # nobody listens any more
-                    board.put_nowait_batch(found)
+                    mouth.tell(found)
 
     with beside(send):
         yield reporter(events.put)
