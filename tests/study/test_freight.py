@@ -288,6 +288,10 @@ def test_files_are_carried_to_a_cluster_that_this_run_did_not_start(store: Any, 
         found = ray._freight(SimpleNamespace(nodes=list), held, home)
         assert found is not None
         assert found is ray._freight(None, held, home)
+        second = ray._freight(SimpleNamespace(nodes=list), held, Mirror.at("memory://box/second", RUNS).home)
+        assert second is not None
+        assert second.home != home
+        assert second.run != found.run, "another study in the same block"
         held.own = True
         assert ray._freight(None, held, home) is None
         held.pop_all()
