@@ -177,16 +177,28 @@ class Tasks:
         return done
 
     def _begin(self, unit: Any) -> Any:
+        """A task for a unit.
+
+        Raises
+        ------
+        TrainingError
+            If Ray has no room for what the unit reads.
+        """
         options = {"num_cpus": self._demands["CPU"], "num_gpus": self._demands.get("GPU", 0), **_PINNED}
         if "memory" in self._demands:
             options["memory"] = int(self._demands["memory"])
-        load = self._freight.load(self._needs.reads(unit)) if self._freight else None
         shared, name = None, self._needs.shared
-        if name:
-            value = getattr(unit, name)
-            if id(value) not in self._sent:
-                self._sent[id(value)] = self._ray.put(value)
-            shared, unit = (name, self._sent[id(value)]), replace(unit, **{name: None})
+        try:
+            load = self._freight.load(self._needs.reads(unit)) if self._freight else None
+            if name:
+                value = getattr(unit, name)
+                if id(value) not in self._sent:
+                    self._sent[id(value)] = self._ray.put(value)
+                shared, unit = (name, self._sent[id(value)]), replace(unit, **{name: None})
+        except self._ray.exceptions.RayError as error:
+            why = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+            room = "make room on the disk of this machine, where Ray keeps them; what is finished is kept"
+            raise TrainingError(f"--engine ray: has no room for what units read ({why}); {room}") from None
         at_hand = self._compute, unit, shared, self._asked, self._board.mouth, load
         return self._task.options(**options).remote(*at_hand)
 
@@ -205,7 +217,9 @@ class Tasks:
             found, seconds, files = self._ray.get(reference)
         except errors.RayTaskError as error:
             return TrainingError(f"its worker failed: {_last(error)}")
-        except errors.NodeDiedError:
+        except errors.ObjectFetchTimedOutError as error:
+            return _Lost(1, f"or its node was out of reach ({type(error).__name__})")
+        except (errors.NodeDiedError, errors.ObjectLostError):  # before or after it had ended
             return _Lost(0, "")
         except errors.RayError as error:
             return _Lost(1, f"most likely for its memory ({type(error).__name__})")
