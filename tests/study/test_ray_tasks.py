@@ -45,9 +45,9 @@ class Chore:
     pictures: Any
 
 
-def tasks(monkeypatch: pytest.MonkeyPatch, *errors: Exception) -> Tasks:
+def tasks(monkeypatch: pytest.MonkeyPatch, *ended: Exception) -> Tasks:
     """A unit's tasks end with one error after another, the next with a result."""
-    ends = iter(errors)
+    ends = iter(ended)
 
     def get(reference: Any) -> Any:
         for error in ends:
@@ -58,7 +58,8 @@ def tasks(monkeypatch: pytest.MonkeyPatch, *errors: Exception) -> Tasks:
         raise RayError("Out of disk\nsee logs")
 
     made = object.__new__(Tasks)
-    made._ray = SimpleNamespace(exceptions=SimpleNamespace(**{each.__name__: each for each in ERRORS}), get=get, put=put)
+    errors = SimpleNamespace(**{each.__name__: each for each in ERRORS})
+    made._ray = SimpleNamespace(exceptions=errors, get=get, put=put)
     made._freight, made._needs, made._demands, made._sent = None, Needs(shared="pictures"), {"CPU": 1.0}, {}
     monkeypatch.setattr(made, "_limit", lambda: 1)
     monkeypatch.setattr(made, "_finished", lambda begun: begun)
