@@ -90,6 +90,18 @@ def test_a_node_that_is_lost_before_or_after_the_end_of_a_unit_counts_for_nothin
         assert result == "done"
 
 
+def test_what_a_unit_had_written_when_a_disk_was_full_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The training goes on from there with the next run."""
+    brought: list[str] = []
+    made = tasks(monkeypatch)
+    made._freight = SimpleNamespace(unload=brought.extend)  # type: ignore[assignment]
+    monkeypatch.setattr(made._ray, "get", lambda reference: (OSError(28, "No space"), 0.0, ["net.ckpt"]))
+    monkeypatch.setattr(made, "_begin", lambda unit: object())
+    with pytest.raises(OSError, match="No space"):
+        next(made.run(["unit"], None))
+    assert brought == ["net.ckpt"]
+
+
 def test_a_disk_without_room_for_the_pictures_that_ray_carries_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     made = tasks(monkeypatch)
     with pytest.raises(TrainingError) as error:

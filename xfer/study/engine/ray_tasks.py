@@ -224,10 +224,10 @@ class Tasks:
         except errors.RayError as error:
             return _Lost(1, f"most likely for its memory ({type(error).__name__})")
         stages.worked_elsewhere(seconds)
-        if isinstance(found, RefusedError | OSError):
-            raise found
         if self._freight:
             self._freight.unload(files)
+        if isinstance(found, RefusedError | OSError):
+            raise found
         return found
 
     def _limit(self) -> int:
