@@ -79,6 +79,9 @@ def test_a_disk_without_locks_is_told_with_what_would_work(tmp_path: Path, monke
     def fails(self: FileLock, timeout: float) -> None:
         raise OSError(number, "No locks available")
 
+    def unknown(self: FileLock, timeout: float = 0) -> None:
+        raise NotImplementedError
+
     monkeypatch.setattr(FileLock, "acquire", fails)
     number = errno.ENOLCK
     with pytest.raises(InputError, match=rf"^{tmp_path}: its disk knows no locks \(No locks available\); set XDG"):
@@ -88,4 +91,9 @@ def test_a_disk_without_locks_is_told_with_what_would_work(tmp_path: Path, monke
         raise AssertionError
     number = errno.EIO
     with pytest.raises(OSError, match="No locks"):
+        locks.acquired(tmp_path / ".lock")
+    monkeypatch.setattr(FileLock, "acquire", unknown)
+    (tmp_path / "s" / ".lock").touch()
+    assert folder.writer(tmp_path / "s") == "", "whoever reads is not stopped"
+    with pytest.raises(InputError, match="its disk knows no locks"):
         locks.acquired(tmp_path / ".lock")
