@@ -212,6 +212,17 @@ def test_a_disk_that_is_full_half_way_leaves_what_the_next_run_goes_on_from(
     assert set(files_of(carried.home)) == {*names, ".pixels-1.tmp"}
 
 
+@pytest.mark.parametrize("turn", [1, -1])
+def test_a_training_goes_on_from_nothing_newer_than_the_best_weights_beside_it(
+    carried: Freight, turn: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["checkpoints/net.best.safetensors", "checkpoints/net.ckpt", "checkpoints/net.csv"]
+    written: list[str] = []
+    monkeypatch.setattr(freight, "write_whole", lambda path, write: written.append(path.name))
+    carried.unload([freight.Found(name, np.zeros(1, np.uint8)) for name in names[::turn]])
+    assert written == ["net.csv", "net.best.safetensors", "net.ckpt"]
+
+
 def test_pictures_lie_once_on_a_machine_until_the_run_is_over(carried: Freight, sent: Sent) -> None:
     load = carried.load([carried.home / ".pixels-1.tmp"])
     with opened(load) as first, opened(load) as second:

@@ -25,6 +25,7 @@ from xfer.study.contents import local
 from xfer.study.engine.work import Log
 from xfer.study.folder import CHECKPOINTS, PARTIALS, SHARDS, write_whole
 from xfer.study.locks import acquired, swept, used
+from xfer.study.mirror import CHECKPOINT
 
 _CHUNK = 2**26
 """Bytes of an object of Ray's; no process holds more of a file at once that is taken along."""
@@ -97,8 +98,8 @@ class Freight:
     def unload(self, files: Sequence[Found]) -> None:
         """Put what a unit wrote into the study, then remove what it removed: where this ends half-way, all is sound.
 
-        Weights come after their log, a part after its maps, a shard last; and what a training goes on from stays until
-        its weights are there.
+        Weights come after their log, what a training goes on from after the best weights so far, a part after its maps,
+        a shard last; and what a training goes on from stays until its weights are there.
         """
         for name, content in sorted(files, key=_turn):
             path = self.home / name
@@ -261,13 +262,9 @@ def _scratch(name: str) -> bool:
     return name.startswith(".")
 
 
-def _turn(file: Found) -> tuple[bool, bool, bool, bool]:
-    kept = file.name.endswith(_PART_MAPS)
-    return file.content is None, file.name.startswith(SHARDS), _is_weights(file.name), not kept
-
-
-def _is_weights(name: str) -> bool:
-    return name.endswith(".safetensors")
+def _turn(file: Found) -> tuple[bool, bool, bool, bool, bool]:
+    last = file.content is None, file.name.startswith(SHARDS), file.name.endswith(CHECKPOINT)
+    return (*last, file.name.endswith(".safetensors"), not file.name.endswith(_PART_MAPS))
 
 
 def _is_log(name: str) -> bool:
