@@ -54,9 +54,33 @@ def test_of_several_users_the_last_one_counts(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_who_begins_to_use_a_folder_while_another_looks_at_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All workers of a machine begin at once, and each looks at the locks of all, some of which are just being made."""
+    looked: list[FileLock] = []
+    acquired = locks.acquired
+
+    def late(path: Path) -> FileLock | None:
+        if not looked:
+            looked.append(FileLock(path))
+            looked[0].acquire()
+        return acquired(path)
+
+    monkeypatch.setattr(locks, "acquired", late)
+    lock = locks.used(tmp_path / "run")
+    looked[0].release()
+    assert lock.is_locked
+    locks.swept(tmp_path)
+    assert (tmp_path / "run").is_dir()
+
+
 def test_a_disk_without_locks_is_told_with_what_would_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(self: FileLock, timeout: float) -> None:
         raise OSError(number, "No locks available")
+
+    def unknown(self: FileLock, timeout: float = 0) -> None:
+        raise NotImplementedError
 
     monkeypatch.setattr(FileLock, "acquire", fails)
     number = errno.ENOLCK
@@ -67,4 +91,9 @@ def test_a_disk_without_locks_is_told_with_what_would_work(tmp_path: Path, monke
         raise AssertionError
     number = errno.EIO
     with pytest.raises(OSError, match="No locks"):
+        locks.acquired(tmp_path / ".lock")
+    monkeypatch.setattr(FileLock, "acquire", unknown)
+    (tmp_path / "s" / ".lock").touch()
+    assert folder.writer(tmp_path / "s") == "", "whoever reads is not stopped"
+    with pytest.raises(InputError, match="its disk knows no locks"):
         locks.acquired(tmp_path / ".lock")

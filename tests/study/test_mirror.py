@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
@@ -320,37 +319,6 @@ def test_what_killed_processes_left_beside_a_mirror_goes(store, run):
     with run.alone():
         pass
     assert sorted(path.name for path in run.home.parent.iterdir()) == [".lock", ".purple", "mirror.json", "study"]
-
-
-def test_machines_with_one_cache_have_mirrors_of_their_own(store, run, monkeypatch):
-    with run.alone():
-        monkeypatch.setattr(cache.platform, "node", lambda: "another")
-        other = Mirror.at(URL, RUNS)
-        assert other.home != run.home
-        assert other.home.is_relative_to(cache.root("studies"))
-        assert Mirror.of(run.home) is None
-        with other.alone():
-            assert Mirror.of(other.home) is other
-
-
-def test_mirrors_that_nobody_uses_go_when_the_store_has_all_of_them(store, run, machine, monkeypatch):
-    days = {"used": 1, "old": 31, "unsent": 31, "held": 31}
-    kept = {}
-    for name, age in days.items():
-        each = kept[name] = Mirror.at(f"memory://box/{name}", RUNS)
-        write(each.home, FILES)
-        each.push()
-        if name == "unsent":
-            write(each.home, {"scores.csv": "later"})
-        written_then = time.time() - age * 86400
-        os.utime(each.home.parent / cache.STATE, (written_then, written_then))
-    damaged = cache.root("studies") / READERS / "0a"
-    write(damaged, {cache.STATE: "["})
-    os.utime(damaged / cache.STATE, (0, 0))
-    with kept["held"].alone():
-        writing("memory://box/other")
-    assert {name for name, each in kept.items() if each.home.exists()} == {"used", "unsent", "held"}
-    assert not kept["old"].home.parent.exists()
 
 
 @pytest.mark.parametrize(

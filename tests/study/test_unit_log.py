@@ -32,6 +32,12 @@ def test_a_line_with_a_value_of_another_kind_is_none(name: str, value: Any, tmp_
     assert unit_log.read(tmp_path) == [LINE]
 
 
+def test_a_line_that_is_nested_too_deep_is_none(tmp_path: Path) -> None:
+    (tmp_path / "units.jsonl").write_text("[" * 100_000 + "\n")
+    unit_log.append(tmp_path, LINE)
+    assert unit_log.read(tmp_path) == [LINE]
+
+
 def test_what_a_line_does_not_tell_is_empty(tmp_path: Path) -> None:
     unit_log.append(tmp_path, {"model": "songnet"})
     (found,) = unit_log.read(tmp_path)

@@ -2,7 +2,6 @@
 
 import platform
 import time
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
@@ -21,14 +20,25 @@ def root(kind: str) -> Path:
     return user_cache_path("xfer", appauthor=False) / kind
 
 
+def nodes() -> Path:
+    """The folder of what a node of a cluster keeps for runs, one for each machine: see `home_of`."""
+    return root("nodes") / slug(platform.node())
+
+
 def home_of(url: str, kind: str) -> Path:
     """The folder of a mirror, one for each machine: of those that share a cache none may see the locks of others."""
     told = sha256(f"{platform.node()}\0{url}".encode()).hexdigest()[:16]
     return root("studies") / kind / told / slug(PurePosixPath(url).name)
 
 
-def unused() -> Iterator[Path]:
+def unused() -> list[Path]:
     """What is kept of mirrors that nobody has used for long, each with its folder in it."""
-    for state in root("studies").glob(f"*/*/{STATE}"):
-        if time.time() - state.stat().st_mtime > UNUSED:
-            yield state.parent
+    return [state.parent for state in root("studies").glob(f"*/*/{STATE}") if is_unused(state.parent)]
+
+
+def is_unused(kept: Path) -> bool:
+    """Whether nobody has used a mirror for long; one that has just been removed is not there to be used."""
+    try:
+        return time.time() - (kept / STATE).stat().st_mtime > UNUSED
+    except OSError:
+        return False

@@ -250,7 +250,7 @@ def writer(folder: Path) -> str:
             return ""
     except Timeout:
         return holder(folder) or "another run"
-    except OSError:  # a folder that can only be read
+    except (OSError, NotImplementedError):  # a folder that can only be read, or a disk without locks
         return ""
 
 

@@ -39,8 +39,9 @@ def acquired(path: Path, *, wait: bool = False, mend: str = "set XDG_CACHE_HOME"
 def used(folder: Path) -> FileLock:
     """Make a folder, if it is not there, and keep `swept` from it until the lock is released or this process ends."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = acquired(folder.with_name(f"{folder.name}.{uuid4().hex[:8]}{_LOCK}"))
-    assert lock is not None
+    lock = None
+    while lock is None:  # `swept` may look at a new file before it is locked
+        lock = acquired(folder.with_name(f"{folder.name}.{uuid4().hex[:8]}{_LOCK}"))
     folder.mkdir(exist_ok=True)
     return lock
 
@@ -50,13 +51,17 @@ def swept(parent: Path, prefix: str = "") -> None:
     for folder in [path for path in parent.glob(f"{prefix}*") if path.is_dir() and not path.is_symlink()]:
         locks = sorted(parent.glob(f"{folder.name}.*{_LOCK}"))
         with ExitStack() as stack:
-            held = [acquired(path) for path in locks]
-            for lock in filter(None, held):
-                stack.callback(lock.release)
-            if all(held):
+            if all(_taken(path, stack) for path in locks):
                 shutil.rmtree(folder, ignore_errors=True)
                 for path in locks:
                     path.unlink(missing_ok=True)
+
+
+def _taken(path: Path, stack: ExitStack) -> bool:
+    """Whether nobody else holds a lock, which is held then to the end of a block."""
+    if (lock := acquired(path)) is not None:
+        stack.callback(lock.release)
+    return lock is not None
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 from xfer.datasets.objects import place
 from xfer.errors import InputError
 from xfer.study import lease
-from xfer.study.cache import STATE, unused
+from xfer.study.cache import STATE, is_unused, unused
 from xfer.study.folder import MAPS, PARTIALS, SHARDS, note_holder, read_config, slug
 from xfer.study.mirror import CHECKPOINT, READERS, RUNS, Mirror
 
@@ -51,7 +51,7 @@ def retire() -> None:
             url = str(json.loads((kept / STATE).read_text(encoding="utf-8"))["url"])
             mirror = Mirror(url, kept / slug(PurePosixPath(url).name))
             with mirror.alone():
-                if mirror.brought:
+                if mirror.brought and is_unused(kept):  # still: a reader may have come and gone
                     rmtree(kept, ignore_errors=True)
 
 

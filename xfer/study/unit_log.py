@@ -36,7 +36,7 @@ def read(home: Path) -> list[dict[str, Any]]:
     """
     path, found = home / UNITS, []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             told = json.loads(line)
             entry = {**_EMPTY, **told} if isinstance(told, dict) else {}
             if entry and all(isinstance(entry[name], _KINDS[type(empty)]) for name, empty in _EMPTY.items()):

@@ -10,7 +10,6 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
-from socket import gethostname
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, TypeVar
 from uuid import uuid4
@@ -20,17 +19,20 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from xfer.errors import InputError, TrainingError
-from xfer.study.cache import root
+from xfer.study.cache import nodes
 from xfer.study.contents import local
 from xfer.study.engine.work import Log
 from xfer.study.folder import CHECKPOINTS, PARTIALS, SHARDS, write_whole
 from xfer.study.locks import acquired, swept, used
+from xfer.study.mirror import CHECKPOINT
 from xfer.training.store import brought_to
 
 _CHUNK = 2**26
 """Bytes of an object of Ray's; no process holds more of a file at once that is taken along."""
 _KEPT = 8
 """Files of single units that stay at hand, for other parts of the same network."""
+_PART_MAPS = ".maps.npz"
+"""The end of the name of a part's maps of single faces, see `xfer.study.parts.Piece`."""
 
 _T = TypeVar("_T")
 
@@ -94,8 +96,12 @@ class Freight:
             return tuple(self._ray.put(np.fromfile(file, np.uint8, _CHUNK)) for _ in range(0, size, _CHUNK))
 
     def unload(self, files: Sequence[Found]) -> None:
-        """Put what a unit wrote into the study, its shard last and weights after their log; remove what it removed."""
-        for name, content in sorted(files, key=lambda each: (each.name.startswith(SHARDS), _is_weights(each.name))):
+        """Put what a unit wrote into the study, then remove what it removed: where this ends half-way, all is sound.
+
+        Weights come after their log, what a training goes on from after the best weights so far, a part after its maps,
+        a shard last; and what a training goes on from stays until its weights are there.
+        """
+        for name, content in sorted(files, key=_turn):
             path = self.home / name
             if content is None:
                 path.unlink(missing_ok=True)
@@ -144,11 +150,9 @@ class Bag:
         return brought_to(self.node)
 
     def told(self, error: Exception) -> Exception:
-        """An error that names the study's folder in place of this one, and this machine where its disk is meant."""
-        if isinstance(error, OSError):
-            return OSError(error.errno, f"{error.strerror}, on node {gethostname()}", error.filename)
+        """An error that names the study's folder in place of this one."""
         if isinstance(error, InputError | TrainingError):
-            return type(error)(str(error).replace(str(self.home), str(self.load.home)))
+            error.args = (str(error).replace(str(self.home), str(self.load.home)),)
         return error
 
     def logs(self) -> list[Log]:
@@ -196,7 +200,7 @@ def depot(run: str) -> Path:
     InputError
         If it cannot be written.
     """
-    place = root("nodes")
+    place = nodes()
     try:
         return _held(place / run)
     except OSError as error:
@@ -205,7 +209,7 @@ def depot(run: str) -> Path:
 
 def forget(run: str) -> None:
     """Remove the folder of this machine for a run that is over."""
-    for path in root("nodes").glob(f"{run}*"):
+    for path in nodes().glob(f"{run}*"):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
@@ -214,8 +218,11 @@ _LOCKS: dict[Path, FileLock] = {}
 
 def _held(folder: Path) -> Path:
     if folder not in _LOCKS:
+        for over in [other for other in _LOCKS if not other.is_dir()]:
+            _LOCKS.pop(over).release()
         _LOCKS[folder] = used(folder)
         swept(folder.parent)
+    folder.mkdir(exist_ok=True)  # another run may just have swept it, as nobody used it a moment ago
     return folder
 
 
@@ -226,7 +233,9 @@ def _unpack_once(path: Path, pieces: Sequence[Any]) -> None:
     lock = acquired(path.with_name(f"{path.name}.lock"), wait=True)
     try:
         if not path.is_file():
-            write_whole(path, lambda aside: _unpack(aside, pieces))
+            aside = path.with_name(f"{path.name}.new")  # the same for all: what a killed process has left goes
+            _unpack(aside, pieces)
+            aside.replace(path)
     finally:
         if lock:
             lock.release()
@@ -245,8 +254,9 @@ def _scratch(name: str) -> bool:
     return name.startswith(".")
 
 
-def _is_weights(name: str) -> bool:
-    return name.endswith(".safetensors")
+def _turn(file: Found) -> tuple[bool, bool, bool, bool, bool]:
+    last = file.content is None, file.name.startswith(SHARDS), file.name.endswith(CHECKPOINT)
+    return (*last, file.name.endswith(".safetensors"), not file.name.endswith(_PART_MAPS))
 
 
 def _is_log(name: str) -> bool:

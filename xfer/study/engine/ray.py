@@ -39,10 +39,20 @@ _NONE_AHEAD = {"RAY_prestart_worker_first_driver": "0"}
 
 
 class _Held(ExitStack):
-    """What ends with the block that keeps a connection, and whether the cluster is one of this run."""
+    """What ends with the block that keeps a connection.
 
-    own = False
-    freight: "Freight | None" = None
+    Attributes
+    ----------
+    own : bool
+        Whether the cluster is one of this run.
+    freights : dict of Path to Freight
+        What is carried for studies, by their folders.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.own = False
+        self.freights: dict[Path, Freight] = {}
 
 
 _KEPT: ContextVar[_Held | None] = ContextVar("the block that keeps a connection", default=None)
@@ -181,10 +191,10 @@ def _freight(ray: Any, held: _Held, home: Path | None) -> "Freight | None":
 
     if held.own or home is None or Mirror.of(home) is None:
         return None
-    if held.freight is None:
-        held.freight = Freight(ray, home)
-        held.callback(farewell, ray, held.freight.run)
-    return held.freight
+    if home not in held.freights:
+        held.freights[home] = Freight(ray, home)
+        held.callback(farewell, ray, held.freights[home].run)
+    return held.freights[home]
 
 
 @contextmanager

@@ -8,11 +8,12 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import uuid4
 
 from xfer.errors import InputError, TrainingError
 from xfer.progress import Stage
 from xfer.study import stages
-from xfer.study.engine.ray_worker import Asked, RefusedError, trouble, versions, work
+from xfer.study.engine.ray_worker import Asked, Mouth, RefusedError, trouble, versions, work
 from xfer.study.engine.work import AHEAD, BEAT, Follow, Log, Needs, Relay, Work
 
 if TYPE_CHECKING:
@@ -32,16 +33,23 @@ _PINNED = {"max_retries": 0, "runtime_env": {"env_vars": _VARIABLES}}
 
 
 class Board:
-    """Where workers put what they report."""
+    """What workers report, heard by one run.
+
+    Attributes
+    ----------
+    mouth : Mouth
+        What workers are given.
+    """
 
     def __init__(self, ray: Any, progress: Stage) -> None:
         here = ray.get_runtime_context()
-        self.queue = _queue(here.get_node_id(), here.get_job_id())
+        self.mouth = Mouth(_queue(here.get_node_id(), here.get_job_id()), uuid4().hex)
         self._relay = Relay(progress)
 
     def read(self) -> list[Log]:
-        """Hand what came to the progress of the run, and give logs back."""
-        came = self.queue.get_nowait_batch(self.queue.qsize())
+        """Hand what came to the progress of the run, and give logs back; what is left of another run is neither."""
+        queue, own = self.mouth
+        came = [event for run, event in queue.get_nowait_batch(queue.qsize()) if run == own]
         for event in came:
             if len(event) == 3:
                 self._relay(event)
@@ -172,17 +180,29 @@ class Tasks:
         return done
 
     def _begin(self, unit: Any) -> Any:
+        """A task for a unit.
+
+        Raises
+        ------
+        TrainingError
+            If Ray has no room for what the unit reads.
+        """
         options = {"num_cpus": self._demands["CPU"], "num_gpus": self._demands.get("GPU", 0), **_PINNED}
         if "memory" in self._demands:
             options["memory"] = int(self._demands["memory"])
-        load = self._freight.load(self._needs.reads(unit)) if self._freight else None
         shared, name = None, self._needs.shared
-        if name:
-            value = getattr(unit, name)
-            if id(value) not in self._sent:
-                self._sent[id(value)] = self._ray.put(value)
-            shared, unit = (name, self._sent[id(value)]), replace(unit, **{name: None})
-        at_hand = self._compute, unit, shared, self._asked, self._board.queue, load
+        try:
+            load = self._freight.load(self._needs.reads(unit)) if self._freight else None
+            if name:
+                value = getattr(unit, name)
+                if id(value) not in self._sent:
+                    self._sent[id(value)] = self._ray.put(value)
+                shared, unit = (name, self._sent[id(value)]), replace(unit, **{name: None})
+        except self._ray.exceptions.RayError as error:
+            why = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+            room = "make room on the disk of this machine, where Ray keeps them; what is finished is kept"
+            raise TrainingError(f"--engine ray: has no room for what units read ({why}); {room}") from None
+        at_hand = self._compute, unit, shared, self._asked, self._board.mouth, load
         return self._task.options(**options).remote(*at_hand)
 
     def _result(self, reference: Any) -> Any:
@@ -200,15 +220,17 @@ class Tasks:
             found, seconds, files = self._ray.get(reference)
         except errors.RayTaskError as error:
             return TrainingError(f"its worker failed: {_last(error)}")
-        except errors.NodeDiedError:
+        except errors.ObjectFetchTimedOutError as error:
+            return _Lost(1, f"or its node was out of reach ({type(error).__name__})")
+        except (errors.NodeDiedError, errors.ObjectLostError):  # before or after it had ended
             return _Lost(0, "")
         except errors.RayError as error:
             return _Lost(1, f"most likely for its memory ({type(error).__name__})")
         stages.worked_elsewhere(seconds)
-        if isinstance(found, RefusedError | OSError):
-            raise found
         if self._freight:
             self._freight.unload(files)
+        if isinstance(found, RefusedError | OSError):
+            raise found
         return found
 
     def _limit(self) -> int:

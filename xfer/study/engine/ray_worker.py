@@ -4,7 +4,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import cache
@@ -43,6 +43,17 @@ class Asked:
     files: tuple[Path | str, ...]
     place: str
     run: str = ""
+
+
+class Mouth(NamedTuple):
+    """What a worker tells through: a queue that all runs of a connection have in common, and the run it is for."""
+
+    queue: Any
+    run: str
+
+    def tell(self, events: Sequence[Event | Log]) -> None:
+        """Send what happened."""
+        self.queue.put_nowait_batch([(self.run, event) for event in events])
 
 
 class RefusedError(InputError):
@@ -116,7 +127,7 @@ def work(
     unit: Any,
     shared: tuple[str, Any] | None,
     asked: Asked,
-    board: Any,
+    mouth: Mouth,
     load: "Load | None" = None,
 ) -> Answer:
     """A task: one unit."""
@@ -126,7 +137,7 @@ def work(
     result: Any
     files: list[Found] = []
     try:
-        with _opened(load) as bag, _reported(board, bag) as report:
+        with _opened(load) as bag, _reported(mouth, bag) as report:
             try:
                 result = compute(_whole(unit, shared, bag), report)
             except Exception as error:
@@ -134,7 +145,18 @@ def work(
             files = bag.brought() if bag else []
     except Exception as error:  # whatever it is, the other units go on
         result = error
+    if load is not None and isinstance(result, Exception):
+        result = _of_this_machine(result)
     return Answer(result, time.process_time() - began, files)
+
+
+def _of_this_machine(error: Exception) -> Exception:
+    """An error that names this machine, where it may be one of its disk."""
+    if not isinstance(error, OSError):
+        return error
+    if error.errno is None:
+        return OSError(f"{error}, on node {socket.gethostname()}")
+    return OSError(error.errno, f"{error.strerror}, on node {socket.gethostname()}", error.filename)
 
 
 def _opened(load: "Load | None") -> AbstractContextManager["Bag | None"]:
@@ -172,7 +194,7 @@ def place_of(gpu: int | str, visible: str) -> int:
 
 
 @contextmanager
-def _reported(board: Any, bag: "Bag | None") -> Iterator[Stage]:
+def _reported(mouth: Mouth, bag: "Bag | None") -> Iterator[Stage]:
     """The progress of a worker: what happened, and logs that nobody else sees, are sent once a beat."""
     events: SimpleQueue[Event] = SimpleQueue()
 
@@ -185,7 +207,7 @@ def _reported(board: Any, bag: "Bag | None") -> Iterator[Stage]:
                 found += bag.logs() if bag else []
             if found:
                 with suppress(Exception):  # nobody listens any more
-                    board.put_nowait_batch(found)
+                    mouth.tell(found)
 
     with beside(send):
         yield reporter(events.put)
