@@ -347,13 +347,13 @@ def test_output_folder_that_is_not_ours(run: Run, maps: Path, refused: Check) ->
     assert files(maps) == before
 
 
-@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's here")
 def test_output_that_this_program_would_lose(run: Run, maps: Path, refused: Check) -> None:
     lines = (("train", "songnet"), ("guide", "songnet"), ("compare", "--heatmaps", maps, "--masks", "gt"))
     for line in lines:
         refused(run(*line, "--out", "memory://box/s"), "--out memory://box/s: is lost when this command ends; give a")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's here")
 def test_output_that_cannot_be_written(run: Run, maps: Path, refused: Check) -> None:
     Path("file").write_text("x")
     refused(run("compare", "--heatmaps", maps, "--masks", "gt", "--out", "file/s"), "file/s", "cannot be written")

@@ -20,8 +20,6 @@ from xfer.study.locks import acquired
 FORMAT = 1
 CONFIG, COSTS = "study.toml", "costs.csv"
 CHECKPOINTS, SHARDS, MAPS = "checkpoints", "shards", "maps"
-CHECKPOINTS, SHARDS, MAPS = "checkpoints", "shards", "maps"
-CHECKPOINTS, SHARDS, MAPS = "checkpoints", "shards", "maps"
 PARTIALS = "partials"
 """What single units found of something that is merged when all of them are done."""
 TWIN_KIND = "twins"
