@@ -3,7 +3,8 @@
 import hashlib
 import platform
 import subprocess
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -42,10 +43,12 @@ def _parts(path: Path) -> Iterable[bytes]:
         yield file.read_bytes()
 
 
-def source_digest(rooms: Collection[str] = ()) -> str:
+@cache
+def source_digest(rooms: tuple[str, ...] = ()) -> str:
     """The sha256 (hex) of xfer's own source, so that a changed formula is never served from an old file.
 
-    Of some rooms or files (``heatmaps``, ``study/sums``), or of all that touch a number.
+    Of some rooms or files (``heatmaps``, ``study/sums``), or of all that touch a number. Read once a process: it goes on
+    with what it has imported, whatever is changed or installed meanwhile.
     """
     found = {path: path.relative_to(_SOURCE).with_suffix("") for path in sorted(_SOURCE.rglob("*.py"))}
     if rooms:
