@@ -1,7 +1,9 @@
 """What units take along to machines that do not see the study's folder, and what they bring back; no Ray is needed."""
 
+import gc
 import pickle
 import sys
+import weakref
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from socket import gethostname
@@ -115,6 +117,24 @@ def test_a_unit_finds_and_leaves_files_as_in_the_studys_folder(carried: Freight,
     }
     carried.follow(("checkpoints/net.csv", b"1\n"))
     assert (carried.home / "checkpoints/net.csv").read_bytes() == b"1\n2\n", "a message that comes late"
+
+
+def test_ray_keeps_pictures_while_they_are_there(carried: Freight, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A study's later stages need its memory, and the disk that it spills to."""
+
+    class Kept:
+        """An object of Ray's, which goes with the last who refers to it."""
+
+    monkeypatch.setattr(carried._ray, "put", lambda content: Kept())
+    pictures = carried.home / ".pixels-1.tmp"
+    kept = [weakref.ref(each) for each in carried.load([pictures]).files[pictures.name]]
+    again = carried.load([pictures]).files[pictures.name]
+    assert [each() for each in kept] == list(again)
+    del again
+    pictures.unlink()
+    carried.load([])
+    gc.collect()
+    assert [each() for each in kept] == [None, None]
 
 
 def test_the_log_of_a_training_that_goes_on_comes_by_the_board(carried: Freight) -> None:

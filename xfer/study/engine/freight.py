@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, TypeVar
@@ -80,16 +80,25 @@ class Freight:
 
     def __init__(self, ray: Any, home: Path) -> None:
         self._ray, self.home, self.run = ray, home, uuid4().hex
-        self._scratch, self._single = cache(self._sent), lru_cache(_KEPT)(self._sent)
+        self._scratch, self._single = dict[Path, tuple[Any, ...]](), lru_cache(_KEPT)(self._sent)
 
     def load(self, files: Sequence[Path]) -> Load:
-        """Some files of the study for a unit to take along; scratch files are sent once."""
+        """Some files of the study for a unit to take along; scratch files are sent once, and kept while they are."""
+        for gone in [path for path in self._scratch if not path.exists()]:
+            del self._scratch[gone]
         found = {}
         for path in files:
             with suppress(FileNotFoundError):
-                told, send = path.stat(), self._scratch if _scratch(path.name) else self._single
-                found[path.relative_to(self.home).as_posix()] = send(path, told.st_size, told.st_mtime_ns)
+                found[path.relative_to(self.home).as_posix()] = self._pieces(path)
         return Load(self.home, self.run, found)
+
+    def _pieces(self, path: Path) -> tuple[Any, ...]:
+        told = path.stat()
+        if not _scratch(path.name):
+            return self._single(path, told.st_size, told.st_mtime_ns)
+        if path not in self._scratch:
+            self._scratch[path] = self._sent(path, told.st_size, told.st_mtime_ns)
+        return self._scratch[path]
 
     def _sent(self, path: Path, size: int, written: int) -> tuple[Any, ...]:
         with path.open("rb") as file:
