@@ -8,6 +8,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import Future
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from loky.process_executor import BrokenProcessPool
 from xfer.cli.groups import engined
 from xfer.errors import InputError
 from xfer.progress import Stage, silent
+from xfer.study import provenance
 from xfer.study.engine import Local, Needs, Ray, local, ray_worker, settle
 from xfer.study.engine.ray import uninterrupted
 from xfer.study.engine.work import AHEAD, Event, Relay, reporter
@@ -101,6 +103,18 @@ def test_what_follows_begins_while_others_still_work() -> None:
     found = dict(Local().run("ab", note, Needs(workers=2, own_process=False), silent, parts_of))
     assert sorted(begun) == sorted(found) == ["a", "a0", "a1", "a2", "b", "b0", "b1", "b2"]
     assert all(found.values())
+
+
+def test_processes_that_would_import_another_xfer_are_not_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What they compute would be kept under the digest of the one that this process has imported."""
+    provenance.source_digest()
+    (tmp_path / "study.py").write_text("")
+    monkeypatch.setattr(provenance, "_SOURCE", tmp_path)
+    with pytest.raises(InputError, match=r"^xfer was changed since this process began; start Python anew, then the"):
+        next(Local().run([1, 2], halved, Needs(workers=2), silent))
+    assert next(Local().run([2], halved, Needs(workers=2), silent)) == (2, 1), "this process goes on"
 
 
 @pytest.mark.parametrize("workers", [1, 3])

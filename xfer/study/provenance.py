@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import xfer
+from xfer.errors import InputError
 
 EXPLAINERS = ("captum", "grad-cam", "scikit-image")
 """The libraries that heatmaps follow from besides those of the weights."""
@@ -36,6 +37,18 @@ def digest_files(paths: Iterable[Path]) -> str:
     return digest_bytes(part for path in paths for part in _parts(path))
 
 
+def require_unchanged() -> None:
+    """That processes which begin now import what this one has imported: their numbers are kept under its digest.
+
+    Raises
+    ------
+    InputError
+        If xfer was changed or installed anew meanwhile.
+    """
+    if source_digest() != source_digest.__wrapped__():
+        raise InputError("xfer was changed since this process began; start Python anew, then the same line goes on")
+
+
 def _parts(path: Path) -> Iterable[bytes]:
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     for file in files:
@@ -47,8 +60,8 @@ def _parts(path: Path) -> Iterable[bytes]:
 def source_digest(rooms: tuple[str, ...] = ()) -> str:
     """The sha256 (hex) of xfer's own source, so that a changed formula is never served from an old file.
 
-    Of some rooms or files (``heatmaps``, ``study/sums``), or of all that touch a number. Read once a process: it goes on
-    with what it has imported, whatever is changed or installed meanwhile.
+    Of some rooms or files (``heatmaps``, ``study/sums``), or of all that touch a number. Read once a process: it goes
+    on with what it has imported, whatever is changed or installed meanwhile; see `require_unchanged`.
     """
     found = {path: path.relative_to(_SOURCE).with_suffix("") for path in sorted(_SOURCE.rglob("*.py"))}
     if rooms:

@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from xfer.errors import TrainingError
 from xfer.progress import Stage
+from xfer.study import provenance
 from xfer.study.background import beside
 from xfer.study.engine.work import AHEAD, BEAT, Compute, Follow, Needs, Relay, Result, Results, Work, reporter
 
@@ -109,6 +110,7 @@ def _processes(
 
 
 def _pool(waiting: deque[Work], compute: Compute[Work, Result], workers: int, progress: Stage) -> Results[Work, Result]:
+    provenance.require_unchanged()
     context = get_context("loky")
     told: Any = context.Queue()
     executor = loky.ProcessPoolExecutor(
