@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from xfer.errors import TrainingError
 from xfer.models.starting import Start
@@ -20,6 +21,7 @@ from xfer.study.recognition import UNITS
 from xfer.study.selecting import Part
 from xfer.study.unit import Done, Unit
 from xfer.training import Settings
+from xfer.training.weights import write_weights
 
 DONE = Done(1.0, 0.0, 0.5)
 COUNT, FACES = 3, 12
@@ -75,6 +77,14 @@ class Fakes:
         assert all(unit in units for unit, _ in worked)
         return {unit.digest: result for unit, result in worked}
 
+    def train(self, name: str) -> Path:
+        """What a training leaves."""
+        (self.home / CHECKPOINTS).mkdir(exist_ok=True)
+        path = self.home / CHECKPOINTS / f"{name}.safetensors"
+        path.with_suffix(".csv").touch()
+        write_weights(path, {"weight": torch.ones(3)})
+        return path
+
     def logged(self) -> list[str]:
         lines = map(json.loads, (self.home / UNITS).read_text().splitlines())
         return [f"{line['unit']} {line['until']}{line.get('part', '')}" for line in lines]
@@ -128,9 +138,8 @@ def test_what_an_ended_run_has_left_is_not_done_again(fakes: Fakes) -> None:
     fakes.acts = {"b1": interrupted}
     with pytest.raises(KeyboardInterrupt):
         fakes.work(units[:2])
-    (fakes.home / CHECKPOINTS).mkdir()
     for name in ("a-f0", "b-f0"):
-        (fakes.home / CHECKPOINTS / f"{name}.safetensors").touch()
+        fakes.train(name)
     for piece in fakes.cut(units[0]):
         piece.path.touch()  # all of its parts, but nobody has merged them
     fakes.begun, fakes.acts, told = [], {}, list[str]()
@@ -141,13 +150,27 @@ def test_what_an_ended_run_has_left_is_not_done_again(fakes: Fakes) -> None:
 
 def test_a_torn_or_foreign_line_of_the_log_is_no_training(fakes: Fakes) -> None:
     fakes.work([fakes.unit("a")])
-    (fakes.home / CHECKPOINTS).mkdir()
-    (fakes.home / CHECKPOINTS / "a-f0.safetensors").touch()
+    fakes.train("a-f0")
     foreign = ["[1]", "null", "7", '"weights"', "{}", '{"until": "weights"}', '{"until": "weights", "unit": "x"}']
     foreign += ['{"until": "weights", "unit": "x", "checkpoint": "../a"}', '{"until": ["weights"]}', '{"until']
     with (fakes.home / UNITS).open("a") as log:
         log.write("\n".join(foreign))
     assert computing._trained(fakes.home) == {"a"}
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".csv"])
+def test_a_network_whose_files_are_damaged_is_trained_once_before_its_parts_begin(fakes: Fakes, suffix: str) -> None:
+    """Each part would train it by itself, and several at once in the same files."""
+    fakes.acts = {"a1": fail}
+    fakes.work([fakes.unit("a")])
+    left = fakes.train("a-f0").with_suffix(suffix)
+    if suffix == ".csv":
+        left.unlink()
+    else:
+        left.write_bytes(left.read_bytes()[:-1])
+    fakes.begun, fakes.acts = [], {}
+    assert fakes.work([fakes.unit("a")]) == {"a": DONE}
+    assert fakes.begun == ["a", "a1", "a merged"]
 
 
 def test_a_run_without_parts_leaves_no_folder_for_them(fakes: Fakes) -> None:

@@ -19,6 +19,7 @@ from xfer.study.plan import Plan
 from xfer.study.unit import Done, Unit
 from xfer.study.unit import compute as compute_unit
 from xfer.training.settings import Settings
+from xfer.training.weights import is_whole
 
 Task = Unit | Piece
 Worked = tuple[Unit, Done | str]
@@ -157,9 +158,13 @@ class _UnderWay:
 
 
 def _trained(home: Path) -> set[str]:
-    """The units of which an ended run has finished the training, by their digests."""
+    """The units of which an ended run has finished the training, by their digests; its files are whole.
+
+    Of others the training comes first again: the parts, which find no network, would train one each at the same time.
+    """
     ended = (entry for entry in unit_log.read(home) if entry["until"] == "weights")
-    return {each["unit"] for each in ended if (home / CHECKPOINTS / f"{each['checkpoint']}.safetensors").is_file()}
+    places = {entry["unit"]: home / CHECKPOINTS / f"{entry['checkpoint']}.safetensors" for entry in ended}
+    return {unit for unit, path in places.items() if path.with_suffix(".csv").is_file() and is_whole(path)}
 
 
 def longest_first(

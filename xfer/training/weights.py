@@ -51,6 +51,15 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise InputError(f"{path}: not a whole safetensors file ({error}); pickles are not read") from None
 
 
+def is_whole(path: Path) -> bool:
+    """Whether a file of weights is there and not cut short; they are not read."""
+    try:
+        with safe_open(path, framework="pt"):
+            return True
+    except (SafetensorError, OSError):
+        return False
+
+
 def load_into(model: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
     """Put weights into a network in place.
 
