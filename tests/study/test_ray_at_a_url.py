@@ -22,7 +22,11 @@ if find_spec("ray") is None:
     pytest.skip("needs Ray: pip install 'xfer-kit[ray]'", allow_module_level=True)
 os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")  # on a full machine it ends workers of its own choice
 ray: Any = library(own=True)
-pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore::ResourceWarning:ray")]
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.usefixtures("no_page"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning:ray"),
+]
 
 URL = "s3://box/deep/study"
 BLIND = """
